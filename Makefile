@@ -1,0 +1,104 @@
+# `make test` and `make demo` do all of their own set-up on a bare Debian or Ubuntu machine with Python 3.11+ and make.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first interpreter that is new enough; override with `make PYTHON=… test`.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+HOST_PACKAGES := tests/host/debian-packages.txt
+FAST := not host and not nightly and not bench
+# Only root can boot a host, and only there are Debian packages installed.
+ROOT := $(filter 0,$(shell id -u))
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+test: check ## Everything a change must pass: check, then the tests on throwaway hosts (as root)
+ifneq ($(ROOT),)
+	@$(MAKE) --no-print-directory host-packages
+	$(BIN)/python -m pytest -m "host and not nightly and not bench"
+else
+	@echo "Host tests were NOT run: booting a throwaway host needs root. Run them with: sudo make test"
+	@[[ "$${CI:-}" != true ]] || { echo "CI=true: skipping host tests counts as failure."; exit 1; }
+endif
+
+demo: venv need-root host-packages ## Boot a host, deploy, verify, ask a real llama.cpp server, leave nothing behind
+	$(BIN)/python -m tests.host demo
+
+check: venv ## The fast loop: lint, types, import layers, unit tests; no root
+	$(BIN)/python -m pytest -m "$(FAST)"
+
+host: venv need-root host-packages ## Boot a throwaway host and print how to reach it
+	$(BIN)/python -m tests.host up
+
+bench: venv need-root host-packages ## Measure deploys on throwaway hosts
+	$(BIN)/python -m pytest -m bench -s
+
+nightly: venv need-root host-packages ## The slow tier
+	$(BIN)/python -m pytest -m nightly
+
+format: venv ## Let ruff format and fix what it can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel: venv ## Build dist/labctl-*.whl
+	$(BIN)/python -m build --no-isolation --wheel
+
+clean: ## Remove what make built
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+venv: $(INSTALLED) ## Install the pinned packages into .venv
+
+$(INSTALLED): pyproject.toml constraints.txt
+ifeq ($(PYTHON),)
+	@echo "Python 3.11 or newer was not found; labctl needs it. On Debian or Ubuntu: apt-get install python3 python3-venv"; exit 1
+endif
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory venv-module
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
+	@touch $@
+
+# Debian ships Python without the module that makes virtual environments, one package per version.
+venv-module:
+ifneq ($(ROOT),)
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends \
+		"$$($(PYTHON) -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+else
+	@echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1
+endif
+
+# Quick when nothing is missing: dpkg-query is asked first, the network only if needed.
+host-packages:
+	@packages=$$(sed 's/#.*//' $(HOST_PACKAGES)); \
+	missing=$$(for package in $$packages; do \
+		dpkg-query -W -f '$${db:Status-Abbrev}' "$$package" 2>/dev/null | grep -q '^ii' || echo "$$package"; done); \
+	if [[ -n "$$missing" ]]; then \
+		echo "Installing for the host tests:" $$missing; \
+		apt-get update -q; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
+	fi
+
+need-root:
+ifeq ($(ROOT),)
+	@echo "Booting a throwaway host needs root: sudo make $(MAKECMDGOALS)"; exit 1
+endif
+
+constraints: ## Pin the newest versions pyproject.toml allows, with their hashes
+	$(PYTHON) -m venv $(VENV)-constraints
+	$(VENV)-constraints/bin/pip install --quiet uv
+	{ sed -n '/^#/p' constraints.txt; \
+	  $(VENV)-constraints/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --extra dev pyproject.toml; } > $(VENV)-constraints/constraints.txt
+	mv $(VENV)-constraints/constraints.txt constraints.txt
+	rm -r $(VENV)-constraints
+
+.PHONY: help test demo check host bench nightly format wheel clean venv venv-module host-packages need-root constraints

@@ -1,0 +1,85 @@
+"""The `labctl` command. The only place that turns an error into a message and an exit code.
+
+Nothing heavy is imported here or on the way to `--help` and `--version`: each command imports what it uses.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from labctl.errors import DONE, FAILED, INTERRUPTED, BadInput, Failed, LabctlError
+
+
+def main() -> NoReturn:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code. What it has to say is on stdout, complaints are on stderr."""
+    try:
+        exit_code = _dispatch(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`). The interpreter flushes again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        print("labctl: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except LabctlError as error:
+        _explain(error, arguments)
+        return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last stop: a person gets a sentence, not a traceback
+        _explain(_surprise(error), arguments)
+        return FAILED
+    return exit_code
+
+
+def _dispatch(arguments: Sequence[str]) -> int:
+    import typer
+
+    from labctl.cli.app import app
+
+    try:
+        result = typer.main.get_command(app).main(arguments, prog_name="labctl", standalone_mode=False)
+    except typer.Abort as abort:
+        raise Failed("stopped at a question; nothing was done") from abort
+    except typer.TyperException as usage:
+        context = getattr(usage, "ctx", None)
+        command = context.command_path if context else "labctl"
+        raise BadInput(usage.format_message().rstrip("."), hint=f"See `{command} --help`") from usage
+    return result if isinstance(result, int) else DONE
+
+
+def _surprise(error: Exception) -> Failed:
+    surprise = Failed(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="This is a bug in labctl; LABCTL_DEBUG=1 shows the traceback to report",
+    )
+    surprise.__cause__ = error
+    return surprise
+
+
+def _explain(error: LabctlError, arguments: Sequence[str]) -> None:
+    if os.environ.get("LABCTL_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    if _wants_json(arguments):
+        import json
+
+        print(json.dumps(error.to_json(), indent=2))
+    else:
+        print(f"labctl: {error}", file=sys.stderr)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """The command line itself may be what is wrong, so this looks at the words, not at what was parsed."""
+    options = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
+    return "--json" in options
+
+
+if __name__ == "__main__":
+    main()

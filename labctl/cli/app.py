@@ -1,0 +1,36 @@
+"""The typer application and the options that belong to no command."""
+
+from typing import Annotated
+
+import typer
+
+from labctl import __version__
+
+# Without `rich_markup_mode=None` every --help would import rich.
+app = typer.Typer(
+    name="labctl",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer hands the flag's value over by position
+    if asked:
+        typer.echo(f"labctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def labctl(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Turn a bare Linux machine with NVIDIA cards into a home AI server, and keep it so.
+
+    Exit codes of every command: 0 done, 1 failed while doing, 2 bad input or usage, 3 the answer is no.
+    """
