@@ -17,7 +17,7 @@ def main() -> NoReturn:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; returns its exit code. What it has to say is on stdout, complaints are on stderr."""
+    """Run one command line; returns its exit code. Answers go to stdout, complaints to stderr."""
     try:
         exit_code = _dispatch(arguments)
         sys.stdout.flush()

@@ -1,4 +1,7 @@
-"""The one error type. Whoever finds a problem raises it; only `labctl.__main__` turns it into a message and an exit code."""
+"""The one error type.
+
+Whoever finds a problem raises it; only `labctl.__main__` turns it into a message and an exit code.
+"""
 
 DONE = 0
 FAILED = 1
@@ -61,19 +64,19 @@ class LabctlError(Exception):
         }
 
 
-class Failed(LabctlError):  # noqa: N818 - reads as what happened: `raise Failed(...)`
+class Failed(LabctlError):
     """Something broke while doing what was asked."""
 
     exit_code = FAILED
 
 
-class BadInput(LabctlError):  # noqa: N818 - as above
+class BadInput(LabctlError):
     """A file, a value or a command line that cannot be meant as it stands."""
 
     exit_code = BAD_INPUT
 
 
-class AnswerIsNo(LabctlError):  # noqa: N818 - as above
+class AnswerIsNo(LabctlError):
     """Everything worked and the answer is no: does not fit, drift found, changes pending, a check failed."""
 
     exit_code = ANSWER_IS_NO

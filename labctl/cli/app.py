@@ -16,7 +16,7 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer hands the flag's value over by position
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"labctl {__version__}")
         raise typer.Exit

@@ -1,0 +1,179 @@
+"""What a deploy, check or verify reports while it runs: a JSON object per line, a frozen value per object.
+
+The driver process writes the lines, `labctl.cli` renders the values. A run is `Started`, then per host
+`HostConnected`, `HostPlanned`, its operations (or what is pending) and `HostDone` or `HostFailed`, and last
+`Ended`. Bad input is found before anything else: `Refused`, then `Ended`.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+from labctl.errors import Failed
+
+Mode = Literal["deploy", "check", "verify"]
+Stage = Literal["connect", "prepare", "execute"]
+Status = Literal["changed", "unchanged", "failed"]
+Certainty = Literal["certain", "possible"]
+Cause = Literal["drift", "news", "new host"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Started:
+    """The inventory was read; hosts are those that --limit left."""
+
+    event: ClassVar[str] = "started"
+    mode: Mode
+    hosts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """The input cannot be meant as it stands; no host was touched."""
+
+    event: ClassVar[str] = "refused"
+    message: str
+    where: str | None = None
+    found: str | None = None
+    expected: str | None = None
+    hint: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostConnected:
+    """A connection stands."""
+
+    event: ClassVar[str] = "host_connected"
+    host: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostFailed:
+    """Nothing more happens on this host. exit_code: 1 it failed, 2 it cannot be deployed to as described."""
+
+    event: ClassVar[str] = "host_failed"
+    host: str
+    stage: Stage
+    message: str
+    hint: str | None = None
+    exit_code: int = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostPlanned:
+    """What this host will be held against. operations: how many, over all roles."""
+
+    event: ClassVar[str] = "host_planned"
+    host: str
+    roles: tuple[str, ...]
+    operations: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperationStarted:
+    """An operation compares, and changes what differs."""
+
+    event: ClassVar[str] = "operation_started"
+    host: str
+    role: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OperationFinished:
+    """reason: what differed, where something did. output: the last lines it printed, on failure."""
+
+    event: ClassVar[str] = "operation_finished"
+    host: str
+    role: str
+    name: str
+    status: Status
+    reason: str | None = None
+    output: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pending:
+    """check only: an operation that a deploy would run.
+
+    certainty: `possible` when it depends on what an earlier pending operation finds.
+    cause: `drift`, someone changed the host; `news`, the repository or inventory changed; `new host`, no
+    deploy was here yet.
+    """
+
+    event: ClassVar[str] = "pending"
+    host: str
+    role: str
+    name: str
+    certainty: Certainty
+    cause: Cause
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Note:
+    """Something a person should know that is neither a change nor a failure."""
+
+    event: ClassVar[str] = "note"
+    host: str
+    role: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostDone:
+    """The host's counts; operations not reached because one failed are in none of them."""
+
+    event: ClassVar[str] = "host_done"
+    host: str
+    changed: int
+    unchanged: int
+    failed: int
+    remote_commands: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """Always the last event. exit_code: as `labctl.errors` defines them."""
+
+    event: ClassVar[str] = "ended"
+    exit_code: int
+
+
+Event = (
+    Started
+    | Refused
+    | HostConnected
+    | HostFailed
+    | HostPlanned
+    | OperationStarted
+    | OperationFinished
+    | Pending
+    | Note
+    | HostDone
+    | Ended
+)
+
+_EVENTS: dict[str, Callable[..., Event]] = {kind.event: kind for kind in Event.__args__}
+
+
+def to_json(event: Event) -> str:
+    """The event as one line of JSON, without the line's end."""
+    return json.dumps({"event": event.event, **dataclasses.asdict(event)})
+
+
+def parse(line: str) -> Event:
+    """The event in one line of JSON; raises Failed for anything else, since both ends are ours."""
+    try:
+        fields: dict[str, object] = json.loads(line)
+        kind = _EVENTS[str(fields.pop("event"))]
+        return kind(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Failed(
+            "the deploy driver wrote a line that is no event",
+            found=repr(line[:200]),
+            hint="This is a bug in labctl, or the driver was killed in mid-line; run it again",
+        ) from error
