@@ -1,8 +1,8 @@
 """What a deploy, check or verify reports while it runs: a JSON object per line, a frozen value per object.
 
 The driver process writes the lines, `labctl.cli` renders the values. A run is `Started`, then per host
-`HostConnected`, `HostPlanned`, its operations (or what is pending) and `HostDone` or `HostFailed`, and last
-`Ended`. Bad input is found before anything else: `Refused`, then `Ended`.
+`HostConnected`, `HostPlanned`, its operations and `HostDone` (deploy), what is pending and `CheckFinished` (check)
+or `TestFinished` (verify), with `HostFailed` where a host drops out, and last `Ended`. Bad input is found before anything else: `Refused`, then `Ended`.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ from labctl.errors import Failed
 Mode = Literal["deploy", "check", "verify"]
 Stage = Literal["connect", "prepare", "execute"]
 Status = Literal["changed", "unchanged", "failed"]
+Verdict = Literal["passed", "failed", "not run here"]
 Certainty = Literal["certain", "possible"]
 Cause = Literal["drift", "news", "new host"]
 
@@ -112,6 +113,30 @@ class Pending:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CheckFinished:
+    """check only: a host was compared to its end. operations: how many it was held against; pending: how many differ."""
+
+    event: ClassVar[str] = "check_finished"
+    host: str
+    operations: int
+    pending: int
+    remote_commands: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TestFinished:
+    """verify only: one test of one role. `not run here`: it could not mean anything on this kind of host."""
+
+    event: ClassVar[str] = "test_finished"
+    host: str
+    role: str
+    name: str
+    status: Verdict
+    reason: str | None = None
+    output: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Note:
     """Something a person should know that is neither a change nor a failure."""
 
@@ -123,7 +148,7 @@ class Note:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostDone:
-    """The host's counts; operations not reached because one failed are in none of them."""
+    """deploy only: the host's counts; operations not reached because one failed are in none of them."""
 
     event: ClassVar[str] = "host_done"
     host: str
@@ -141,19 +166,19 @@ class Ended:
     exit_code: int
 
 
-Event = (
-    Started
-    | Refused
-    | HostConnected
+HostEvent = (
+    HostConnected
     | HostFailed
     | HostPlanned
     | OperationStarted
     | OperationFinished
     | Pending
+    | CheckFinished
+    | TestFinished
     | Note
     | HostDone
-    | Ended
 )
+Event = Started | Refused | Ended | HostEvent
 
 _EVENTS: dict[str, Callable[..., Event]] = {kind.event: kind for kind in Event.__args__}
 
