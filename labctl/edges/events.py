@@ -1,8 +1,9 @@
 """What a deploy, check or verify reports while it runs: a JSON object per line, a frozen value per object.
 
 The driver process writes the lines, `labctl.cli` renders the values. A run is `Started`, then per host
-`HostConnected`, `HostPlanned`, its operations and `HostDone` (deploy), what is pending and `CheckFinished` (check)
-or `TestFinished` (verify), with `HostFailed` where a host drops out, and last `Ended`. Bad input is found before anything else: `Refused`, then `Ended`.
+`HostConnected`, `HostPlanned` and, for a deploy, its operations and `HostDone`; for a check, what is `Pending` and
+`CheckFinished`; for verify, what was `Verified`. A host that drops out has `HostFailed`. The last event is `Ended`.
+Bad input is found before anything else: `Refused`, then `Ended`.
 """
 
 import dataclasses
@@ -114,7 +115,7 @@ class Pending:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CheckFinished:
-    """check only: a host was compared to its end. operations: how many it was held against; pending: how many differ."""
+    """check only: the host was compared to the end. operations: how many there are; pending: how many differ."""
 
     event: ClassVar[str] = "check_finished"
     host: str
@@ -124,10 +125,10 @@ class CheckFinished:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TestFinished:
+class Verified:
     """verify only: one test of one role. `not run here`: it could not mean anything on this kind of host."""
 
-    event: ClassVar[str] = "test_finished"
+    event: ClassVar[str] = "verified"
     host: str
     role: str
     name: str
@@ -174,7 +175,7 @@ HostEvent = (
     | OperationFinished
     | Pending
     | CheckFinished
-    | TestFinished
+    | Verified
     | Note
     | HostDone
 )
