@@ -1,0 +1,80 @@
+"""Proof that a host can still be reached after a change of its firewall, SSH or network."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.api.command import StringCommand
+
+from labctl.edges.reporting import reporter
+from labctl.hoststate.guard import Guarded
+
+if TYPE_CHECKING:
+    from pyinfra.api import Host, State
+
+_CONNECT_SECONDS = 8
+
+
+def confirm_access(state: State, host: Host, resource: Guarded) -> bool:
+    """True when a connection made after the change works (over SSH), or a person says so (on @local).
+
+    When it does not, nothing has to be done here: the host's own timer restores what was there before. This waits
+    for it, so that what the deploy reports is true.
+    """
+    if host.connector.__class__.__name__ == "LocalConnector":
+        reachable = _ask(host, resource)
+    else:
+        reachable = _new_connection_works(state, host)
+    if not reachable:
+        reporter().note(
+            host,
+            f"{resource.name}: a new connection does not get through; "
+            f"the host undoes the change by itself within {resource.undo_seconds} s",
+        )
+        time.sleep(resource.undo_seconds + 2)
+        undone = _new_connection_works(state, host)
+        reporter().note(
+            host,
+            f"{resource.name}: "
+            + ("undone by the host itself, it can be reached again" if undone else "the host still cannot be reached"),
+        )
+    return reachable
+
+
+def _new_connection_works(state: State, host: Host) -> bool:
+    """Connect with a second connector of the same kind; the one in use would pass as an established connection."""
+    connector: Any = type(host.connector)(state, host)
+    kept = connector.make_paramiko_kwargs
+
+    def with_timeout() -> dict[str, Any]:
+        return {**kept(), "timeout": _CONNECT_SECONDS, "banner_timeout": _CONNECT_SECONDS}
+
+    connector.make_paramiko_kwargs = with_timeout
+    try:
+        connector.connect()
+        status, _ = connector.run_shell_command(StringCommand("true"), _timeout=_CONNECT_SECONDS)
+        return bool(status)
+    except (ConnectError, OSError, TimeoutError, EOFError):
+        return False
+    finally:
+        if connector.client is not None:
+            connector.client.close()
+
+
+def _ask(host: Host, resource: Guarded) -> bool:
+    if host.data.get("firewall_confirmed"):
+        return True
+    if not sys.stdin.isatty():
+        reporter().note(host, f"{resource.name}: nobody to ask on @local; --data firewall_confirmed=true says yes")
+        return False
+    print(
+        f"\n{resource.name} is loaded. Can you still log in over SSH from another machine?\n"
+        f"Type yes within {resource.undo_seconds} s to keep it (anything else undoes it): ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,82 @@
+"""Start the driver process and hand on what it reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from labctl.edges import events
+from labctl.edges.bundle import deploy_file
+
+
+@dataclasses.dataclass(frozen=True)
+class DeployRequest:
+    """What to do: `mode` deploy or check; the rest as on the command line."""
+
+    mode: events.Mode
+    inventory: str
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    limit: tuple[str, ...] = ()
+    data: tuple[tuple[str, str], ...] = ()
+    verbosity: int = 0
+    deploy_file: str = dataclasses.field(default_factory=lambda: str(deploy_file("gpu_host.py")))
+
+    def to_json(self) -> str:
+        """For the driver's command line."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> DeployRequest:
+        """The inverse of `to_json`."""
+        values = json.loads(text)
+        for key in ("only", "skip", "limit"):
+            values[key] = tuple(values[key])
+        values["data"] = tuple((key, value) for key, value in values["data"])
+        return cls(**values)
+
+
+def run(request: DeployRequest) -> Iterator[events.Event]:
+    """Yield the events of one deploy or check; the last is `Ended`.
+
+    A driver that dies without a word (killed, out of memory) ends with exit code 1 as well. pyinfra's own log goes to
+    standard error with -v and is kept back otherwise, to be shown if the driver ends without an event.
+    """
+    read_fd, write_fd = os.pipe()
+    command = [
+        *(sys.executable, "-m", "labctl.edges.pyinfra_driver"),
+        *("--events-fd", str(write_fd), "--request", request.to_json()),
+    ]
+    # A file and not a pipe: nobody reads it while events are read, and a full pipe would stop the driver.
+    log = tempfile.TemporaryFile("w+", encoding="utf-8") if request.verbosity == 0 else None
+    process = subprocess.Popen(
+        command,
+        pass_fds=(write_fd,),
+        stdout=log or sys.stderr,
+        stderr=log or sys.stderr,
+        env={**os.environ, "PYINFRA_PROGRESS": "off"},
+    )
+    os.close(write_fd)
+    ended = False
+    try:
+        with os.fdopen(read_fd, encoding="utf-8") as stream:
+            for line in stream:
+                event = events.parse(line)
+                ended = ended or isinstance(event, events.Ended)
+                yield event
+        if not ended:
+            status = process.wait()
+            if log:
+                log.seek(0)
+            last = ((log.read() if log else "").strip().splitlines() or [f"exit status {status}"])[-1]
+            yield events.Note("", "", f"the deploy process ended without finishing: {last}")
+            yield events.Ended(1)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait()

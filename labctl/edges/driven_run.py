@@ -1,0 +1,260 @@
+"""A run over all hosts of an inventory: connect, prepare each host by itself, then execute or judge."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pyinfra
+from paramiko import SSHException
+from pyinfra.api import Config, Host, State
+from pyinfra.api.connect import connect_all, disconnect_all
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.inventory import Inventory
+from pyinfra.api.operations import run_ops
+from pyinfra.api.state import BaseStateCallback, StateStage
+from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
+from pyinfra_cli.log import setup_logging
+from pyinfra_cli.util import exec_file
+
+from labctl.edges import connection_errors, events, reporting
+from labctl.edges.deploy_runner import DeployRequest
+from labctl.edges.event_reporter import EventReporter
+from labctl.edges.host_session import HostSession
+from labctl.edges.inventory_file import load_inventory
+from labctl.errors import BAD_INPUT, DONE, FAILED, ANSWER_IS_NO, BadInput, LabctlError
+from labctl.hoststate.receipt import Cause
+from labctl.hoststate.resource import Certainty, Difference
+
+
+class DrivenRun:
+    """One request, from the inventory to an exit code."""
+
+    def __init__(self, request: DeployRequest, emit: Callable[[events.Event], None]) -> None:
+        self._request = request
+        self.emit = emit
+        self._failed: dict[Host, int] = {}
+        self._pending = 0
+
+    def run(self) -> int:
+        """Do it all; every outcome is an event, the result is the exit code."""
+        try:
+            inventory = load_inventory(self._request)
+        except LabctlError as problem:
+            self.emit(_refused(problem))
+            return problem.exit_code
+        # Position in the code orders operations, as under pyinfra's own command line.
+        pyinfra.is_cli = True
+        config, state = Config(), State(check_for_changes=False)
+        ctx_config.set(config)
+        ctx_state.set(state)
+        state.cwd = str(Path.cwd())
+        state.print_input = state.print_fact_input = self._request.verbosity > 1
+        state.print_output = state.print_fact_output = self._request.verbosity > 2
+        if self._request.verbosity:
+            setup_logging(logging.INFO)
+        ctx_inventory.set(inventory)
+        state.init(inventory, config)
+        self.emit(events.Started(self._request.mode, tuple(host.name for host in inventory)))
+        state.add_callback_handler(_Connections(self))
+        try:
+            self._connect(state, inventory)
+            if state.active_hosts:
+                self._prepare(state)
+            if state.active_hosts:
+                if self._request.mode == "check":
+                    self._judge(state)
+                else:
+                    self._execute(state)
+        finally:
+            disconnect_all(state)
+        return self._exit_code()
+
+    def fail(self, state: State, host: Host, stage: events.Stage, problem: LabctlError) -> None:
+        """Take `host` out of the run; the others go on."""
+        self._failed[host] = problem.exit_code
+        state.failed_hosts.add(host)
+        state.active_hosts.discard(host)
+        self.emit(
+            events.HostFailed(
+                host=host.name,
+                stage=stage,
+                message=reporting.one_line(_without_hint(problem)),
+                hint=problem.hint,
+                exit_code=problem.exit_code,
+            )
+        )
+
+    def _connect(self, state: State, inventory: Inventory) -> None:
+        state.set_stage(StateStage.Connect)
+        try:
+            connect_all(state)
+        except PyinfraError:  # "No hosts remaining!": each host's own error was reported
+            pass
+        for host in state.active_hosts:
+            connection_errors.fail_fast(host)
+
+    def _prepare(self, state: State) -> None:
+        state.set_stage(StateStage.Prepare)
+        state.current_deploy_filename = self._request.deploy_file
+        jobs = {state.pool.spawn(self._load, state, host): host for host in list(state.active_hosts)}
+        for job in gevent.iwait(list(jobs)):
+            problem = job.get()
+            if problem is not None:
+                self.fail(state, jobs[job], "prepare", problem)
+
+    def _load(self, state: State, host: Host) -> LabctlError | None:
+        """Run the deploy file for one host; it only collects operations."""
+        with ctx_config.use(state.config.copy()), ctx_host.use(host):
+            try:
+                exec_file(self._request.deploy_file, is_deploy_code=True)
+            except PyinfraError as problem:
+                return _cause(problem)
+            except (OSError, SSHException, EOFError) as problem:
+                return connection_errors.broken(host.name, problem)
+        names = [_role_and_name(state, operation) for operation in host.op_hash_order]
+        roles = tuple(dict.fromkeys(role for role, _ in names))
+        self.emit(events.HostPlanned(host.name, roles, len(names)))
+        return None
+
+    def _execute(self, state: State) -> None:
+        reporter = EventReporter(self.emit, lambda host: _now(state, host))
+        reporting.use(reporter)
+        state.add_callback_handler(_Operations(reporter, state))
+        state.set_stage(StateStage.Execute)
+        prepared = list(state.active_hosts)
+        try:
+            run_ops(state)
+        except PyinfraError:  # "No hosts remaining!"
+            pass
+        for host in prepared:
+            if host in state.failed_hosts:
+                self._failed.setdefault(host, FAILED)
+            counts = reporter.counts(host)
+            self.emit(
+                events.HostDone(
+                    host.name,
+                    counts["changed"],
+                    counts["unchanged"],
+                    counts["failed"],
+                    HostSession.of(host).remote_commands,
+                )
+            )
+
+    def _judge(self, state: State) -> None:
+        """Say what a deploy would do, without doing it."""
+        jobs = {state.pool.spawn(self._judge_host, state, host): host for host in list(state.active_hosts)}
+        for job in gevent.iwait(list(jobs)):
+            problem = job.get()
+            if problem is not None:
+                self.fail(state, jobs[job], "prepare", problem)
+
+    def _judge_host(self, state: State, host: Host) -> LabctlError | None:
+        pending = 0
+        with ctx_host.use(host):
+            session = HostSession.of(host)
+            for operation in host.op_hash_order:
+                role, name = _role_and_name(state, operation)
+                resource = session.resource(role, name)
+                try:
+                    if resource is None:  # an operation of pyinfra's own, in somebody's own deploy file
+                        found = _foreign(state, host, operation)
+                    else:
+                        found = session.compare(resource)
+                except LabctlError as problem:
+                    return problem
+                except (OSError, SSHException, EOFError) as problem:
+                    return connection_errors.broken(host.name, problem)
+                if found is None:
+                    continue
+                pending += 1
+                cause = Cause.NEWS if resource is None else session.cause(role, resource)
+                self.emit(events.Pending(host.name, role, name, found.certainty.value, cause.value, found.reason))
+            unchanged = len(host.op_hash_order) - pending
+            self.emit(events.HostDone(host.name, 0, unchanged, 0, session.remote_commands))
+        self._pending += pending
+        return None
+
+    def _exit_code(self) -> int:
+        if self._failed:
+            return max(self._failed.values()) if set(self._failed.values()) == {BAD_INPUT} else FAILED
+        return ANSWER_IS_NO if self._pending else DONE
+
+
+class _Connections(BaseStateCallback):
+    """Each host's connection, good or not, as an event."""
+
+    def __init__(self, run: DrivenRun) -> None:
+        self._run = run
+
+    def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]  # pyinfra's are static
+        self._run.emit(events.HostConnected(host.name))
+
+    def host_connect_error(self, state: State, host: Host, error: Exception) -> None:  # type: ignore[override]
+        self._run.fail(state, host, "connect", connection_errors.explain(host, error))
+
+
+class _Operations(BaseStateCallback):
+    """Each operation of each host as events."""
+
+    def __init__(self, reporter: EventReporter, state: State) -> None:
+        self._reporter = reporter
+        self._state = state
+
+    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
+        if op_hash in state.ops[host]:
+            self._reporter.started(host, *_role_and_name(state, op_hash))
+
+    def operation_host_success(  # type: ignore[override]
+        self, state: State, host: Host, op_hash: str, retry_count: int = 0
+    ) -> None:
+        self._reporter.finished(host, *_role_and_name(state, op_hash), failed=False, output=[])
+
+    def operation_host_error(  # type: ignore[override]
+        self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
+    ) -> None:
+        self._reporter.finished(host, *_role_and_name(state, op_hash), failed=True, output=_last_words(host))
+
+
+def _role_and_name(state: State, operation: str) -> tuple[str, str]:
+    """pyinfra's "role | name" as a pair."""
+    full = sorted(state.get_op_meta(operation).names)[0]
+    role, separator, name = full.partition(" | ")
+    return (role, name) if separator else ("", role)
+
+
+def _now(state: State, host: Host) -> tuple[str, str]:
+    operation = host.nested_executing_op_hash or host.executing_op_hash
+    return _role_and_name(state, operation) if operation else ("", "")
+
+
+def _last_words(host: Host) -> list[str]:
+    output = [line for line in HostSession.of(host).failure_output if line.strip()]
+    HostSession.of(host).failure_output = []
+    return output
+
+
+def _foreign(state: State, host: Host, operation: str) -> Difference | None:
+    data = state.get_op_data_for_host(host, operation)
+    if next(iter(data.command_generator()), None) is None:
+        return None
+    conditional = bool(data.global_arguments.get("_if"))
+    return Difference("differs", Certainty.POSSIBLE if conditional else Certainty.CERTAIN)
+
+
+def _cause(problem: PyinfraError) -> LabctlError:
+    """labctl's own error inside pyinfra's, or pyinfra's as one."""
+    if isinstance(problem.__cause__, LabctlError):
+        return problem.__cause__
+    return BadInput(str(problem.args[0] if problem.args else problem), hint="correct the deploy file or the inventory")
+
+
+def _without_hint(problem: LabctlError) -> LabctlError:
+    return LabctlError(problem.message, where=problem.where, found=problem.found, expected=problem.expected)
+
+
+def _refused(problem: LabctlError) -> events.Refused:
+    return events.Refused(problem.message, problem.where, problem.found, problem.expected, problem.hint)

@@ -1,0 +1,84 @@
+"""The inventory's data as typed settings: every key is known, every value has its type, or nothing is touched."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from labctl.errors import BadInput
+from labctl.hoststate.role import Role
+
+# Keys of labctl's own beside the roles'; `x_` is the reader's own, as `x-` is in compose files.
+OPTIONS = ("only", "skip", "firewall_confirmed")
+_FREE_PREFIX = "x_"
+
+
+def settings(where: str, data: Mapping[str, Any], roles: Iterable[Role]) -> dict[str, Any]:
+    """Return the validated settings of each role by its name.
+
+    `where` names the inventory and host for messages. Raises BadInput for a key nobody knows (pyinfra itself would
+    take a typo for None), for a value of the wrong type, and for a setting that a role does not have.
+    """
+    known = {role.name: role for role in roles}
+    for key in data:
+        if key not in known and key not in OPTIONS and not key.startswith(_FREE_PREFIX) and key not in _pyinfra_keys():
+            raise _unknown(where, key, [*known, *OPTIONS, *_pyinfra_keys()])
+    return {name: _validate(f"{where}.{name}", role.settings, data.get(name)) for name, role in known.items()}
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """`only=` and `skip=` as given: "a,b", a list, or nothing."""
+    if not value:
+        return ()
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return tuple(str(name) for name in value)
+
+
+def _validate(where: str, model: type[Any], value: Any) -> Any:
+    from pydantic import ValidationError
+
+    if value is None:
+        value = {}
+    if isinstance(value, model):
+        return value
+    if not isinstance(value, Mapping):
+        raise BadInput("settings are a mapping", where=where, found=repr(value)[:60], expected="{setting: value, …}")
+    try:
+        return model(**value)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False, include_context=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise _unknown(where, path, list(model.model_fields)) from None
+        raise BadInput(
+            f"{path or 'the settings'} cannot be used",
+            where=f"{where}.{path}" if path else where,
+            found=repr(first["input"])[:60],
+            expected=first["msg"],
+            hint="correct it in the inventory or its group_data; nothing was changed on any host",
+        ) from None
+
+
+def _unknown(where: str, key: str, candidates: list[str]) -> BadInput:
+    near = difflib.get_close_matches(key, candidates, n=1)
+    return BadInput(
+        f"nothing is called {key}",
+        where=f"{where}.{key}",
+        found=key,
+        expected=near[0] if near else "one of: " + ", ".join(sorted(c for c in candidates if not c.startswith("_"))),
+        hint=f"did you mean {near[0]}?" if near else f"a key of your own starts with {_FREE_PREFIX}",
+    )
+
+
+@cache
+def _pyinfra_keys() -> frozenset[str]:
+    from pyinfra.api.arguments import all_global_arguments
+    from pyinfra.api.connectors import get_all_connectors
+
+    keys = {name for name, _ in all_global_arguments()}
+    for connector in get_all_connectors().values():
+        keys |= set(getattr(connector, "data_meta", {}))
+    return frozenset(keys)

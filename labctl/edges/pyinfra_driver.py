@@ -1,0 +1,52 @@
+"""One deploy or check, run through pyinfra's API in a process of its own; writes events to a file descriptor.
+
+A process of its own because pyinfra patches the standard library for gevent when it is imported, and because killing
+the client must be an ordinary thing. Plain `pyinfra INVENTORY deploy/gpu_host.py` runs the same deploy file; what this adds
+is per-host failure instead of whole-fleet failure, exit codes that tell the truth, and a check that knows why.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labctl.edges.deploy_runner import DeployRequest
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the request given as JSON; returns the exit code of the run."""
+    parser = argparse.ArgumentParser(prog="labctl.edges.pyinfra_driver")
+    parser.add_argument("--events-fd", type=int, required=True)
+    parser.add_argument("--request", required=True)
+    arguments = parser.parse_args(argv)
+
+    from labctl.edges.deploy_runner import DeployRequest
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent reports the interruption
+    request = DeployRequest.from_json(arguments.request)
+    with os.fdopen(arguments.events_fd, "w", encoding="utf-8", buffering=1) as stream:
+        return _run(request, stream)
+
+
+def _run(request: DeployRequest, stream: Any) -> int:
+    import pyinfra_cli  # noqa: F401 - patches the standard library before paramiko is imported
+
+    from labctl.edges.driven_run import DrivenRun
+    from labctl.edges.events import Ended, to_json
+
+    for folder in (str(Path(request.deploy_file).resolve().parent.parent), os.getcwd()):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    run = DrivenRun(request, lambda event: print(to_json(event), file=stream, flush=True))
+    code = run.run()
+    run.emit(Ended(code))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""The one operation: bring a resource to what is wanted, with at most one survey and one command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyinfra import host, state
+from pyinfra.api import Host, State
+from pyinfra.api.command import FunctionCommand, PyinfraCommand, StringCommand
+from pyinfra.api.operation import operation
+
+from labctl.edges.access_guard import confirm_access
+from labctl.edges.host_session import HostSession
+from labctl.edges.reporting import reporter
+from labctl.errors import LabctlError
+from labctl.hoststate.guard import Guarded
+from labctl.hoststate.resource import Resource
+
+
+@operation()
+def converge(resource: Resource) -> Iterator[PyinfraCommand]:
+    """Compare `resource` with the host and close the gap.
+
+    A resource that can lock its own client out (`Guarded`) is armed with a timed undo on the host first, and kept only
+    once a new connection has proven that the host can still be reached.
+    """
+    session = HostSession.of(host)
+    executing = state.is_executing
+    try:
+        difference = session.compare(resource)
+        if difference is None:
+            host.noop(f"{resource.name}: as wanted")
+            return
+        action = resource.action(session.observe(resource))
+    except LabctlError as problem:
+        if not executing:
+            raise
+        # An exception here would end the run on every host; a failing command fails this operation on this host.
+        reporter().problem(host, problem)
+        yield FunctionCommand(_fail, (), {})
+        return
+    if executing:
+        reporter().reason(host, resource.name, difference.reason)
+    try:
+        yield StringCommand(action.script, _stdin=list(action.stdin) or None)
+        if isinstance(resource, Guarded):
+            yield FunctionCommand(confirm_access, (resource,), {})
+            confirm = resource.confirm()
+            yield StringCommand(confirm.script, _stdin=list(confirm.stdin) or None)
+    finally:
+        if executing:
+            session.invalidate()
+
+
+def _fail(state: State, host: Host) -> bool:
+    return False

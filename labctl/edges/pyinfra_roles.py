@@ -1,0 +1,123 @@
+"""Roles as pyinfra deploys: typed settings in, one operation per resource, one survey for all of them, a receipt last."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pyinfra import host
+from pyinfra.api.deploy import deploy
+from pyinfra.api.exceptions import DeployError
+
+import labctl
+from labctl.edges import inventory_settings
+from labctl.edges.host_session import HostSession
+from labctl.edges.pyinfra_operations import converge
+from labctl.edges.reporting import one_line
+from labctl.errors import LabctlError
+from labctl.hoststate import receipt
+from labctl.hoststate.facts import HostFacts, refuse_unfit
+from labctl.hoststate.resource import Resource
+from labctl.hoststate.role import Role, select
+
+RECEIPT_ROLE = "deploy"
+
+
+@dataclass(frozen=True)
+class RoleDeploy:
+    """A role that can be called inside any pyinfra deploy file."""
+
+    role: Role
+    _deploy: Callable[[], None]
+
+    def __call__(self) -> None:
+        self._deploy()
+
+
+def role(
+    name: str, settings: type[Any]
+) -> Callable[[Callable[[Any, HostFacts], Iterable[Resource]]], RoleDeploy]:
+    """Decorate the pure function of a role: its settings and the host's facts in, resources out."""
+
+    def decorate(resources: Callable[[Any, HostFacts], Iterable[Resource]]) -> RoleDeploy:
+        value = Role(name, settings, resources)
+
+        @deploy(name)
+        def run() -> None:
+            with _errors_as_pyinfras():
+                wanted = _resources(value, _settings([value])[name])
+                HostSession.of(host).register(name, wanted)
+                _converge(wanted)
+
+        return RoleDeploy(value, cast("Callable[[], None]", run))
+
+    return decorate
+
+
+def deploy_roles(*roles: RoleDeploy) -> None:
+    """Run `roles` in this order on the current host; `only` and `skip` in the host's data choose among them."""
+    with _errors_as_pyinfras():
+        session = HostSession.of(host)
+        values = [one.role for one in roles]
+        settings = _settings(values)
+        data = host.data
+        chosen = select(
+            tuple(value.name for value in values),
+            inventory_settings.names(data.get("only")),
+            inventory_settings.names(data.get("skip")),
+        )
+        refuse_unfit(session.address, session.facts)
+        wanted = {value.name: _resources(value, settings[value.name]) for value in values if value.name in chosen}
+        last = receipt.ReceiptFile(labctl.__version__, chosen, _digests(wanted))
+        for name, resources in wanted.items():
+            session.register(name, resources)
+        session.register(RECEIPT_ROLE, [last])
+        for name, resources in wanted.items():
+            with host.deploy(name, None, None):
+                _converge(resources)
+        with host.deploy(RECEIPT_ROLE, None, None):
+            _converge([last])
+
+
+def _settings(roles: list[Role]) -> dict[str, Any]:
+    return inventory_settings.settings(f"inventory: {host.name}", host.data.dict(), roles)
+
+
+def _resources(role: Role, settings: Any) -> tuple[Resource, ...]:
+    return tuple(role.resources(settings, HostSession.of(host).facts))
+
+
+def _digests(wanted: dict[str, tuple[Resource, ...]]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (f"{role}: {resource.name}", resource.digest()) for role, resources in wanted.items() for resource in resources
+    )
+
+
+def _converge(resources: Iterable[Resource]) -> None:
+    session = HostSession.of(host)
+    for resource in resources:
+        # pyinfra orders operations of several hosts by their position in the code; in a loop that is this number.
+        host.loop_position.append(_ordinal(str(host.current_deploy_name), resource.name))
+        try:
+            converge(name=resource.name, resource=resource, _sudo=session.sudo)
+        finally:
+            host.loop_position.pop()
+
+
+_ordinals: dict[tuple[str, str], int] = {}
+
+
+def _ordinal(role: str, name: str) -> int:
+    """The same number for the same operation on every host, whatever else those hosts run."""
+    return _ordinals.setdefault((role, name), len(_ordinals))
+
+
+@contextlib.contextmanager
+def _errors_as_pyinfras() -> Iterator[None]:
+    """Plain pyinfra shows its own errors in one line and everything else as a traceback."""
+    try:
+        yield
+    except LabctlError as problem:
+        raise DeployError(one_line(problem)) from problem

@@ -1,0 +1,57 @@
+"""A condition of the running system that is neither a file, a package nor a unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labctl.hoststate.observation import Observations
+from labctl.hoststate.resource import Action, Certainty, Difference, Pending, digest_of
+from labctl.hoststate.survey import Probes
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`probe` (sh) must print `wanted`, white space aside; where it prints something else, `apply` (sh) is run as root.
+
+    A pending change of one of the packages in `after` makes it possible that the condition will no longer hold.
+    """
+
+    name: str
+    probe: str
+    wanted: str
+    apply: str
+    after: tuple[str, ...] = ()
+
+    @property
+    def _key(self) -> str:
+        return "condition " + self.name
+
+    def probes(self) -> Probes:
+        """The snippet."""
+        return Probes(snippets=((self._key, self.probe),))
+
+    def compare(self, seen: Observations, pending: Pending) -> Difference | None:
+        """Shows what was found against what is wanted."""
+        found, wanted = seen.texts[self._key].split(), self.wanted.split()
+        if found != wanted:
+            return Difference(f"{_short(found) or 'nothing'}, not {_short(wanted) or 'nothing'}")
+        if pending.packages.intersection(self.after):
+            return Difference("may follow from a package that is still to be installed", Certainty.POSSIBLE)
+        return None
+
+    def will_change(self, seen: Observations) -> Pending:
+        """Its own name."""
+        return Pending(other=frozenset({self.name}))
+
+    def action(self, seen: Observations) -> Action:
+        """The script as given."""
+        return Action(f"set -eu\n{self.apply}\n")
+
+    def digest(self) -> str:
+        """A hash of what is wanted."""
+        return digest_of([self.name, self.wanted])
+
+
+def _short(words: list[str]) -> str:
+    text = " ".join(words)
+    return text if len(text) <= 60 else text[:57] + "…"

@@ -1,0 +1,126 @@
+"""What a host is: the one command that is run before anything else, without privileges, and its answer as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labctl.errors import Failed
+
+# Debian 13 and the Ubuntu LTS releases carry services; Debian 12's Podman 4.3 has no Quadlet, so it gets GPU roles only.
+SUPPORTED = {("debian", "12"): "bookworm", ("debian", "13"): "trixie", ("ubuntu", "24.04"): "noble", ("ubuntu", "26.04"): "resolute"}
+
+_LEAST_FREE_MIB = 1024  # Podman and its dependencies unpack to about 400 MiB, apt lists and archives to 300 MiB more
+
+SCRIPT = r"""export LC_ALL=C
+echo "uid $(id -u)"
+echo "sudo $(command -v sudo >/dev/null && echo yes || echo no)"
+. /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}"; echo "codename ${VERSION_CODENAME:-}"
+echo "arch $(uname -m)"
+echo "kernel $(uname -r)"
+echo "init $(cat /proc/1/comm 2>/dev/null)"
+echo "container $(systemd-detect-virt --container 2>/dev/null)"
+echo "free $(df -Pm / | awk 'NR==2{print $4}') $(df -Pm /var | awk 'NR==2{print $4}') $(df -Pm /boot | awk 'NR==2{print $4}')"
+echo "inodes $(df -Pi / | awk 'NR==2{print $4}')"
+echo "memory $(awk '/MemTotal/{print int($2/1024)}' /proc/meminfo)"
+for u in ufw firewalld nftables chrony chronyd ntpsec ntp openntpd docker; do
+  systemctl -q is-active $u.service 2>/dev/null && echo "running $u"; done
+for p in chrony ntpsec openntpd; do [ -e /var/lib/dpkg/info/$p.list ] && echo "package $p"; done
+echo end
+"""
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """A host as it is before a deploy. `container` is systemd's name for the kind ("systemd-nspawn") or None."""
+
+    uid: int
+    has_sudo: bool
+    os_id: str
+    os_version: str
+    codename: str
+    arch: str
+    kernel: str
+    container: str | None
+    free_mib: int | None  # the least of /, /var
+    memory_mib: int
+    running: frozenset[str]  # of the services that would fight with ours
+    time_daemons: frozenset[str]  # time synchronisation packages the host already has
+
+    @property
+    def is_debian(self) -> bool:
+        """True for Debian, False for Ubuntu."""
+        return self.os_id == "debian"
+
+
+def parse(output: str) -> HostFacts:
+    """Read what SCRIPT printed. Raises Failed when the output ends early or the host does not run systemd."""
+    lines = output.splitlines()
+    if "end" not in lines:
+        raise Failed(
+            "the host did not say what it is",
+            found=repr(output[-200:]),
+            expected="a POSIX shell on Linux",
+            hint="log in by hand and run `sh -c 'cat /etc/os-release'`: does it answer?",
+        )
+    one: dict[str, str] = {}
+    running: set[str] = set()
+    packages: set[str] = set()
+    for line in lines:
+        key, _, value = line.partition(" ")
+        if key == "running":
+            running.add(value)
+        elif key == "package":
+            packages.add(value)
+        else:
+            one[key] = value.strip()
+    os_id, _, os_version = one.get("os", "unknown unknown").partition(" ")
+    free = [int(word) for word in one.get("free", "").split()[:2]]
+    return HostFacts(
+        uid=int(one.get("uid") or -1),
+        has_sudo=one.get("sudo") == "yes",
+        os_id=os_id,
+        os_version=os_version,
+        codename=one.get("codename", ""),
+        arch=one.get("arch", ""),
+        kernel=one.get("kernel", ""),
+        container=one["container"] if one.get("container") not in (None, "", "none") else None,
+        free_mib=min(free) if free else None,
+        memory_mib=int(one.get("memory") or 0),
+        running=frozenset(running),
+        time_daemons=frozenset(packages),
+    )
+
+
+def refuse_unfit(host: str, facts: HostFacts) -> None:
+    """Raise Failed when nothing can be deployed on this host; called before anything is changed."""
+    if (facts.os_id, facts.os_version) not in SUPPORTED:
+        supported = ", ".join(f"{name.capitalize()} {version}" for name, version in SUPPORTED)
+        raise Failed(
+            f"{facts.os_id} {facts.os_version} is not supported",
+            where=host,
+            found=f"{facts.os_id} {facts.os_version}",
+            expected=supported,
+            hint=f"install one of: {supported}",
+        )
+    if facts.uid != 0 and not facts.has_sudo:
+        raise Failed(
+            "sudo is not installed and the login is not root",
+            where=host,
+            found=f"uid {facts.uid} without sudo",
+            expected="root, or a user who may use sudo",
+            hint=f"on {host} as root: apt-get install sudo && adduser YOUR_USER sudo — or set ssh_user to root",
+        )
+    if facts.free_mib is not None and facts.free_mib < _LEAST_FREE_MIB:
+        raise Failed(
+            f"the disk is full: {facts.free_mib} MiB free",
+            where=host,
+            found=f"{facts.free_mib} MiB free on / or /var",
+            expected=f"at least {_LEAST_FREE_MIB} MiB",
+            hint="free some room first: `sudo apt-get clean`, `sudo journalctl --vacuum-size=100M`, `df -h`",
+        )
+
+
+def as_mapping(facts: HostFacts) -> Mapping[str, object]:
+    """The facts for JSON."""
+    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in vars(facts).items()}

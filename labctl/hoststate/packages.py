@@ -1,0 +1,131 @@
+"""Packages in one batch, installed so that neither a dead client nor a power cut leaves dpkg for a human to repair."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from labctl.hoststate.observation import Observations
+from labctl.hoststate.resource import Action, Difference, Pending, digest_of
+from labctl.hoststate.survey import Probes
+
+_HEALTH_KEY = "dpkg-health"
+# `dpkg --audit` speaks of half-installed and half-configured packages; a file in updates/ is an interrupted dpkg.
+_HEALTH = (
+    "dpkg --audit | grep -E '^ [a-z0-9]' | awk '{print $1}' | head -5; "
+    "ls /var/lib/dpkg/updates | grep -q . && echo interrupted"
+)
+
+# apt runs in a transient unit, so that it belongs to the host and not to the SSH session: the client may die, the cable
+# may be cut, apt finishes. A second run waits for the first one's unit.
+_UNIT = "labctl-apt"
+_OPTIONS = (
+    "-o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
+    "-o APT::Get::Assume-Yes=true -o Acquire::Retries=3"
+)
+
+
+def as_host_unit(body: str) -> str:
+    """Return a script that runs `body` (sh) as root in a transient systemd unit of the host and waits for it.
+
+    On failure the unit's last 20 lines are printed and the exit status is the body's.
+    """
+    return f"""set -eu
+install -d -m 755 /var/lib/labctl
+while systemctl -q is-active {_UNIT}.service; do sleep 1; done
+systemctl reset-failed {_UNIT}.service 2>/dev/null || true
+log=/run/labctl-apt.log; : >"$log"
+rc=0
+systemd-run --quiet --collect --wait --unit={_UNIT} -p KillMode=mixed -p TimeoutStopSec=600 \\
+  -p StandardOutput=append:"$log" -p StandardError=append:"$log" \\
+  -E DEBIAN_FRONTEND=noninteractive -E NEEDRESTART_MODE=l -E LC_ALL=C.UTF-8 \\
+  sh -c {shlex.quote(body)} || rc=$?
+[ "$rc" = 0 ] || tail -n 20 "$log"
+exit "$rc"
+"""
+
+
+# dpkg's own lock has no time-out option: another package manager (unattended-upgrades) is waited for here.
+_REPAIR = f"""set -eu
+n=0
+until out=$(dpkg --configure -a --force-confdef --force-confold 2>&1); do
+  n=$((n+1))
+  case "$out" in *"is locked by another process"*|*"database lock"*) [ "$n" -lt 300 ] && sleep 2 && continue;; esac
+  printf '%s\\n' "$out"; break
+done
+apt-get {_OPTIONS} --fix-broken install
+test -z "$(dpkg --audit)"
+"""
+
+
+@dataclass(frozen=True)
+class PackageHealth:
+    """dpkg has no half-installed package and no interrupted run. First in the order of every deploy."""
+
+    name: str = "package database"
+
+    def probes(self) -> Probes:
+        """dpkg's own account of what is broken."""
+        return Probes(snippets=((_HEALTH_KEY, _HEALTH),))
+
+    def compare(self, seen: Observations, pending: Pending) -> Difference | None:
+        """Different when dpkg was interrupted or packages are half-configured."""
+        broken = seen.texts[_HEALTH_KEY].split()
+        return Difference("dpkg was interrupted: " + ", ".join(broken)) if broken else None
+
+    def will_change(self, seen: Observations) -> Pending:
+        """Nothing that a later operation could be told in advance."""
+        return Pending()
+
+    def action(self, seen: Observations) -> Action:
+        """Finish what dpkg began, then let apt repair dependencies."""
+        return Action(as_host_unit(_REPAIR))
+
+    def digest(self) -> str:
+        """Always the same: nobody wants a broken dpkg."""
+        return digest_of(["package-health"])
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Packages that must be installed, and packages that must not be, in one apt transaction."""
+
+    name: str
+    present: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+
+    def probes(self) -> Probes:
+        """dpkg's status of each name."""
+        return Probes(packages=frozenset(self.present + self.absent))
+
+    def compare(self, seen: Observations, pending: Pending) -> Difference | None:
+        """Names what is missing, half-configured or too much."""
+        missing, extra = self._missing(seen), self._extra(seen)
+        reasons = []
+        if missing:
+            reasons.append("not installed: " + ", ".join(missing))
+        if extra:
+            reasons.append("to be removed: " + ", ".join(extra))
+        return Difference("; ".join(reasons)) if reasons else None
+
+    def will_change(self, seen: Observations) -> Pending:
+        """The packages that come or go."""
+        return Pending(packages=frozenset(self._missing(seen) + self._extra(seen)))
+
+    def action(self, seen: Observations) -> Action:
+        """Install and remove in one apt run; the lists are refreshed when an archive has moved on since."""
+        wanted = [shlex.quote(name) for name in self._missing(seen)]
+        wanted += [shlex.quote(name) + "-" for name in self._extra(seen)]
+        install = f"apt-get {_OPTIONS} --no-install-recommends install {' '.join(wanted)}"
+        body = f"set -eu\n{install} || {{ apt-get {_OPTIONS} update; {install}; }}\n"
+        return Action(as_host_unit(body))
+
+    def digest(self) -> str:
+        """A hash of both lists."""
+        return digest_of(["present", *sorted(self.present), "absent", *sorted(self.absent)])
+
+    def _missing(self, seen: Observations) -> list[str]:
+        return [name for name in self.present if not (package := seen.packages[name]) or not package.installed]
+
+    def _extra(self, seen: Observations) -> list[str]:
+        return [name for name in self.absent if (package := seen.packages[name]) and package.installed]
