@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from labctl.errors import DONE, FAILED, INTERRUPTED, BadInput, Failed, LabctlError
+from labctl.errors import DONE, FAILED, INTERRUPTED, BadInput, Failed, Interrupted, LabctlError
 
 
 def main() -> NoReturn:
@@ -25,15 +25,10 @@ def run(arguments: Sequence[str]) -> int:
         # Whoever read our output has gone (`| head`). The interpreter flushes again on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except KeyboardInterrupt:
-        print("labctl: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except LabctlError as error:
-        _explain(error, arguments)
-        return error.exit_code
+    except (LabctlError, KeyboardInterrupt) as error:
+        return _explain(_interrupted() if isinstance(error, KeyboardInterrupt) else error, arguments)
     except Exception as error:  # noqa: BLE001 - the last stop: a person gets a sentence, not a traceback
-        _explain(_surprise(error), arguments)
-        return FAILED
+        return _explain(_surprise(error), arguments)
     return exit_code
 
 
@@ -49,20 +44,27 @@ def _dispatch(arguments: Sequence[str]) -> int:
     except typer.TyperException as usage:
         context = getattr(usage, "ctx", None)
         command = context.command_path if context else "labctl"
-        raise BadInput(usage.format_message().rstrip("."), hint=f"See `{command} --help`") from usage
+        raise BadInput(usage.format_message().rstrip("."), hint=f"see `{command} --help`") from usage
+    if result == INTERRUPTED:  # typer turns KeyboardInterrupt into this
+        raise _interrupted()
     return result if isinstance(result, int) else DONE
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("interrupted", hint="run the same again and it goes on from there")
 
 
 def _surprise(error: Exception) -> Failed:
     surprise = Failed(
         f"unexpected {type(error).__name__}: {error}",
-        hint="This is a bug in labctl; LABCTL_DEBUG=1 shows the traceback to report",
+        hint="this is a bug in labctl; run it again with LABCTL_DEBUG=1 and report what it shows",
     )
     surprise.__cause__ = error
     return surprise
 
 
-def _explain(error: LabctlError, arguments: Sequence[str]) -> None:
+def _explain(error: LabctlError, arguments: Sequence[str]) -> int:
+    """Say what is wrong, in the form asked for; returns the exit code."""
     if os.environ.get("LABCTL_DEBUG") == "1":
         import traceback
 
@@ -73,6 +75,7 @@ def _explain(error: LabctlError, arguments: Sequence[str]) -> None:
         print(json.dumps(error.to_json(), indent=2))
     else:
         print(f"labctl: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

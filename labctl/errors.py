@@ -15,10 +15,10 @@ SCHEMA_VERSION = 1
 class LabctlError(Exception):
     """What a person needs in order to go on.
 
-    message: what is wrong, without a full stop at its end.
+    message: what is wrong, a clause without a full stop.
     where: the file, then the key in it, as in `workloads/home.yaml: chat.context`.
     found, expected: what stood there and what belongs there.
-    hint: what to do next, a sentence.
+    hint: what to do next, a clause that follows a dash.
     """
 
     exit_code = FAILED
@@ -47,7 +47,7 @@ class LabctlError(Exception):
         line = f"{self.where}: {self.message}" if self.where else self.message
         if compared:
             line += f" ({', '.join(compared)})"
-        return f"{line}. {self.hint}" if self.hint else line
+        return f"{line} — {self.hint}" if self.hint else line
 
     def to_json(self) -> dict[str, object]:
         """The document that `--json` prints in place of an answer; every key is always there."""
@@ -80,3 +80,9 @@ class AnswerIsNo(LabctlError):
     """Everything worked and the answer is no: does not fit, drift found, changes pending, a check failed."""
 
     exit_code = ANSWER_IS_NO
+
+
+class Interrupted(LabctlError):
+    """Ctrl-C."""
+
+    exit_code = INTERRUPTED

@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from labctl import __version__
+from labctl.cli.deploy import check, deploy
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
     name="labctl",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -24,8 +25,9 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def labctl(
+    context: typer.Context,
     *,
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
@@ -33,4 +35,14 @@ def labctl(
     """Turn a bare Linux machine with NVIDIA cards into a home AI server, and keep it so.
 
     Exit codes of every command: 0 done, 1 failed while doing, 2 bad input or usage, 3 the answer is no.
+
+    \b
+    Example:
+      labctl deploy inventory/home.py && labctl verify
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app.command()(deploy)
+app.command()(check)

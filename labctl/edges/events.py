@@ -201,5 +201,5 @@ def parse(line: str) -> Event:
         raise Failed(
             "the deploy driver wrote a line that is no event",
             found=repr(line[:200]),
-            hint="This is a bug in labctl, or the driver was killed in mid-line; run it again",
+            hint="this is a bug in labctl, or the driver was killed in mid-line; run it again",
         ) from error

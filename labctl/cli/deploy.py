@@ -1,0 +1,75 @@
+"""`labctl deploy` and `labctl check`: pyinfra, with exit codes that tell the truth."""
+
+from typing import Literal
+
+import typer
+
+from labctl.cli import options
+from labctl.cli.options import DEFAULT_INVENTORY, Data, Inventory, Json, Limit, Only, Skip, Verbosity
+
+
+def deploy(  # noqa: PLR0913 - one parameter per option is how typer reads a command
+    inventory: Inventory = DEFAULT_INVENTORY,
+    only: Only = None,
+    skip: Skip = None,
+    limit: Limit = None,
+    data: Data = None,
+    *,
+    json: Json = False,
+    verbosity: Verbosity = 0,
+) -> None:
+    """Make every host of the inventory what its roles say; what is already so is left alone.
+
+    \b
+    Examples:
+      labctl deploy
+      labctl deploy --limit aibox --only base,firewall
+      labctl deploy @local
+    """
+    _perform("deploy", inventory, only, skip, limit, data, json=json, verbosity=verbosity)
+
+
+def check(  # noqa: PLR0913 - as above
+    inventory: Inventory = DEFAULT_INVENTORY,
+    only: Only = None,
+    skip: Skip = None,
+    limit: Limit = None,
+    data: Data = None,
+    *,
+    json: Json = False,
+    verbosity: Verbosity = 0,
+) -> None:
+    """Say what a deploy would change and why; change nothing. Exit code 3 when there is something.
+
+    \b
+    Examples:
+      labctl check
+      labctl check inventory/home.py --only firewall --json
+    """
+    _perform("check", inventory, only, skip, limit, data, json=json, verbosity=verbosity)
+
+
+def _perform(  # noqa: PLR0913 - as above
+    mode: Literal["deploy", "check"],
+    inventory: str,
+    only: list[str] | None,
+    skip: list[str] | None,
+    limit: list[str] | None,
+    data: list[str] | None,
+    *,
+    json: bool,
+    verbosity: int,
+) -> None:
+    from labctl.cli.show import show_run
+    from labctl.edges.deploy_runner import DeployRequest, run
+
+    request = DeployRequest(
+        mode=mode,
+        inventory=inventory,
+        only=options.comma_separated(only),
+        skip=options.comma_separated(skip),
+        limit=options.comma_separated(limit),
+        data=options.key_values(data),
+        verbosity=verbosity,
+    )
+    raise typer.Exit(show_run(mode, inventory, run(request), as_json=json, verbosity=verbosity))

@@ -1,0 +1,52 @@
+"""Arguments and options that several commands share, and what becomes of their text."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from labctl.errors import BadInput
+
+DEFAULT_INVENTORY = "inventory/home.py"
+
+Inventory = Annotated[
+    str, typer.Argument(metavar="INVENTORY", help="A pyinfra inventory file, or @local for this machine.")
+]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="ROLE,…", help="Only these roles.")]
+Skip = Annotated[list[str] | None, typer.Option("--skip", metavar="ROLE,…", help="All roles but these.")]
+Limit = Annotated[
+    list[str] | None, typer.Option("--limit", metavar="HOST,…", help="Only these hosts or groups.")
+]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="KEY=VALUE", help="A setting that overrides the inventory's; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+Verbosity = Annotated[
+    int,
+    typer.Option(
+        "-v",
+        "--verbose",
+        count=True,
+        show_default=False,
+        help="Say more: -v what did not change, -vv every command.",
+    ),
+]
+
+
+def comma_separated(values: Iterable[str] | None) -> tuple[str, ...]:
+    """`--only base,firewall --only podman` as one tuple, in the order given."""
+    return tuple(
+        word for value in values or () for word in (part.strip() for part in value.split(",")) if word
+    )
+
+
+def key_values(pairs: Iterable[str] | None) -> tuple[tuple[str, str], ...]:
+    """`--data` pairs; raises BadInput for one without a key or an equals sign."""
+    split = [pair.partition("=") for pair in pairs or ()]
+    for key, equals, value in split:
+        if not (key and equals):
+            raise BadInput(
+                "not a setting", where="--data", found=repr(key + equals + value), expected="KEY=VALUE"
+            )
+    return tuple((key, value) for key, _, value in split)

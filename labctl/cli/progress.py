@@ -1,0 +1,79 @@
+"""A run while it goes on: one moving line per host on a terminal, plain lines elsewhere. Always on stderr."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from labctl.cli.summary import qualified
+from labctl.edges.events import (
+    Event,
+    HostConnected,
+    HostFailed,
+    HostPlanned,
+    Note,
+    OperationFinished,
+    Verified,
+)
+
+
+class Progress(Protocol):
+    """Shows one event at a time."""
+
+    def show(self, event: Event) -> None:
+        """Show what `event` says, if it is worth showing."""
+
+
+def watched(events: Iterable[Event], *, verbosity: int) -> Iterator[Event]:
+    """Pass events on while showing them: to a person at a terminal as bars, to a log as lines."""
+    with _bars() if sys.stderr.isatty() else _lines(verbosity) as progress:
+        for event in events:
+            progress.show(event)
+            yield event
+
+
+def line_of(event: Event, *, verbosity: int) -> str | None:
+    """The event as one line of a log, or None where it is not worth one. Pure."""
+    match event:
+        case HostConnected():
+            return f"{event.host}: connected"
+        case HostPlanned():
+            return f"{event.host}: {event.operations} operations in {', '.join(event.roles)}"
+        case OperationFinished() if event.status != "unchanged" or verbosity > 0:
+            return _result(event)
+        case Verified() if event.status != "passed" or verbosity > 0:
+            return _result(event)
+        case Note():
+            return f"{event.host}: {event.message}" if event.host else event.message
+        case HostFailed():
+            return f"{event.host}: FAILED: {event.message}"
+        case _:
+            return None
+
+
+def _result(event: OperationFinished | Verified) -> str:
+    line = f"{event.host}: {qualified(event.role, event.name)}: {event.status}"
+    return f"{line} ({event.reason})" if event.reason else line
+
+
+class _Lines:
+    def __init__(self, verbosity: int) -> None:
+        self._verbosity = verbosity
+
+    def show(self, event: Event) -> None:
+        line = line_of(event, verbosity=self._verbosity)
+        if line:
+            print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _lines(verbosity: int) -> Iterator[Progress]:
+    yield _Lines(verbosity)
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from labctl.cli.bars import Bars
+
+    with Bars() as bars:
+        yield bars

@@ -1,0 +1,30 @@
+"""Shows a run, while it goes on and when it is over; the same for deploy, check and verify."""
+
+import json
+import shutil
+from collections.abc import Iterator
+
+from labctl.cli.document import run_document
+from labctl.cli.progress import watched
+from labctl.cli.report import report_of
+from labctl.cli.summary import summary
+from labctl.edges.events import Event, Mode
+from labctl.errors import BadInput
+
+
+def show_run(mode: Mode, inventory: str, events: Iterator[Event], *, as_json: bool, verbosity: int) -> int:
+    """Show the run to its end; returns its exit code. Raises BadInput when the run was refused."""
+    report = report_of(mode, events if as_json else watched(events, verbosity=verbosity))
+    if refused := report.refused:
+        raise BadInput(
+            refused.message,
+            where=refused.where,
+            found=refused.found,
+            expected=refused.expected,
+            hint=refused.hint,
+        )
+    if as_json:
+        print(json.dumps(run_document(report), indent=2))
+    else:
+        print(summary(report, inventory=inventory, width=shutil.get_terminal_size().columns), end="")
+    return report.exit_code
