@@ -1,1 +1,1 @@
-"""The edges: pyinfra, SSH, pytest, files. Everything that touches a host or reads the world is here and nowhere else."""
+"""The edges: pyinfra, SSH, pytest, files. Whatever touches a host or reads the world is here and nowhere else."""

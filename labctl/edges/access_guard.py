@@ -6,14 +6,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from pyinfra.api.exceptions import ConnectError
 from pyinfra.api.command import StringCommand
+from pyinfra.api.exceptions import ConnectError
+from pyinfra.connectors.local import LocalConnector
+from pyinfra.connectors.ssh import SSHConnector
 
 from labctl.edges.reporting import reporter
 from labctl.hoststate.guard import Guarded
 
 if TYPE_CHECKING:
-    from pyinfra.api import Host, State
+    from pyinfra.api.host import Host
+    from pyinfra.api.state import State
 
 _CONNECT_SECONDS = 8
 
@@ -24,10 +27,12 @@ def confirm_access(state: State, host: Host, resource: Guarded) -> bool:
     When it does not, nothing has to be done here: the host's own timer restores what was there before. This waits
     for it, so that what the deploy reports is true.
     """
-    if host.connector.__class__.__name__ == "LocalConnector":
+    if isinstance(host.connector, SSHConnector):
+        reachable = _new_connection_works(state, host)
+    elif isinstance(host.connector, LocalConnector):
         reachable = _ask(host, resource)
     else:
-        reachable = _new_connection_works(state, host)
+        return True  # a container or a simulation: no network lies between
     if not reachable:
         reporter().note(
             host,
@@ -35,11 +40,15 @@ def confirm_access(state: State, host: Host, resource: Guarded) -> bool:
             f"the host undoes the change by itself within {resource.undo_seconds} s",
         )
         time.sleep(resource.undo_seconds + 2)
-        undone = _new_connection_works(state, host)
+        undone = not isinstance(host.connector, SSHConnector) or _new_connection_works(state, host)
         reporter().note(
             host,
             f"{resource.name}: "
-            + ("undone by the host itself, it can be reached again" if undone else "the host still cannot be reached"),
+            + (
+                "undone by the host itself, it can be reached again"
+                if undone
+                else "the host still cannot be reached"
+            ),
         )
     return reachable
 
@@ -68,13 +77,13 @@ def _ask(host: Host, resource: Guarded) -> bool:
     if host.data.get("firewall_confirmed"):
         return True
     if not sys.stdin.isatty():
-        reporter().note(host, f"{resource.name}: nobody to ask on @local; --data firewall_confirmed=true says yes")
+        reporter().note(
+            host, f"{resource.name}: nobody to ask on @local; --data firewall_confirmed=true says yes"
+        )
         return False
-    print(
+    sys.stderr.write(
         f"\n{resource.name} is loaded. Can you still log in over SSH from another machine?\n"
-        f"Type yes within {resource.undo_seconds} s to keep it (anything else undoes it): ",
-        end="",
-        file=sys.stderr,
-        flush=True,
+        f"Type yes within {resource.undo_seconds} s to keep it (anything else undoes it): "
     )
+    sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

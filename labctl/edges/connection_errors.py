@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.errors import Failed
 
 if TYPE_CHECKING:
-    from pyinfra.api import Host
+    from pyinfra.api.host import Host
 
 # A cut cable is silent: without this the kernel resends for some fifteen minutes before a read fails.
 _SILENCE_SECONDS = 30
@@ -51,7 +51,9 @@ def explain(host: Host, error: Exception) -> Failed:
     if "timed out" in lower or "unreachable" in lower or "no route" in lower or "unable to connect" in lower:
         hint = "is it switched on, is the address right, is a firewall between?"
         return Failed("the host does not answer", where=host.name, found=target, hint=hint)
-    return Failed("no SSH connection", where=host.name, found=text, hint=f"try `ssh {target.split(' ')[0]}` by hand")
+    return Failed(
+        "no SSH connection", where=host.name, found=text, hint=f"try `ssh {target.split(' ')[0]}` by hand"
+    )
 
 
 def broken(host: str, error: Exception) -> Failed:

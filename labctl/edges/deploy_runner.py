@@ -53,7 +53,7 @@ def run(request: DeployRequest) -> Iterator[events.Event]:
         *("--events-fd", str(write_fd), "--request", request.to_json()),
     ]
     # A file and not a pipe: nobody reads it while events are read, and a full pipe would stop the driver.
-    log = tempfile.TemporaryFile("w+", encoding="utf-8") if request.verbosity == 0 else None
+    log = tempfile.TemporaryFile("w+", encoding="utf-8") if request.verbosity == 0 else None  # noqa: SIM115
     process = subprocess.Popen(
         command,
         pass_fds=(write_fd,),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gevent
 import pyinfra
 from paramiko import SSHException
-from pyinfra.api import Config, Host, State
+from pyinfra.api.config import Config
 from pyinfra.api.connect import connect_all, disconnect_all
 from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.operations import run_ops
-from pyinfra.api.state import BaseStateCallback, StateStage
+from pyinfra.api.state import BaseStateCallback, State, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.log import setup_logging
 from pyinfra_cli.util import exec_file
@@ -90,10 +91,8 @@ class DrivenRun:
 
     def _connect(self, state: State, inventory: Inventory) -> None:
         state.set_stage(StateStage.Connect)
-        try:
+        with contextlib.suppress(PyinfraError):  # "No hosts remaining!": each host's own error was reported
             connect_all(state)
-        except PyinfraError:  # "No hosts remaining!": each host's own error was reported
-            pass
         for host in state.active_hosts:
             connection_errors.fail_fast(host)
 
@@ -126,10 +125,8 @@ class DrivenRun:
         state.add_callback_handler(_Operations(reporter, state))
         state.set_stage(StateStage.Execute)
         prepared = list(state.active_hosts)
-        try:
+        with contextlib.suppress(PyinfraError):  # "No hosts remaining!", as above
             run_ops(state)
-        except PyinfraError:  # "No hosts remaining!"
-            pass
         for host in prepared:
             if host in state.failed_hosts:
                 self._failed.setdefault(host, FAILED)
@@ -160,10 +157,8 @@ class DrivenRun:
                 role, name = _role_and_name(state, operation)
                 resource = session.resource(role, name)
                 try:
-                    if resource is None:  # an operation of pyinfra's own, in somebody's own deploy file
-                        found = _foreign(state, host, operation)
-                    else:
-                        found = session.compare(resource)
+                    # Without a resource it is an operation of pyinfra's own, in somebody's own deploy file.
+                    found = session.compare(resource) if resource else _foreign(state, host, operation)
                 except LabctlError as problem:
                     return problem
                 except (OSError, SSHException, EOFError) as problem:
@@ -172,7 +167,9 @@ class DrivenRun:
                     continue
                 pending += 1
                 cause = Cause.NEWS if resource is None else session.cause(role, resource)
-                self.emit(events.Pending(host.name, role, name, found.certainty.value, cause.value, found.reason))
+                self.emit(
+                    events.Pending(host.name, role, name, found.certainty.value, cause.value, found.reason)
+                )
             unchanged = len(host.op_hash_order) - pending
             self.emit(events.HostDone(host.name, 0, unchanged, 0, session.remote_commands))
         self._pending += pending
@@ -221,7 +218,7 @@ class _Operations(BaseStateCallback):
 
 def _role_and_name(state: State, operation: str) -> tuple[str, str]:
     """pyinfra's "role | name" as a pair."""
-    full = sorted(state.get_op_meta(operation).names)[0]
+    full = min(state.get_op_meta(operation).names)
     role, separator, name = full.partition(" | ")
     return (role, name) if separator else ("", role)
 
@@ -249,7 +246,9 @@ def _cause(problem: PyinfraError) -> LabctlError:
     """labctl's own error inside pyinfra's, or pyinfra's as one."""
     if isinstance(problem.__cause__, LabctlError):
         return problem.__cause__
-    return BadInput(str(problem.args[0] if problem.args else problem), hint="correct the deploy file or the inventory")
+    return BadInput(
+        str(problem.args[0] if problem.args else problem), hint="correct the deploy file or the inventory"
+    )
 
 
 def _without_hint(problem: LabctlError) -> LabctlError:

@@ -10,7 +10,7 @@ from labctl.edges import events, reporting
 from labctl.errors import LabctlError
 
 if TYPE_CHECKING:
-    from pyinfra.api import Host
+    from pyinfra.api.host import Host
 
 
 class EventReporter:

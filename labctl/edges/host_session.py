@@ -19,7 +19,7 @@ from labctl.hoststate.resource import Difference, Pending, Resource
 from labctl.hoststate.survey import Probes, union
 
 if TYPE_CHECKING:
-    from pyinfra.api import Host
+    from pyinfra.api.host import Host
 
 _KEY = "labctl session"
 
@@ -201,4 +201,3 @@ def _covers(covered: Probes, needed: Probes) -> bool:
         and needed.units <= covered.units
         and set(needed.snippets) <= set(covered.snippets)
     )
-

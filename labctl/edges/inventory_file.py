@@ -22,7 +22,8 @@ def load_inventory(request: DeployRequest) -> Inventory:
 
     Raises BadInput for a missing or broken file, an unknown host in --limit and an inventory without hosts.
     """
-    from pyinfra.api import Config, State
+    from pyinfra.api.config import Config
+    from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_state
     from pyinfra_cli.exceptions import CliError, UnexpectedExternalError
     from pyinfra_cli.inventory import make_inventory
@@ -44,7 +45,9 @@ def load_inventory(request: DeployRequest) -> Inventory:
         except (CliError, TypeError) as problem:
             raise BadInput(str(problem), where=path, hint="correct the inventory") from problem
     if not len(inventory):
-        raise BadInput("the inventory names no host", where=path, found="no host", expected='hosts = ["192.168.1.20"]')
+        raise BadInput(
+            "the inventory names no host", where=path, found="no host", expected='hosts = ["192.168.1.20"]'
+        )
     for host in inventory:
         _open_connection_secrets(inventory.get_host_data(host.name))
     return _limited(inventory, request)
@@ -98,4 +101,6 @@ def _broken_file(path: str, problem: Exception) -> BadInput:
             line = trace.tb_lineno
         trace = trace.tb_next
     where = f"{file}:{line}" if line else str(file)
-    return BadInput(f"{type(cause).__name__}: {cause}", where=where, hint="correct the file; no host was touched")
+    return BadInput(
+        f"{type(cause).__name__}: {cause}", where=where, hint="correct the file; no host was touched"
+    )

@@ -23,7 +23,12 @@ def settings(where: str, data: Mapping[str, Any], roles: Iterable[Role]) -> dict
     """
     known = {role.name: role for role in roles}
     for key in data:
-        if key not in known and key not in OPTIONS and not key.startswith(_FREE_PREFIX) and key not in _pyinfra_keys():
+        if (
+            key not in known
+            and key not in OPTIONS
+            and not key.startswith(_FREE_PREFIX)
+            and key not in _pyinfra_keys()
+        ):
             raise _unknown(where, key, [*known, *OPTIONS, *_pyinfra_keys()])
     return {name: _validate(f"{where}.{name}", role.settings, data.get(name)) for name, role in known.items()}
 
@@ -45,7 +50,9 @@ def _validate(where: str, model: type[Any], value: Any) -> Any:
     if isinstance(value, model):
         return value
     if not isinstance(value, Mapping):
-        raise BadInput("settings are a mapping", where=where, found=repr(value)[:60], expected="{setting: value, …}")
+        raise BadInput(
+            "settings are a mapping", where=where, found=repr(value)[:60], expected="{setting: value, …}"
+        )
     try:
         return model(**value)
     except ValidationError as problem:
@@ -68,7 +75,9 @@ def _unknown(where: str, key: str, candidates: list[str]) -> BadInput:
         f"nothing is called {key}",
         where=f"{where}.{key}",
         found=key,
-        expected=near[0] if near else "one of: " + ", ".join(sorted(c for c in candidates if not c.startswith("_"))),
+        expected=near[0]
+        if near
+        else "one of: " + ", ".join(sorted(c for c in candidates if not c.startswith("_"))),
         hint=f"did you mean {near[0]}?" if near else f"a key of your own starts with {_FREE_PREFIX}",
     )
 

@@ -1,8 +1,8 @@
 """One deploy or check, run through pyinfra's API in a process of its own; writes events to a file descriptor.
 
 A process of its own because pyinfra patches the standard library for gevent when it is imported, and because killing
-the client must be an ordinary thing. Plain `pyinfra INVENTORY deploy/gpu_host.py` runs the same deploy file; what this adds
-is per-host failure instead of whole-fleet failure, exit codes that tell the truth, and a check that knows why.
+the client must be an ordinary thing. Plain `pyinfra INVENTORY deploy/gpu_host.py` runs the same deploy file; what this
+adds is per-host failure instead of whole-fleet failure, exit codes that tell the truth, and a check that knows why.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from labctl.edges.deploy_runner import DeployRequest
@@ -33,19 +33,24 @@ def main(argv: list[str] | None = None) -> int:
         return _run(request, stream)
 
 
-def _run(request: DeployRequest, stream: Any) -> int:
+def _run(request: DeployRequest, stream: TextIO) -> int:
     import pyinfra_cli  # noqa: F401 - patches the standard library before paramiko is imported
 
     from labctl.edges.driven_run import DrivenRun
     from labctl.edges.events import Ended, to_json
 
-    for folder in (str(Path(request.deploy_file).resolve().parent.parent), os.getcwd()):
+    for folder in (str(Path(request.deploy_file).resolve().parent.parent), str(Path.cwd())):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    run = DrivenRun(request, lambda event: print(to_json(event), file=stream, flush=True))
+    run = DrivenRun(request, lambda event: _write(stream, to_json(event)))
     code = run.run()
     run.emit(Ended(code))
     return code
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(line + "\n")
+    stream.flush()
 
 
 if __name__ == "__main__":

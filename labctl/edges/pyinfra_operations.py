@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
-from pyinfra import host, state
-from pyinfra.api import Host, State
 from pyinfra.api.command import FunctionCommand, PyinfraCommand, StringCommand
+from pyinfra.api.host import Host
 from pyinfra.api.operation import operation
+from pyinfra.api.state import State
+from pyinfra.context import host, state
 
 from labctl.edges.access_guard import confirm_access
 from labctl.edges.host_session import HostSession
 from labctl.edges.reporting import reporter
 from labctl.errors import LabctlError
 from labctl.hoststate.guard import Guarded
-from labctl.hoststate.resource import Resource
+from labctl.hoststate.resource import Action, Resource
 
 
 @operation()
-def converge(resource: Resource) -> Iterator[PyinfraCommand]:
+def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
     """Compare `resource` with the host and close the gap.
 
     A resource that can lock its own client out (`Guarded`) is armed with a timed undo on the host first, and kept only
@@ -42,15 +43,22 @@ def converge(resource: Resource) -> Iterator[PyinfraCommand]:
     if executing:
         reporter().reason(host, resource.name, difference.reason)
     try:
-        yield StringCommand(action.script, _stdin=list(action.stdin) or None)
+        yield _command(action)
         if isinstance(resource, Guarded):
             yield FunctionCommand(confirm_access, (resource,), {})
-            confirm = resource.confirm()
-            yield StringCommand(confirm.script, _stdin=list(confirm.stdin) or None)
+            yield _command(resource.confirm())
     finally:
         if executing:
             session.invalidate()
 
 
-def _fail(state: State, host: Host) -> bool:
+def _command(action: Action) -> StringCommand:
+    return (
+        StringCommand(action.script, _stdin=list(action.stdin))
+        if action.stdin
+        else StringCommand(action.script)
+    )
+
+
+def _fail(state: State, host: Host) -> bool:  # noqa: ARG001 - pyinfra passes them by name
     return False

@@ -1,4 +1,4 @@
-"""Roles as pyinfra deploys: typed settings in, one operation per resource, one survey for all of them, a receipt last."""
+"""Roles as pyinfra deploys: typed settings in, one operation per resource, one survey for all, a receipt last."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from pyinfra import host
 from pyinfra.api.deploy import deploy
 from pyinfra.api.exceptions import DeployError
+from pyinfra.context import host
 
 import labctl
 from labctl.edges import inventory_settings
@@ -69,7 +69,9 @@ def deploy_roles(*roles: RoleDeploy) -> None:
             inventory_settings.names(data.get("skip")),
         )
         refuse_unfit(session.address, session.facts)
-        wanted = {value.name: _resources(value, settings[value.name]) for value in values if value.name in chosen}
+        wanted = {
+            value.name: _resources(value, settings[value.name]) for value in values if value.name in chosen
+        }
         last = receipt.ReceiptFile(labctl.__version__, chosen, _digests(wanted))
         for name, resources in wanted.items():
             session.register(name, resources)
@@ -91,7 +93,9 @@ def _resources(role: Role, settings: Any) -> tuple[Resource, ...]:
 
 def _digests(wanted: dict[str, tuple[Resource, ...]]) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (f"{role}: {resource.name}", resource.digest()) for role, resources in wanted.items() for resource in resources
+        (f"{role}: {resource.name}", resource.digest())
+        for role, resources in wanted.items()
+        for resource in resources
     )
 
 

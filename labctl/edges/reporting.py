@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from labctl.errors import LabctlError
 
 if TYPE_CHECKING:
-    from pyinfra.api import Host
+    from pyinfra.api.host import Host
 
 
 class Reporter(Protocol):
@@ -60,5 +60,5 @@ def reporter() -> Reporter:
 
 def use(chosen: Reporter) -> None:
     """Make `chosen` the reporter of this process; the driver does, once."""
-    global _current  # one process runs one deploy
+    global _current  # noqa: PLW0603 - one process runs one deploy
     _current = chosen

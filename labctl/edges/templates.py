@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
 def render(role_file: str, name: str, **values: object) -> str:
     """Return `templates/NAME.j2` beside `role_file` (a role's `__file__`) with `values` filled in."""
-    return _environment(str(Path(role_file).resolve().parent / "templates")).get_template(name + ".j2").render(values)
+    return (
+        _environment(str(Path(role_file).resolve().parent / "templates"))
+        .get_template(name + ".j2")
+        .render(values)
+    )
 
 
 @cache
 def _environment(folder: str) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    return Environment(  # noqa: S701 - configuration files, not HTML: escaping would break them
         loader=FileSystemLoader(folder),
         undefined=StrictUndefined,
         keep_trailing_newline=True,

@@ -42,7 +42,10 @@ def add_components(text: str, deb822: bool, codename: str, components: Sequence[
 
 
 def _own_suite(suite: str, codename: str) -> bool:
-    return re.fullmatch(re.escape(codename) + r"(-(updates|security|backports|proposed-updates))?", suite) is not None
+    return (
+        re.fullmatch(re.escape(codename) + r"(-(updates|security|backports|proposed-updates))?", suite)
+        is not None
+    )
 
 
 def _own_key(signed_by: str | None) -> bool:
@@ -53,7 +56,9 @@ def _missing(present: Sequence[str], wanted: Sequence[str]) -> list[str]:
     return [component for component in wanted if component not in present]
 
 
-_ONE_LINE = re.compile(r"^(?P<head>\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?\S+\s+(?P<suite>\S+)\s+)(?P<tail>[^#\n]*?)(?P<rest>\s*(?:#.*)?)$")
+_ONE_LINE = re.compile(
+    r"^(?P<head>\s*deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?\S+\s+(?P<suite>\S+)\s+)(?P<tail>[^#\n]*?)(?P<rest>\s*(?:#.*)?)$"
+)
 
 
 def _one_line(text: str, codename: str, components: Sequence[str]) -> str:
@@ -63,7 +68,11 @@ def _one_line(text: str, codename: str, components: Sequence[str]) -> str:
         if match:
             options = dict(pair.split("=", 1) for pair in (match["options"] or "").split() if "=" in pair)
             present = match["tail"].split()
-            own = _own_suite(match["suite"], codename) and _own_key(options.get("signed-by")) and "main" in present
+            own = (
+                _own_suite(match["suite"], codename)
+                and _own_key(options.get("signed-by"))
+                and "main" in present
+            )
             missing = _missing(present, components) if own else []
             if missing:
                 line = f"{match['head']}{' '.join([*present, *missing])}{match['rest']}"
@@ -72,7 +81,10 @@ def _one_line(text: str, codename: str, components: Sequence[str]) -> str:
 
 
 def _deb822(text: str, codename: str, components: Sequence[str]) -> str:
-    return "".join(_stanza(part, codename, components) for part in re.split(r"((?:^[ \t]*\n)+)", text, flags=re.M))
+    return "".join(
+        _stanza(part, codename, components)
+        for part in re.split(r"((?:^[ \t]*\n)+)", text, flags=re.MULTILINE)
+    )
 
 
 def _stanza(text: str, codename: str, components: Sequence[str]) -> str:
@@ -89,7 +101,11 @@ def _stanza(text: str, codename: str, components: Sequence[str]) -> str:
     if not missing:
         return text
     return re.sub(
-        r"^(Components:[^\n]*?)[ \t]*$", rf"\g<1> {' '.join(missing)}", text, count=1, flags=re.M | re.I
+        r"^(Components:[^\n]*?)[ \t]*$",
+        rf"\g<1> {' '.join(missing)}",
+        text,
+        count=1,
+        flags=re.MULTILINE | re.IGNORECASE,
     )
 
 
@@ -125,7 +141,11 @@ class AptSources:
         changes = self._changes(seen)
         if changes:
             return Difference(f"components missing in {', '.join(sorted(changes))}")
-        words = dict(line.split(" ", 1) for line in seen.texts[_KEY].splitlines() if line.startswith(("stamp ", "now ")))
+        words = dict(
+            line.split(" ", 1)
+            for line in seen.texts[_KEY].splitlines()
+            if line.startswith(("stamp ", "now "))
+        )
         if words.get("stamp", "").strip() != words.get("now", "-").strip():
             return Difference("package lists not fetched since the sources changed")
         return None

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 
 from labctl.errors import Failed
 
-# Debian 13 and the Ubuntu LTS releases carry services; Debian 12's Podman 4.3 has no Quadlet, so it gets GPU roles only.
-SUPPORTED = {("debian", "12"): "bookworm", ("debian", "13"): "trixie", ("ubuntu", "24.04"): "noble", ("ubuntu", "26.04"): "resolute"}
+# Debian 13 and the Ubuntu LTS releases carry services; Debian 12's Podman 4.3 has no Quadlet, so it gets GPU roles
+# only.
+SUPPORTED = {
+    ("debian", "12"): "bookworm",
+    ("debian", "13"): "trixie",
+    ("ubuntu", "24.04"): "noble",
+    ("ubuntu", "26.04"): "resolute",
+}
 
-_LEAST_FREE_MIB = 1024  # Podman and its dependencies unpack to about 400 MiB, apt lists and archives to 300 MiB more
+_LEAST_FREE_MIB = (
+    1024  # Podman and its dependencies unpack to about 400 MiB, apt lists and archives to 300 MiB more
+)
 
 SCRIPT = r"""export LC_ALL=C
 echo "uid $(id -u)"
@@ -18,10 +26,10 @@ echo "sudo $(command -v sudo >/dev/null && echo yes || echo no)"
 . /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}"; echo "codename ${VERSION_CODENAME:-}"
 echo "arch $(uname -m)"
 echo "kernel $(uname -r)"
+echo "ssh-port ${SSH_CONNECTION##* }"
 echo "init $(cat /proc/1/comm 2>/dev/null)"
 echo "container $(systemd-detect-virt --container 2>/dev/null)"
-echo "free $(df -Pm / | awk 'NR==2{print $4}') $(df -Pm /var | awk 'NR==2{print $4}') $(df -Pm /boot | awk 'NR==2{print $4}')"
-echo "inodes $(df -Pi / | awk 'NR==2{print $4}')"
+echo "free $(df -Pm / /var | awk 'NR>1{printf "%s ", $4}')"
 echo "memory $(awk '/MemTotal/{print int($2/1024)}' /proc/meminfo)"
 for u in ufw firewalld nftables chrony chronyd ntpsec ntp openntpd docker; do
   systemctl -q is-active $u.service 2>/dev/null && echo "running $u"; done
@@ -42,6 +50,7 @@ class HostFacts:
     arch: str
     kernel: str
     container: str | None
+    ssh_port: int | None  # where sshd took this connection; None without SSH
     free_mib: int | None  # the least of /, /var
     memory_mib: int
     running: frozenset[str]  # of the services that would fight with ours
@@ -85,6 +94,7 @@ def parse(output: str) -> HostFacts:
         arch=one.get("arch", ""),
         kernel=one.get("kernel", ""),
         container=one["container"] if one.get("container") not in (None, "", "none") else None,
+        ssh_port=int(one["ssh-port"]) if one.get("ssh-port", "").isdigit() else None,
         free_mib=min(free) if free else None,
         memory_mib=int(one.get("memory") or 0),
         running=frozenset(running),
@@ -123,4 +133,6 @@ def refuse_unfit(host: str, facts: HostFacts) -> None:
 
 def as_mapping(facts: HostFacts) -> Mapping[str, object]:
     """The facts for JSON."""
-    return {name: sorted(value) if isinstance(value, frozenset) else value for name, value in vars(facts).items()}
+    return {
+        name: sorted(value) if isinstance(value, frozenset) else value for name, value in vars(facts).items()
+    }

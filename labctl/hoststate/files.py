@@ -146,7 +146,7 @@ def _stage(file: File, validate: tuple[tuple[str, str], ...]) -> list[str]:
     parent = shlex.quote(file.path.rsplit("/", 1)[0] or "/")
     lines = [
         f"[ -d {parent} ] || ( umask 022; mkdir -p {parent} )",
-        f"rm -rf {staged}; read -r content; printf %s \"$content\" | base64 -d >{staged}",
+        f'rm -rf {staged}; read -r content; printf %s "$content" | base64 -d >{staged}',
         f"chown {file.owner}:{file.group} {staged}; chmod {file.mode} {staged}",
     ]
     for path, command in validate:

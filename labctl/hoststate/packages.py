@@ -125,7 +125,9 @@ class Packages:
         return digest_of(["present", *sorted(self.present), "absent", *sorted(self.absent)])
 
     def _missing(self, seen: Observations) -> list[str]:
-        return [name for name in self.present if not (package := seen.packages[name]) or not package.installed]
+        return [
+            name for name in self.present if not (package := seen.packages[name]) or not package.installed
+        ]
 
     def _extra(self, seen: Observations) -> list[str]:
         return [name for name in self.absent if (package := seen.packages[name]) and package.installed]

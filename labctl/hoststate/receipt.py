@@ -1,7 +1,7 @@
 """The receipt a deploy leaves on the host: what was wanted of each operation when it last succeeded.
 
-With it a check can tell drift (the repository wants what it wanted, the host has moved) from news (the repository or the
-inventory wants something else). It holds salted digests only: no content, no name of a secret, nothing to guess from.
+With it a check can tell drift (the repository wants what it wanted, the host has moved) from news (the repository or
+the inventory wants something else). It holds salted digests only: no content, no name of a secret, nothing to guess from.
 """
 
 from __future__ import annotations
@@ -97,7 +97,11 @@ class ReceiptFile:
         old = parse(seen.texts[KEY])
         if old is None:
             return Difference("none on this host yet")
-        return None if self._next(seen).to_json() == seen.texts[KEY] else Difference("speaks of an earlier deploy")
+        return (
+            None
+            if self._next(seen).to_json() == seen.texts[KEY]
+            else Difference("speaks of an earlier deploy")
+        )
 
     def will_change(self, seen: Observations) -> Pending:
         """The file."""
@@ -123,4 +127,6 @@ class ReceiptFile:
             for operation, value in (old.wanted.items() if old else ())
             if operation.partition(": ")[0] not in self.roles
         }
-        return Receipt(salt, self.version, kept | {name: salted(salt, digest) for name, digest in self.wanted})
+        return Receipt(
+            salt, self.version, kept | {name: salted(salt, digest) for name, digest in self.wanted}
+        )

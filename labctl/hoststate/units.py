@@ -36,9 +36,11 @@ class Unit:
         unit = seen.units[self.unit]
         if unit.load_state == "not-found" and self.package in pending.packages:
             # Debian starts what it installs, with the configuration that is already in place: usually nothing is left.
-            return Difference(f"{self.unit} comes with {self.package}", Certainty.POSSIBLE) if self._unsettled(
-                pending
-            ) else None
+            return (
+                Difference(f"{self.unit} comes with {self.package}", Certainty.POSSIBLE)
+                if self._unsettled(pending)
+                else None
+            )
         reasons = self._reasons(unit, seen, pending)
         return Difference(f"{self.unit} " + ", ".join(reasons)) if reasons else None
 

@@ -46,10 +46,13 @@ HOLD_LIST = "/etc/apt/apt.conf.d/54labctl-held"
 
 @role("base", BaseSettings)
 def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
-    """Configuration is written before the packages that read it, so that what Debian starts on installation starts right."""
+    """Configuration is written before the packages that read it: what Debian starts on installation starts right."""
     yield PackageHealth()
     yield AptSources("apt components", facts.codename, COMPONENTS[facts.os_id])
-    yield Files("journal size limit", (File(JOURNALD, render(__file__, "journald.conf", max_use=settings.journald_max_use)),))
+    yield Files(
+        "journal size limit",
+        (File(JOURNALD, render(__file__, "journald.conf", max_use=settings.journald_max_use)),),
+    )
     yield Files(
         "limits for inference",
         (
@@ -57,7 +60,9 @@ def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
             File("/etc/security/limits.d/50-labctl.conf", render(__file__, "limits.conf")),
         ),
     )
-    yield from sysctls("kernel settings", "/etc/sysctl.d/60-labctl.conf", {**SYSCTLS, **settings.sysctls}, facts)
+    yield from sysctls(
+        "kernel settings", "/etc/sysctl.d/60-labctl.conf", {**SYSCTLS, **settings.sysctls}, facts
+    )
     yield _security_updates(settings)
     yield Packages("packages", _packages(settings, facts))
     yield Condition(
@@ -90,7 +95,9 @@ def _security_updates(settings: BaseSettings) -> Files:
     return Files(
         "security updates",
         (
-            File(AUTO_UPGRADES, render(__file__, "unattended-upgrades", enabled=settings.unattended_upgrades)),
+            File(
+                AUTO_UPGRADES, render(__file__, "unattended-upgrades", enabled=settings.unattended_upgrades)
+            ),
             File(HOLD_SCRIPT, render(__file__, "hold-driver-and-kernel", held=HOLD_LIST), mode="755"),
             File(HOLD_HOOK, render(__file__, "hold-hook", script=HOLD_SCRIPT)),
         ),

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Size = Annotated[str, Field(pattern=r"^[0-9]+[KMGT]$", description="bytes with a unit letter, as systemd reads them")]
+Size = Annotated[
+    str, Field(pattern=r"^[0-9]+[KMGT]$", description="bytes with a unit letter, as systemd reads them")
+]
 SysctlName = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[A-Za-z0-9_-]+)+$")]
 
 

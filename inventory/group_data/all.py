@@ -1,0 +1,24 @@
+"""Settings of every host. Each name is a role; what is not said here has the default shown."""
+
+from labctl.settings import BaseData, FirewallData, PodmanData
+
+base: BaseData = {
+    "packages": [],  # more packages of the distribution
+    "journald_max_use": "1G",
+    "unattended_upgrades": True,  # security updates at night, never the kernel or the driver
+    "sysctls": {},  # more kernel settings
+}
+
+firewall: FirewallData = {
+    "manage": True,  # False: leave the firewall this host has alone
+    "ssh_sources": [],  # networks SSH is open to; [] is all of them
+    "exposed": [],  # what else may be reached: {"port": 443, "from": ["192.168.1.0/24"]}
+}
+
+podman: PodmanData = {
+    "storage": "/var/lib/containers/storage",
+    "search_registries": ["docker.io"],
+    "mirrors": [],  # {"registry": "docker.io", "mirror": "nas.home:5000", "insecure": True}
+    "logins": [],  # {"registry": "ghcr.io", "username": "me", "password": Secret.env("GHCR_TOKEN")}
+    "prune": "weekly",
+}
