@@ -1,0 +1,54 @@
+"""The package registries and mirrors that this machine happens to use; none of them may be named in the repository.
+
+They are read from the machine's own configuration, because writing them down here would break the rule.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pip._internal.models.index import PyPI
+
+
+def hosts() -> set[str]:
+    """Host names of the distribution's mirrors, and of the Python and npm registries: configured and built in."""
+    urls = [PyPI.url, f"https://{PyPI.file_storage_domain}", *_pip_urls(), *_npm_urls()]
+    for folder in (Path("/etc/apt"), Path("/etc/apt/sources.list.d")):
+        for path in sorted([*folder.glob("*.list"), *folder.glob("*.sources")]):
+            urls += apt_urls(path.read_text(errors="replace"), deb822=path.suffix == ".sources")
+    names = {urlsplit(url).hostname for url in urls}
+    return {name for name in names if name and "." in name and not name.replace(".", "").isdigit()}
+
+
+def apt_urls(text: str, *, deb822: bool) -> list[str]:
+    """The mirrors in one apt sources file. A vendor's repository, which may be named, has no `main`."""
+    if not deb822:
+        entries = re.findall(
+            r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+\s+(.*)$", text, flags=re.MULTILINE
+        )
+        return [url for url, components in entries if "main" in components.split()]
+    urls: list[str] = []
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = dict(re.findall(r"^(\w[\w-]*):\s*(.*)$", stanza, flags=re.MULTILINE))
+        if "main" in fields.get("Components", "").split():
+            urls += fields.get("URIs", "").split()
+    return urls
+
+
+def _pip_urls() -> Iterator[str]:
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for line in listed.splitlines():
+        if "index" in line or "find-links" in line:
+            yield from re.findall(r"https?://[^\s']+", line)
+
+
+def _npm_urls() -> Iterator[str]:
+    if npm := shutil.which("npm"):
+        yield subprocess.run(
+            [npm, "config", "get", "registry"], check=True, capture_output=True, text=True
+        ).stdout.strip()
