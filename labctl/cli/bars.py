@@ -75,6 +75,10 @@ class Bars:
             case _:
                 pass
 
+    def refresh(self) -> None:
+        """Draw now instead of at the next tick."""
+        self._progress.refresh()
+
     def _say(self, host: str, text: str) -> None:
         total = self._total.get(host)
         count = f"{self._reached[host]}/{total}" if total and host in self._reached else ""

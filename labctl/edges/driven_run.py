@@ -26,7 +26,7 @@ from labctl.edges.deploy_runner import DeployRequest
 from labctl.edges.event_reporter import EventReporter
 from labctl.edges.host_session import HostSession
 from labctl.edges.inventory_file import load_inventory
-from labctl.errors import BAD_INPUT, DONE, FAILED, ANSWER_IS_NO, BadInput, LabctlError
+from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, BadInput, LabctlError
 from labctl.hoststate.receipt import Cause
 from labctl.hoststate.resource import Certainty, Difference
 

@@ -75,7 +75,6 @@ class HeldShell:
         self._password = password
         self._mark = "@@" + secrets.token_hex(12)
         self._streams: Streams | None = None
-        self._unread = (b"", b"")
         self.commands = 0
 
     def open(self) -> None:
@@ -83,9 +82,12 @@ class HeldShell:
         ready, prompt = self._mark + " ready", self._mark + " password"
         shell = f"sh -c {shlex.quote(f'echo {shlex.quote(ready)}; exec sh')}"
         program = f"exec sudo -H -S -p {shlex.quote(prompt)} {shell}" if self._sudo else f"exec {shell}"
-        self._streams = self._start(program)
+        try:
+            self._streams = self._start(program)
+        except (EOFError, OSError) as problem:
+            raise _lost(self._host, problem) from problem
         self._become_root(ready.encode() + b"\n", prompt.encode())
-        self._streams.send(f"{_SETTINGS}\n".encode())
+        self._send(f"{_SETTINGS}\n".encode())
 
     def run(self, command: str, timeout_s: float = COMMAND_SECONDS) -> Completed:
         """Run `command` (sh) to its end, with nothing on its standard input.
@@ -130,9 +132,6 @@ class HeldShell:
                 err = b""
             try:
                 more_out, more_err = self._receive(COMMAND_SECONDS)
-            except EOFError:
-                self.close()
-                raise host_session.explain(self._host, (out + err).decode("utf-8", "replace")) from None
             except TimeoutError:
                 self.close()
                 raise Failed(
@@ -141,6 +140,9 @@ class HeldShell:
                     found=f"nothing for {COMMAND_SECONDS} s",
                     hint="log in by hand and run `sudo true`: does it answer?",
                 ) from None
+            except (EOFError, OSError):
+                self.close()
+                raise host_session.explain(self._host, (out + err).decode("utf-8", "replace")) from None
             out, err = out + more_out, err + more_err
 
     def _read(
@@ -160,12 +162,7 @@ class HeldShell:
             ) from None
         except (EOFError, OSError) as problem:
             self.close()
-            raise ConnectionLost(
-                "the connection broke",
-                where=self._host,
-                found=str(problem) or type(problem).__name__,
-                hint="run the same command again",
-            ) from problem
+            raise _lost(self._host, problem) from problem
         return out, err
 
     def _send(self, data: bytes) -> None:
@@ -175,6 +172,11 @@ class HeldShell:
     def _receive(self, timeout_s: float) -> tuple[bytes, bytes]:
         assert self._streams is not None
         return self._streams.receive(timeout_s)
+
+
+def _lost(host: str, problem: Exception) -> ConnectionLost:
+    found = str(problem) or type(problem).__name__
+    return ConnectionLost("the connection broke", where=host, found=found, hint="run the same command again")
 
 
 def _wrong_password(host: str) -> Failed:

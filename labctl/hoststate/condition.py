@@ -13,6 +13,7 @@ from labctl.hoststate.survey import Probes
 class Condition:
     """`probe` (sh) must print `wanted`, white space aside; where it prints something else, `apply` (sh) is run as root.
 
+    `problem` is what a person reads when it does not hold; without it, what was found and wanted is shown.
     A pending change of one of the packages in `after` makes it possible that the condition will no longer hold.
     """
 
@@ -20,6 +21,7 @@ class Condition:
     probe: str
     wanted: str
     apply: str
+    problem: str | None = None
     after: tuple[str, ...] = ()
 
     @property
@@ -34,7 +36,9 @@ class Condition:
         """Shows what was found against what is wanted."""
         found, wanted = seen.texts[self._key].split(), self.wanted.split()
         if found != wanted:
-            return Difference(f"{_short(found) or 'nothing'}, not {_short(wanted) or 'nothing'}")
+            return Difference(
+                self.problem or f"{_short(found) or 'nothing'}, not {_short(wanted) or 'nothing'}"
+            )
         if pending.packages.intersection(self.after):
             return Difference("may follow from a package that is still to be installed", Certainty.POSSIBLE)
         return None

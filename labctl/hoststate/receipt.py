@@ -1,7 +1,7 @@
 """The receipt a deploy leaves on the host: what was wanted of each operation when it last succeeded.
 
 With it a check can tell drift (the repository wants what it wanted, the host has moved) from news (the repository or
-the inventory wants something else). It holds salted digests only: no content, no name of a secret, nothing to guess from.
+the inventory wants something else). It holds salted digests only: no content and nothing to guess a secret from.
 """
 
 from __future__ import annotations

@@ -92,9 +92,7 @@ def parse(probes: Probes, output: str) -> Observations:
         packages=dict.fromkeys(probes.packages) | _packages(sections.get("packages", [])),
         units=dict.fromkeys(probes.units, _NO_UNIT) | _units(sections.get("units", [])),
         texts={
-            key: base64.b64decode("".join(sections.get(f"text {shlex.quote(key)}", []))).decode(
-                "utf-8", "replace"
-            )
+            key: base64.b64decode("".join(sections.get(f"text {key}", []))).decode("utf-8", "replace")
             for key, _ in probes.snippets
         },
     )

@@ -69,12 +69,13 @@ def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
         "driver and kernel held back",
         probe=f"{HOLD_SCRIPT} --check && echo held",
         wanted="held",
+        problem="the list of held packages is not what is installed",
         apply=HOLD_SCRIPT,
     )
     yield Unit("journald", "systemd-journald.service", reads=(JOURNALD,), enabled=None)
     yield Condition(
         "limits in force",
-        probe="systemctl show -p DefaultLimitMEMLOCK -p DefaultLimitNOFILE --value",
+        probe="for p in MEMLOCK NOFILE; do systemctl show -p DefaultLimit$p --value; done",
         wanted="infinity 1048576",
         apply="systemctl daemon-reexec",
     )

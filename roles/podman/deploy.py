@@ -45,6 +45,7 @@ def podman(settings: PodmanSettings, facts: HostFacts) -> Iterator[Resource]:
         probe=f"dpkg --compare-versions \"$(podman version --format '{{{{.Client.Version}}}}')\" ge {LEAST_VERSION}"
         " && [ -x /usr/lib/systemd/system-generators/podman-system-generator ] && echo yes",
         wanted="yes",
+        problem=f"no Podman {LEAST_VERSION} or later with its Quadlet generator",
         apply=f"echo 'this Podman is too old for Quadlet units ({LEAST_VERSION} or later is wanted): '"
         '"$(podman version --format {{.Client.Version}}), remove it or the source it came from" >&2; exit 1',
     )

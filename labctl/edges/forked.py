@@ -1,0 +1,76 @@
+"""Work on several hosts at once, each in a process forked from this one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+AT_ONCE = 16
+CRASHED = 70  # EX_SOFTWARE of sysexits.h
+
+
+class Turn:
+    """A lock between processes forked from one another; the kernel takes it back when its holder dies."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - held as long as the lock can be asked for
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *error: object) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def in_processes(names: Iterable[str], work: Callable[[str], int]) -> dict[str, int]:
+    """Run `work(name)` for each name in a process of its own, at most 16 at a time.
+
+    Returns what each returned; CRASHED for one that raised (the traceback is on stderr) and the negative signal number
+    for one that was killed. A SIGTERM to this process ends them all.
+    """
+    waiting = list(names)
+    running: dict[int, str] = {}
+    codes: dict[str, int] = {}
+
+    def end_all(number: int, _: FrameType | None) -> None:
+        for pid in running:
+            os.kill(pid, number)
+        os._exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end_all)
+    try:
+        while waiting or running:
+            while waiting and len(running) < AT_ONCE:
+                name = waiting.pop(0)
+                pid = os.fork()
+                if pid == 0:
+                    _work_and_leave(name, work)
+                running[pid] = name
+            pid, status = _next_ended(running)
+            codes[running.pop(pid)] = os.waitstatus_to_exitcode(status)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return codes
+
+
+def _work_and_leave(name: str, work: Callable[[str], int]) -> None:
+    code = CRASHED
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        code = work(name)
+    except BaseException:  # noqa: BLE001 - nothing may climb into the parent's code in this copy of it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _next_ended(running: Iterable[int]) -> tuple[int, int]:
+    """Wait for whichever ends first. gevent's waitpid, unlike the kernel's, does not take -1 for "any of mine"."""

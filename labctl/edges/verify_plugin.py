@@ -1,0 +1,191 @@
+"""The pytest plugin of one host's verification: its fixtures, and each check's verdict as an event."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.edges import events
+from labctl.edges.checks import Host, NotRunHere
+from labctl.edges.held_shell import ConnectionLost
+from labctl.errors import Failed, LabctlError
+from labctl.hoststate.facts import HostFacts
+
+_OUTPUT_LINES, _LINE_CHARACTERS = 12, 300
+
+
+@dataclass(frozen=True)
+class RoleChecks:
+    """One role on one host: its checks.py, and what the inventory asks of it."""
+
+    role: str
+    path: Path
+    settings: Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one check ended."""
+
+    status: events.Verdict
+    reason: str | None = None
+    output: tuple[str, ...] = ()
+
+
+class VerifyPlugin:
+    """Register with `pytest.main(plugins=[…])`; `counts` and `problem` are the result.
+
+    `problem` is why checks could not be run: a checks.py that cannot be read or holds none, a broken connection.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        facts: HostFacts,
+        roles: tuple[RoleChecks, ...],
+        emit: Callable[[events.HostEvent], None],
+    ) -> None:
+        self._host = host
+        self._facts = facts
+        self._roles = {one.path.resolve(): one for one in roles}
+        self._name = host.backend.get_hostname()
+        self._emit = emit
+        self._verdict = Verdict("passed")
+        self.counts: Counter[str] = Counter()
+        self.problem: LabctlError | None = None
+
+    @pytest.fixture(scope="session")
+    def host(self) -> Host:
+        """The host, as testinfra sees it."""
+        return self._host
+
+    @pytest.fixture(scope="session")
+    def facts(self) -> HostFacts:
+        """What the host is."""
+        return self._facts
+
+    @pytest.fixture(scope="module")
+    def settings(self, request: pytest.FixtureRequest) -> Any:
+        """The validated settings of the role whose check asks."""
+        return self._role(request.path).settings
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A checks.py that cannot be read, or that skips itself as a whole, is no success."""
+        if report.outcome != "passed" and self.problem is None:
+            self.problem = Failed(
+                "the checks cannot be read",
+                where=report.nodeid or self._name,
+                found=_last_line(str(report.longrepr)),
+                hint="correct the file" if report.failed else "a check says not_run_here(reason) by itself",
+            )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Announce the checks; a role without any is a mistake, never a success."""
+        found = {self._role(item.path).role for item in session.items}
+        for one in self._roles.values():
+            if one.role not in found and self.problem is None:
+                self.problem = Failed(
+                    f"the role {one.role} has no checks",
+                    where=str(one.path),
+                    found="no function called test_…",
+                    hint=f"write one, or verify the other roles: --skip {one.role}",
+                )
+        if self.problem is not None:
+            session.shouldstop = "not every role can be verified"
+            return
+        roles = tuple(one.role for one in self._roles.values())
+        self._emit(events.HostPlanned(self._name, roles, len(session.items)))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """One event per check, whatever its set-up and tear-down did."""
+        self._verdict = Verdict("passed")
+        result = yield
+        if self.problem is not None:
+            item.session.shouldstop = "the host cannot be reached any more"
+            return result
+        verdict = self._verdict
+        self.counts[verdict.status] += 1
+        role = self._role(item.path).role
+        self._emit(
+            events.Verified(self._name, role, _name_of(item), verdict.status, verdict.reason, verdict.output)
+        )
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Judge each phase by what it raised: pytest's own word "skipped" is not ours."""
+        report = yield
+        if call.excinfo is not None and self._verdict.status == "passed":
+            if isinstance(call.excinfo.value, ConnectionLost):
+                self.problem = call.excinfo.value
+            self._verdict = _verdict(item, call.excinfo)
+        return report
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """pytest itself failed."""
+        self.problem = Failed(
+            "the checks could not be run",
+            where=self._name,
+            found=_last_line(str(excrepr)),
+            hint="run again with -v and report this",
+        )
+
+    def _role(self, path: Path) -> RoleChecks:
+        return self._roles[path.resolve()]
+
+
+def _name_of(item: pytest.Item) -> str:
+    """The first line of the docstring; with the parameters, where there are any."""
+    function = getattr(item, "function", None)
+    lines = (getattr(function, "__doc__", None) or "").strip().splitlines()
+    name = lines[0].strip().removesuffix(".") if lines else _words(item)
+    parameters = item.name.partition("[")[2].removesuffix("]")
+    return f"{name} [{parameters}]" if parameters else name
+
+
+def _words(item: pytest.Item) -> str:
+    return item.name.partition("[")[0].removeprefix("test_").replace("_", " ")
+
+
+def _verdict(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> Verdict:
+    error = raised.value
+    if isinstance(error, NotRunHere):
+        return Verdict("not run here", str(error))
+    text = str(error)
+    if isinstance(error, pytest.skip.Exception):
+        return _failed(item, raised, f"skipped ({text}): a check that is left out says not_run_here(reason)")
+    if isinstance(error, AssertionError | LabctlError | pytest.fail.Exception):
+        return _failed(item, raised, text)
+    return _failed(item, raised, f"{type(error).__name__}: {text}")
+
+
+def _failed(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], text: str) -> Verdict:
+    """The first line is the reason; what pytest adds about the compared values, and the place, is output."""
+    reason, *rest = [line for line in text.splitlines() if line.strip()] or ["failed without a word"]
+    if rest and rest[0].lstrip().startswith("assert "):
+        rest = []  # the bare expression with its values; the message was written to be read instead
+    lines = [_cut(line) for line in rest[:_OUTPUT_LINES]]
+    return Verdict("failed", _cut(reason), (*lines, _place(item, raised)))
+
+
+def _place(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> str:
+    inside = [entry for entry in raised.traceback if Path(entry.path) == item.path]
+    line = inside[-1].lineno + 1 if inside else (item.reportinfo()[1] or 0) + 1
+    return f"{item.nodeid.partition('::')[0]}:{line}"
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return _cut(lines[-1].removeprefix("E ").strip()) if lines else "nothing"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LINE_CHARACTERS else line[: _LINE_CHARACTERS - 1] + "…"

@@ -1,0 +1,146 @@
+"""Verification of all hosts of an inventory: one process per host, each running pytest over its roles' checks."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import inspect
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labctl.edges import events
+from labctl.edges.driven_run import DrivenRun, refused
+from labctl.edges.held_shell import HeldShell
+from labctl.edges.host_session import HostSession
+from labctl.edges.inventory_file import load_inventory
+from labctl.edges.shell_streams import starter
+from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, LabctlError
+
+if TYPE_CHECKING:
+    from pyinfra.api import Host, State
+
+    from labctl.edges.deploy_runner import DeployRequest
+    from labctl.edges.verify_plugin import RoleChecks, VerifyPlugin
+
+_HOSTS_AT_ONCE = 16
+_CRASHED = 70  # EX_SOFTWARE: the process of a host died before it could say why
+
+
+class VerifyRun(DrivenRun):
+    """One request, from the inventory to an exit code.
+
+    pytest runs one session per process, so every host has a process of its own, forked once everything is imported and
+    before anything is connected: checks of a host run in order, hosts at the same time.
+    """
+
+    def __init__(self, request: DeployRequest, emit: Callable[[events.Event], None]) -> None:
+        super().__init__(request, emit)
+        self._failed_checks = 0
+        self._turn = tempfile.TemporaryFile()
+        self._write = emit
+        self.emit = self._emit_in_turn
+
+    def run(self) -> int:
+        """Do it all; every outcome is an event, the result is the exit code."""
+        try:
+            inventory = load_inventory(self._request)
+        except LabctlError as problem:
+            self.emit(refused(problem))
+            return problem.exit_code
+        names = [host.name for host in inventory]
+        self.emit(events.Started("verify", tuple(names)))
+        import labctl.edges.verify_plugin  # noqa: F401 - before the fork: pytest and testinfra are loaded once
+
+        hosts = dict(inventory.hosts)
+
+        def one(name: str) -> int:
+            inventory.hosts = {name: hosts[name]}
+            return self.over(inventory)
+
+        codes = _in_processes(names, one)
+        for name in (name for name, code in codes.items() if code not in (DONE, FAILED, BAD_INPUT, ANSWER_IS_NO)):
+            message = f"the checks of {name} ended without finishing"
+            self.emit(events.HostFailed(name, "execute", message, "run again with -v and report this", FAILED))
+        return combined(codes.values())
+
+    def act(self, state: State) -> None:
+        """Run the checks on the one host of this process."""
+        for host in list(state.active_hosts):
+            try:
+                self._verify(state, host)
+            except LabctlError as problem:
+                self.fail(state, host, "execute", problem)
+
+    def exit_code(self) -> int:
+        """As for a deploy, or 3 when a check failed."""
+        code = super().exit_code()
+        return ANSWER_IS_NO if code == DONE and self._failed_checks else code
+
+    def _verify(self, state: State, host: Host) -> None:
+        from labctl.edges.testinfra_backend import testinfra_host
+        from labctl.edges.verify_plugin import VerifyPlugin
+
+        session = HostSession.of(host)
+        roles = tuple(_checks_of(role, settings) for role, settings in session.selected)
+        shell = HeldShell(host.name, starter(host), sudo=session.sudo, password=lambda: self._password(host))
+        shell.open()
+        plugin = VerifyPlugin(testinfra_host(host.name, shell), session.facts, roles, self.emit)
+        try:
+            _run_pytest(roles, plugin)
+        finally:
+            shell.close()
+        if plugin.problem is not None:
+            raise plugin.problem
+        self._failed_checks += plugin.counts["failed"]
+        self.emit(
+            events.HostVerified(
+                host.name,
+                passed=plugin.counts["passed"],
+                failed=plugin.counts["failed"],
+                not_run_here=plugin.counts["not run here"],
+                remote_commands=session.remote_commands + shell.commands,
+            )
+        )
+
+    def _password(self, host: Host) -> str | None:
+        """sudo's, from the inventory or from whoever sits there."""
+        given = host.data.get("_sudo_password")
+        if given:
+            return str(given)
+        with _turn(self._turn.fileno()):
+            try:
+                return getpass.getpass(f"[{host.name}] sudo password: ") if sys.stdin.isatty() else None
+            except EOFError:
+                return None
+
+    def _emit_in_turn(self, event: events.Event) -> None:
+        """All processes write to one pipe, and a line can be longer than what a pipe takes in one piece."""
+        with _turn(self._turn.fileno()):
+            self._write(event)
+
+
+class _turn:
+    """A lock between processes that were forked from one another; the kernel gives it back when its holder dies."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __enter__(self) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *error: object) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+
+def combined(codes: Any) -> int:
+    """One exit code for all hosts: could not, then not as it should be, then done."""
+    seen = set(codes)
+    broken = seen - {DONE, ANSWER_IS_NO}
+    if broken:
+        return BAD_INPUT if broken == {BAD_INPUT} else FAILED
+    return ANSWER_IS_NO if ANSWER_IS_NO in seen else DONE
