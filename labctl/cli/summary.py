@@ -35,7 +35,7 @@ def qualified(role: str, name: str) -> str:
 
 
 def _host(host: HostReport, mode: Mode, width: int) -> Iterator[str]:
-    yield f"{host.name}: {_headline(host, mode)}"
+    yield from _wrapped(f"{host.name}: {_headline(host, mode)}", width, indent=0)
     for operation in host.operations("changed"):
         yield from _item(operation.role, operation.name, operation.reason, width)
     for pending in host.every(Pending):

@@ -1,0 +1,60 @@
+"""Start-up costs next to nothing: what a command does not use is not imported. Counted in modules, not in seconds."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "gevent",
+    "jinja2",
+    "paramiko",
+    "pydantic",
+    "pygments",
+    "pyinfra",
+    "pynvml",
+    "pytest",
+    "rich",
+    "testinfra",
+}
+
+
+def imported(*arguments: str) -> set[str]:
+    """The top-level modules in memory after `labctl ARGUMENTS`."""
+    code = (
+        "import json, sys; from labctl.__main__ import run\n"
+        f"run({list(arguments)!r})\n"
+        "print(); print(json.dumps([name.split('.')[0] for name in sys.modules]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(result.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["--help"],
+        ["deploy", "--help"],
+        ["check", "--help"],
+        ["deploi"],
+        ["check", "--data", "x"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
+    assert imported(*arguments) & HEAVY == set()
+
+
+def test_an_import_would_be_seen() -> None:
+    code = "import jinja2, json, sys; print(json.dumps([name.split('.')[0] for name in sys.modules]))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(json.loads(result.stdout)) & HEAVY == {"jinja2"}
+
+
+def test_the_console_script_is_this() -> None:
+    from importlib.metadata import entry_points
+
+    (script,) = entry_points(group="console_scripts", name="labctl")
+    assert script.value == "labctl.__main__:main"
