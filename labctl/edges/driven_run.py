@@ -45,8 +45,13 @@ class DrivenRun:
         try:
             inventory = load_inventory(self._request)
         except LabctlError as problem:
-            self.emit(_refused(problem))
+            self.emit(refused(problem))
             return problem.exit_code
+        self.emit(events.Started(self._request.mode, tuple(host.name for host in inventory)))
+        return self.over(inventory)
+
+    def over(self, inventory: Inventory) -> int:
+        """The run over the hosts of `inventory`; the result is the exit code."""
         # Position in the code orders operations, as under pyinfra's own command line.
         pyinfra.is_cli = True
         config, state = Config(), State(check_for_changes=False)
@@ -59,20 +64,23 @@ class DrivenRun:
             setup_logging(logging.INFO)
         ctx_inventory.set(inventory)
         state.init(inventory, config)
-        self.emit(events.Started(self._request.mode, tuple(host.name for host in inventory)))
         state.add_callback_handler(_Connections(self))
         try:
             self._connect(state, inventory)
             if state.active_hosts:
                 self._prepare(state)
             if state.active_hosts:
-                if self._request.mode == "check":
-                    self._judge(state)
-                else:
-                    self._execute(state)
+                self.act(state)
         finally:
             disconnect_all(state)
-        return self._exit_code()
+        return self.exit_code()
+
+    def act(self, state: State) -> None:
+        """What this run is for, on the hosts that are connected and prepared."""
+        if self._request.mode == "check":
+            self._judge(state)
+        else:
+            self._execute(state)
 
     def fail(self, state: State, host: Host, stage: events.Stage, problem: LabctlError) -> None:
         """Take `host` out of the run; the others go on."""
@@ -94,7 +102,11 @@ class DrivenRun:
         with contextlib.suppress(PyinfraError):  # "No hosts remaining!": each host's own error was reported
             connect_all(state)
         for host in state.active_hosts:
-            connection_errors.fail_fast(host)
+            self.connected(host)
+
+    def connected(self, host: Host) -> None:
+        """A connection to `host` stands."""
+        connection_errors.fail_fast(host)
 
     def _prepare(self, state: State) -> None:
         state.set_stage(StateStage.Prepare)
@@ -114,10 +126,14 @@ class DrivenRun:
                 return _cause(problem)
             except (OSError, SSHException, EOFError) as problem:
                 return connection_errors.broken(host.name, problem)
+        self.planned(state, host)
+        return None
+
+    def planned(self, state: State, host: Host) -> None:
+        """The deploy file was run for `host`."""
         names = [_role_and_name(state, operation) for operation in host.op_hash_order]
         roles = tuple(dict.fromkeys(role for role, _ in names))
         self.emit(events.HostPlanned(host.name, roles, len(names)))
-        return None
 
     def _execute(self, state: State) -> None:
         reporter = EventReporter(self.emit, lambda host: _now(state, host))
@@ -175,7 +191,8 @@ class DrivenRun:
         self._pending += pending
         return None
 
-    def _exit_code(self) -> int:
+    def exit_code(self) -> int:
+        """By what has happened so far."""
         if self._failed:
             return max(self._failed.values()) if set(self._failed.values()) == {BAD_INPUT} else FAILED
         return ANSWER_IS_NO if self._pending else DONE
@@ -255,5 +272,6 @@ def _without_hint(problem: LabctlError) -> LabctlError:
     return LabctlError(problem.message, where=problem.where, found=problem.found, expected=problem.expected)
 
 
-def _refused(problem: LabctlError) -> events.Refused:
+def refused(problem: LabctlError) -> events.Refused:
+    """Bad input as an event."""
     return events.Refused(problem.message, problem.where, problem.found, problem.expected, problem.hint)

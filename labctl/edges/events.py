@@ -2,7 +2,8 @@
 
 The driver process writes the lines, `labctl.cli` renders the values. A run is `Started`, then per host
 `HostConnected`, `HostPlanned` and, for a deploy, its operations and `HostDone`; for a check, what is `Pending` and
-`CheckFinished`; for verify, what was `Verified`. A host that drops out has `HostFailed`. The last event is `Ended`.
+`CheckFinished`; for verify, what was `Verified` and `HostVerified`. A host that drops out has `HostFailed`. The last
+event is `Ended`.
 Bad input is found before anything else: `Refused`, then `Ended`.
 """
 
@@ -138,6 +139,18 @@ class Verified:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HostVerified:
+    """verify only: every check of the host has ended."""
+
+    event: ClassVar[str] = "host_verified"
+    host: str
+    passed: int
+    failed: int
+    not_run_here: int
+    remote_commands: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Note:
     """Something a person should know that is neither a change nor a failure."""
 
@@ -176,6 +189,7 @@ HostEvent = (
     | Pending
     | CheckFinished
     | Verified
+    | HostVerified
     | Note
     | HostDone
 )

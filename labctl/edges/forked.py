@@ -52,7 +52,9 @@ def in_processes(names: Iterable[str], work: Callable[[str], int]) -> dict[str, 
                 if pid == 0:
                     _work_and_leave(name, work)
                 running[pid] = name
-            pid, status = _next_ended(running)
+            # The oldest, and not whichever ends first: gevent's waitpid(-1), which this may be, names one twice.
+            pid = next(iter(running))
+            _, status = os.waitpid(pid, 0)
             codes[running.pop(pid)] = os.waitstatus_to_exitcode(status)
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -70,7 +72,3 @@ def _work_and_leave(name: str, work: Callable[[str], int]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _next_ended(running: Iterable[int]) -> tuple[int, int]:
-    """Wait for whichever ends first. gevent's waitpid, unlike the kernel's, does not take -1 for "any of mine"."""

@@ -72,7 +72,8 @@ class HeldShell:
         self._host = host
         self._start = start
         self._sudo = sudo
-        self._password = password
+        self._ask = password
+        self._password: str | None = None
         self._mark = "@@" + secrets.token_hex(12)
         self._streams: Streams | None = None
         self.commands = 0
@@ -117,19 +118,19 @@ class HeldShell:
             streams.close()
 
     def _become_root(self, ready: bytes, prompt: bytes) -> None:
-        given: str | None = None
+        given = False
         out = err = b""
         while ready not in out:
             if prompt in err:
-                if given is not None:
+                if given:
                     self.close()
                     raise _wrong_password(self._host)
-                given = self._password()
-                if given is None:
+                self._password = self._password or self._ask()
+                if self._password is None:
                     self.close()
                     raise host_session.explain(self._host, "sudo: a password is required")
-                self._send(f"{given}\n".encode())
-                err = b""
+                self._send(f"{self._password}\n".encode())
+                given, err = True, b""
             try:
                 more_out, more_err = self._receive(COMMAND_SECONDS)
             except TimeoutError:

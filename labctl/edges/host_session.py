@@ -16,6 +16,7 @@ from labctl.hoststate.facts import HostFacts as HostFactsValue
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.receipt import Cause
 from labctl.hoststate.resource import Difference, Pending, Resource
+from labctl.hoststate.role import Role
 from labctl.hoststate.survey import Probes, union
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class HostSession:
         self._seen: Observations | None = None
         self._covered = Probes()
         self._seen_while_executing = False
+        self.selected: list[tuple[Role, Any]] = []  # the roles the deploy file chose, with their settings
+        self.select_only = False  # verify wants to know no more than that
         self.pending = Pending()
         self.remote_commands = 0
         self.failure_output: list[str] = []  # of the last command that failed

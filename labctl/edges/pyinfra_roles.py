@@ -18,7 +18,7 @@ from labctl.edges.pyinfra_operations import converge
 from labctl.edges.reporting import one_line
 from labctl.errors import LabctlError
 from labctl.hoststate import receipt
-from labctl.hoststate.facts import HostFacts, refuse_unfit
+from labctl.hoststate.facts import HostFacts, refuse_unfit, refuse_unsupported
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.role import Role, select
 
@@ -47,8 +47,13 @@ def role(
         @deploy(name)
         def run() -> None:
             with _errors_as_pyinfras():
-                wanted = _resources(value, _settings([value])[name])
-                HostSession.of(host).register(name, wanted)
+                session = HostSession.of(host)
+                settings = _settings([value])[name]
+                session.selected.append((value, settings))
+                if session.select_only:
+                    return
+                wanted = _resources(value, settings)
+                session.register(name, wanted)
                 _converge(wanted)
 
         return RoleDeploy(value, cast("Callable[[], None]", run))
@@ -68,6 +73,10 @@ def deploy_roles(*roles: RoleDeploy) -> None:
             inventory_settings.names(data.get("only")),
             inventory_settings.names(data.get("skip")),
         )
+        session.selected += [(value, settings[value.name]) for value in values if value.name in chosen]
+        if session.select_only:
+            refuse_unsupported(session.address, session.facts)
+            return
         refuse_unfit(session.address, session.facts)
         wanted = {
             value.name: _resources(value, settings[value.name]) for value in values if value.name in chosen

@@ -82,8 +82,8 @@ class ProcessStreams:
     def __init__(self, program: str) -> None:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(["sh", "-c", program], stdin=pipe, stdout=pipe, stderr=pipe)
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._stdin = self._process.stdin.fileno()
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
         self._outputs = [self._process.stdout.fileno(), self._process.stderr.fileno()]
 
     def send(self, data: bytes) -> None:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import inspect
 import os
-import signal
 import sys
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.edges import events
 from labctl.edges.driven_run import DrivenRun, refused
+from labctl.edges.forked import Turn, in_processes
 from labctl.edges.held_shell import HeldShell
 from labctl.edges.host_session import HostSession
 from labctl.edges.inventory_file import load_inventory
 from labctl.edges.shell_streams import starter
-from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, LabctlError
+from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, BadInput, Failed, LabctlError
 
 if TYPE_CHECKING:
     from pyinfra.api import Host, State
 
     from labctl.edges.deploy_runner import DeployRequest
     from labctl.edges.verify_plugin import RoleChecks, VerifyPlugin
-
-_HOSTS_AT_ONCE = 16
-_CRASHED = 70  # EX_SOFTWARE: the process of a host died before it could say why
+    from labctl.hoststate.role import Role
 
 
 class VerifyRun(DrivenRun):
@@ -41,7 +37,7 @@ class VerifyRun(DrivenRun):
     def __init__(self, request: DeployRequest, emit: Callable[[events.Event], None]) -> None:
         super().__init__(request, emit)
         self._failed_checks = 0
-        self._turn = tempfile.TemporaryFile()
+        self._turn = Turn()
         self._write = emit
         self.emit = self._emit_in_turn
 
@@ -62,11 +58,20 @@ class VerifyRun(DrivenRun):
             inventory.hosts = {name: hosts[name]}
             return self.over(inventory)
 
-        codes = _in_processes(names, one)
-        for name in (name for name, code in codes.items() if code not in (DONE, FAILED, BAD_INPUT, ANSWER_IS_NO)):
-            message = f"the checks of {name} ended without finishing"
-            self.emit(events.HostFailed(name, "execute", message, "run again with -v and report this", FAILED))
+        codes = in_processes(names, one)
+        for name, code in codes.items():
+            if code not in (DONE, FAILED, BAD_INPUT, ANSWER_IS_NO):
+                message = f"{name}: the checks ended without finishing (exit status {code})"
+                self.emit(events.HostFailed(name, "execute", message, "run again with -v and report this"))
         return combined(codes.values())
+
+    def connected(self, host: Host) -> None:
+        """The deploy file is asked for its roles and their settings, not for what they would do."""
+        super().connected(host)
+        HostSession.of(host).select_only = True
+
+    def planned(self, state: State, host: Host) -> None:
+        """Nothing yet: the checks are announced once pytest has collected them."""
 
     def act(self, state: State) -> None:
         """Run the checks on the one host of this process."""
@@ -87,6 +92,14 @@ class VerifyRun(DrivenRun):
 
         session = HostSession.of(host)
         roles = tuple(_checks_of(role, settings) for role, settings in session.selected)
+        if not roles:
+            raise BadInput(
+                "there is nothing to verify",
+                where=host.name,
+                found="no role",
+                expected="at least one",
+                hint="look at --only and --skip; operations outside of roles have no checks",
+            )
         shell = HeldShell(host.name, starter(host), sudo=session.sudo, password=lambda: self._password(host))
         shell.open()
         plugin = VerifyPlugin(testinfra_host(host.name, shell), session.facts, roles, self.emit)
@@ -112,7 +125,7 @@ class VerifyRun(DrivenRun):
         given = host.data.get("_sudo_password")
         if given:
             return str(given)
-        with _turn(self._turn.fileno()):
+        with self._turn:
             try:
                 return getpass.getpass(f"[{host.name}] sudo password: ") if sys.stdin.isatty() else None
             except EOFError:
@@ -120,27 +133,48 @@ class VerifyRun(DrivenRun):
 
     def _emit_in_turn(self, event: events.Event) -> None:
         """All processes write to one pipe, and a line can be longer than what a pipe takes in one piece."""
-        with _turn(self._turn.fileno()):
+        with self._turn:
             self._write(event)
 
 
-class _turn:
-    """A lock between processes that were forked from one another; the kernel gives it back when its holder dies."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def __enter__(self) -> None:
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *error: object) -> None:
-        fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
-
-
-def combined(codes: Any) -> int:
+def combined(codes: Iterable[int]) -> int:
     """One exit code for all hosts: could not, then not as it should be, then done."""
     seen = set(codes)
     broken = seen - {DONE, ANSWER_IS_NO}
     if broken:
         return BAD_INPUT if broken == {BAD_INPUT} else FAILED
     return ANSWER_IS_NO if ANSWER_IS_NO in seen else DONE
+
+
+def _checks_of(role: Role, settings: Any) -> RoleChecks:
+    """The checks.py beside the file that defines the role."""
+    from labctl.edges.verify_plugin import RoleChecks
+
+    path = Path(inspect.getfile(role.resources)).resolve().with_name("checks.py")
+    if not path.is_file():
+        raise Failed(
+            f"the role {role.name} has no checks",
+            where=str(path),
+            found="no such file",
+            hint=f"write it, or verify the other roles: --skip {role.name}",
+        )
+    return RoleChecks(role.name, path, settings)
+
+
+def _run_pytest(roles: tuple[RoleChecks, ...], plugin: VerifyPlugin) -> None:
+    """Run the roles' checks in their order, and nothing of whoever's pytest configuration lies around."""
+    import pytest
+
+    for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(variable, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    paths = [str(one.path) for one in roles]
+    root = os.path.commonpath([str(Path(path).parent) for path in paths])
+    pytest.main(
+        [
+            *paths,
+            *("-c", os.devnull, "--rootdir", root, "--noconftest", "-p", "no:cacheprovider"),
+            *("-q", "--no-header", "--tb=short"),
+        ],
+        plugins=[plugin],
+    )

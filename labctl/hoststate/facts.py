@@ -102,8 +102,8 @@ def parse(output: str) -> HostFacts:
     )
 
 
-def refuse_unfit(host: str, facts: HostFacts) -> None:
-    """Raise Failed when nothing can be deployed on this host; called before anything is changed."""
+def refuse_unsupported(host: str, facts: HostFacts) -> None:
+    """Raise Failed when the roles know nothing of this operating system."""
     if (facts.os_id, facts.os_version) not in SUPPORTED:
         supported = ", ".join(f"{name.capitalize()} {version}" for name, version in SUPPORTED)
         raise Failed(
@@ -113,6 +113,11 @@ def refuse_unfit(host: str, facts: HostFacts) -> None:
             expected=supported,
             hint=f"install one of: {supported}",
         )
+
+
+def refuse_unfit(host: str, facts: HostFacts) -> None:
+    """Raise Failed when nothing can be deployed on this host; called before anything is changed."""
+    refuse_unsupported(host, facts)
     if facts.uid != 0 and not facts.has_sudo:
         raise Failed(
             "sudo is not installed and the login is not root",
