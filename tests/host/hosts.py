@@ -1,0 +1,132 @@
+"""All throwaway hosts of one session."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from labctl.errors import BadInput
+from tests.host import network
+from tests.host.base_image import hold_base_image
+from tests.host.cache import open_cache
+from tests.host.cached_folder import CachedFolder, hold
+from tests.host.disk import Disk, Layer, load_layer
+from tests.host.machine import Machine
+from tests.host.session import Session, open_session
+from tests.host.throwaway_host import ThrowawayHost
+
+# A cable is the interface vb-NAME, and interface names end at 15 characters.
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,11}")
+_TEMPLATE = "template"
+_LAYERS_REFRESH_AFTER_DAYS = 7
+
+
+class ThrowawayHosts:
+    """A session of throwaway hosts on one network; leaving the `with` block ends and deletes all of it."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, ThrowawayHost] = {}
+        self._bases: dict[str, Layer] = {}
+        self._ending = ExitStack()
+        self._held = ExitStack()
+        self._session: Session | None = None
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._session = open_session(open_cache())
+            stack.callback(self._session.close)
+            network.build(self._session)
+            self._ending = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hosts.clear()
+        self._ending.close()
+        self._held.close()
+
+    def __iter__(self) -> Iterator[ThrowawayHost]:
+        """The hosts there are, on or off."""
+        return iter(tuple(self._hosts.values()))
+
+    @property
+    def session(self) -> Session:
+        """What the hosts run in."""
+        assert self._session is not None, "use ThrowawayHosts in a `with` block"
+        return self._session
+
+    def boot(
+        self,
+        name: str = "aibox",
+        *,
+        suite: str = "trixie",
+        layer: Layer | None = None,
+        nspawn_arguments: Sequence[str] = (),
+    ) -> ThrowawayHost:
+        """A new host that answers SSH.
+
+        name: its host name, up to 12 characters, unique in the session. layer: the disk it starts from, and with
+        it its suite; without one it is a bare host of `suite`. nspawn_arguments: for systemd-nspawn, such as a
+        `--bind` for a simulated device.
+        """
+        if not _NAME.fullmatch(name):
+            raise BadInput("bad host name", found=name, expected="up to 12 small letters, digits and dashes")
+        if name in self._hosts:
+            raise BadInput("a host of this session has that name", found=name)
+        taken = {host.number for host in self}
+        number = next(number for number in self.session.subnet.guest_numbers if number not in taken)
+        disk = Disk(self.session, self.session.folder / "hosts" / name, layer or self._bare(suite))
+        host = ThrowawayHost(Machine(self.session, name, disk, nspawn_arguments), number)
+        host.prepare()
+        self._hosts[name] = host
+        host.power_on()
+        return host
+
+    def destroy(self, host: ThrowawayHost) -> None:
+        """Power cut, and the disk is gone; the name is free again."""
+        del self._hosts[host.name]
+        host.destroy()
+
+    def cached_layer(
+        self, name: str, key: str, prepare: Callable[[ThrowawayHost], None], *, suite: str = "trixie"
+    ) -> Layer:
+        """The layer `name` that `prepare` makes out of a bare host, kept for later sessions while `key` is the same.
+
+        key: anything that changes when the layer would come out different, such as the text of the roles. It is
+        made anew, too, when the base image is.
+        """
+        bare = self._bare(suite)
+        recipe = hashlib.sha256(f"{bare.base} {key}".encode()).hexdigest()[:10]
+        folder = self._hold(
+            hold(
+                self.session.cache.layers,
+                f"{name}-{suite}",
+                recipe,
+                lambda folder: self._make_layer(prepare, suite, folder),
+                refresh_after_days=_LAYERS_REFRESH_AFTER_DAYS,
+            )
+        )
+        return load_layer(folder, bare)
+
+    def _make_layer(self, prepare: Callable[[ThrowawayHost], None], suite: str, folder: Path) -> None:
+        host = self.boot(_TEMPLATE, suite=suite)
+        try:
+            prepare(host)
+            host.power_off()
+            host.freeze(folder)
+        finally:
+            self.destroy(host)
+
+    def _bare(self, suite: str) -> Layer:
+        if suite not in self._bases:
+            folder = self._hold(hold_base_image(self.session.cache, suite))
+            self._bases[suite] = Layer(folder / "root", suite)
+        return self._bases[suite]
+
+    def _hold(self, folder: CachedFolder) -> Path:
+        self._held.callback(folder.release)
+        return folder.path
