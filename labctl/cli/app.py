@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from labctl import __version__
-from labctl.cli.deploy import check, deploy
+from labctl.cli.deploy import check, deploy, verify
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -44,5 +44,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-app.command()(deploy)
-app.command()(check)
+for command in (deploy, check, verify):
+    app.command()(command)

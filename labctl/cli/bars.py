@@ -15,7 +15,9 @@ from labctl.edges.events import (
     HostDone,
     HostFailed,
     HostPlanned,
+    HostVerified,
     OperationStarted,
+    Question,
     Started,
     Verified,
 )
@@ -55,6 +57,7 @@ class Bars:
 
     def show(self, event: Event) -> None:
         """Move the line of the event's host."""
+        self._progress.start()  # it stood still if the last event was a question
         match event:
             case Started():
                 for host in event.hosts:
@@ -70,7 +73,10 @@ class Bars:
                 self._say(event.host, qualified(event.role, event.name))
             case HostFailed():
                 self._finish(event.host, "FAILED")
-            case HostDone() | CheckFinished():
+            case Question():
+                self._progress.stop()
+                self._progress.console.print(f"{event.host}: {event.message}", markup=False, end=" ")
+            case HostDone() | CheckFinished() | HostVerified():
                 self._finish(event.host, "done")
             case _:
                 pass

@@ -1,11 +1,14 @@
-"""`labctl deploy` and `labctl check`: pyinfra, with exit codes that tell the truth."""
+"""`labctl deploy`, `check` and `verify`: pyinfra and pytest, with exit codes that tell the truth."""
 
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from labctl.cli import options
 from labctl.cli.options import DEFAULT_INVENTORY, Data, Inventory, Json, Limit, Only, Skip, Verbosity
+
+if TYPE_CHECKING:
+    from labctl.edges.events import Mode
 
 
 def deploy(  # noqa: PLR0913 - one parameter per option is how typer reads a command
@@ -49,8 +52,28 @@ def check(  # noqa: PLR0913 - as above
     _perform("check", inventory, only, skip, limit, data, json=json, verbosity=verbosity)
 
 
+def verify(  # noqa: PLR0913 - as above
+    inventory: Inventory = DEFAULT_INVENTORY,
+    only: Only = None,
+    skip: Skip = None,
+    limit: Limit = None,
+    data: Data = None,
+    *,
+    json: Json = False,
+    verbosity: Verbosity = 0,
+) -> None:
+    """Prove on the hosts themselves that every role works. Exit code 3 when a check fails.
+
+    \b
+    Examples:
+      labctl verify
+      labctl verify --limit aibox --only firewall
+    """
+    _perform("verify", inventory, only, skip, limit, data, json=json, verbosity=verbosity)
+
+
 def _perform(  # noqa: PLR0913 - as above
-    mode: Literal["deploy", "check"],
+    mode: "Mode",
     inventory: str,
     only: list[str] | None,
     skip: list[str] | None,

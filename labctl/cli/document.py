@@ -5,8 +5,6 @@ from dataclasses import asdict
 
 from labctl.cli.report import HostReport, RunReport
 from labctl.edges.events import (
-    CheckFinished,
-    HostDone,
     HostEvent,
     HostFailed,
     HostPlanned,
@@ -31,14 +29,13 @@ def run_document(report: RunReport) -> dict[str, object]:
 
 def _host(host: HostReport) -> dict[str, object]:
     planned, failure = host.last(HostPlanned), host.last(HostFailed)
-    end = host.last(HostDone) or host.last(CheckFinished)
     return {
         "status": host.status,
         "roles": list(planned.roles) if planned else [],
         "changed": len(host.operations("changed")),
         "unchanged": len(host.operations("unchanged")),
         "failed": len(host.failed),
-        "remote_commands": end.remote_commands if end else None,
+        "remote_commands": host.end.remote_commands if host.end else None,
         "operations": _without_host(host.every(OperationFinished)),
         "pending": _without_host(host.every(Pending)),
         "checks": _without_host(host.every(Verified)),

@@ -13,6 +13,7 @@ from labctl.edges.events import (
     HostPlanned,
     Note,
     OperationFinished,
+    Question,
     Verified,
 )
 
@@ -38,12 +39,12 @@ def line_of(event: Event, *, verbosity: int) -> str | None:
         case HostConnected():
             return f"{event.host}: connected"
         case HostPlanned():
-            return f"{event.host}: {event.operations} operations in {', '.join(event.roles)}"
+            return f"{event.host}: {', '.join(event.roles)} ({event.operations} to compare)"
         case OperationFinished() if event.status != "unchanged" or verbosity > 0:
             return _result(event)
         case Verified() if event.status != "passed" or verbosity > 0:
             return _result(event)
-        case Note():
+        case Note() | Question():
             return f"{event.host}: {event.message}" if event.host else event.message
         case HostFailed():
             return f"{event.host}: FAILED: {event.message}"

@@ -13,6 +13,7 @@ from labctl.edges.events import (
     HostEvent,
     HostFailed,
     HostPlanned,
+    HostVerified,
     Mode,
     Note,
     OperationFinished,
@@ -62,11 +63,16 @@ class HostReport:
         return planned.operations if planned else 0
 
     @property
+    def end(self) -> HostDone | CheckFinished | HostVerified | None:
+        """The host's closing event."""
+        return self.last(HostDone) or self.last(CheckFinished) or self.last(HostVerified)
+
+    @property
     def status(self) -> HostStatus:
         """`unfinished` is a host that neither came to its end nor failed: the run was cut short."""
         if self.last(HostFailed) or self.failed:
             return "failed"
-        if not (self.last(HostDone) or self.last(CheckFinished) or self.last(Verified)):
+        if not self.end:
             return "unfinished"
         return "changes pending" if self.last(Pending) else "ok"
 

@@ -161,6 +161,19 @@ class Note:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Question:
+    """The driver waits for a line on standard input. Whoever renders shows the text, and draws nothing meanwhile.
+
+    The driver must not print the text itself: a moving line would be drawn over it.
+    """
+
+    event: ClassVar[str] = "question"
+    host: str
+    role: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HostDone:
     """deploy only: the host's counts; operations not reached because one failed are in none of them."""
 
@@ -191,6 +204,7 @@ HostEvent = (
     | Verified
     | HostVerified
     | Note
+    | Question
     | HostDone
 )
 Event = Started | Refused | Ended | HostEvent

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from labctl.cli.progress import line_of
 from labctl.cli.report import RunReport, report_of
 from labctl.cli.show import show_run
 from labctl.cli.summary import summary
-from labctl.edges.events import Ended, Event, Mode, Note, Refused, Started, parse
+from labctl.edges.events import Ended, Event, HostConnected, Mode, Note, Question, Refused, Started, parse
 from labctl.errors import BadInput
 
 CASES = Path(__file__).parents[2] / "cases" / "runs"
@@ -143,3 +144,21 @@ def test_brackets_in_names_are_no_markup() -> None:
         bars.show(Note("", "", "the deploy process ended"))
         bars.refresh()
     assert "fd00::1 [bold]" in screen.getvalue()
+
+
+def test_nothing_moves_while_a_question_waits() -> None:
+    from rich.console import Console
+
+    from labctl.cli.bars import Bars
+
+    screen = io.StringIO()
+    with Bars(Console(file=screen, force_terminal=True, width=80)) as bars:
+        bars.show(Started("deploy", ("@local",)))
+        bars.show(Question("@local", "firewall", "can you still log in? [yes]"))
+        asked = len(screen.getvalue())
+        time.sleep(0.3)  # three ticks of the moving lines
+        assert screen.getvalue().endswith("@local: can you still log in? [yes] ")
+        assert len(screen.getvalue()) == asked
+        bars.show(HostConnected("@local"))
+        bars.refresh()
+        assert len(screen.getvalue()) > asked
