@@ -75,7 +75,9 @@ class Bars:
                 self._finish(event.host, "FAILED")
             case Question():
                 self._progress.stop()
-                self._progress.console.print(f"{event.host}: {event.message}", markup=False, end=" ")
+                self._progress.console.print(
+                    f"{event.host}: {event.message}", markup=False, highlight=False, end=" "
+                )
             case HostDone() | CheckFinished() | HostVerified():
                 self._finish(event.host, "done")
             case _:
