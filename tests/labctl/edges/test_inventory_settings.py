@@ -1,0 +1,68 @@
+"""Inventory data: a typo is an error that names its place, never a silent None."""
+
+from typing import Any
+
+import pytest
+
+from labctl.edges.inventory_settings import names, settings
+from labctl.errors import BAD_INPUT, BadInput
+from roles.base.deploy import base
+from roles.base.settings import BaseSettings
+from roles.firewall.deploy import firewall
+
+_ROLES = (base.role, firewall.role)
+
+
+def _settings(**data: Any) -> dict[str, Any]:
+    return settings("inventory: aibox", data, _ROLES)
+
+
+def test_nothing_said_is_the_default() -> None:
+    assert _settings()["base"] == BaseSettings()
+
+
+def test_pyinfras_own_keys_labctls_options_and_the_readers_own_are_known() -> None:
+    _settings(ssh_user="lab", ssh_key="k", _sudo=True, only="base", skip=["podman"], x_rack="left")
+
+
+@pytest.mark.parametrize(
+    ("data", "where", "words"),
+    [
+        ({"bsae": {}}, "aibox.bsae", "did you mean base"),
+        ({"shh_user": "lab"}, "aibox.shh_user", "did you mean ssh_user"),
+        ({"base": {"journald_maxuse": "1G"}}, "aibox.base.journald_maxuse", "did you mean journald_max_use"),
+        ({"base": {"journald_max_use": "lots"}}, "aibox.base.journald_max_use", "nothing was changed"),
+        (
+            {"base": {"sysctls": {"vm.swappiness": "high"}}},
+            "aibox.base.sysctls.vm.swappiness",
+            "nothing was changed",
+        ),
+        ({"base": ["curl"]}, "aibox.base", None),
+        (
+            {"firewall": {"exposed": [{"port": 70000}]}},
+            "aibox.firewall.exposed.0.port",
+            "nothing was changed",
+        ),
+        (
+            {"firewall": {"exposed": [{"port": 1, "from": ["lan"]}]}},
+            "aibox.firewall.exposed.0.from.0",
+            "nothing",
+        ),
+    ],
+)
+def test_a_mistake_names_its_place_and_what_to_do(
+    data: dict[str, Any], where: str, words: str | None
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        _settings(**data)
+    assert refused.value.exit_code == BAD_INPUT
+    assert where in str(refused.value.where)
+    assert refused.value.found
+    assert refused.value.expected
+    assert words is None or words in str(refused.value.hint)
+
+
+def test_only_and_skip_as_people_write_them() -> None:
+    assert names("base, firewall,") == ("base", "firewall")
+    assert names(["base"]) == ("base",)
+    assert names(None) == ()

@@ -1,0 +1,63 @@
+"""Host facts: read from the real script's output, and refusals before anything is changed."""
+
+import dataclasses
+import subprocess
+
+import pytest
+
+from labctl.errors import BadInput, Failed
+from labctl.hoststate import facts
+from labctl.hoststate.facts import refuse_unfit
+from labctl.hoststate.role import select
+from tests.roles.host_facts import host_facts
+
+
+def test_the_script_answers_on_a_real_shell() -> None:
+    done = subprocess.run(["sh", "-c", facts.SCRIPT], capture_output=True, text=True, check=True)
+    here = facts.parse(done.stdout)
+    assert here.os_id != "unknown"
+    assert here.kernel
+    assert here.memory_mib > 100
+    assert here.free_mib is not None
+
+
+def test_half_an_answer_is_an_error() -> None:
+    with pytest.raises(Failed, match="did not say what it is"):
+        facts.parse("uid 0\nsudo yes\n")
+
+
+def test_a_supported_host_with_room_is_fit() -> None:
+    refuse_unfit("aibox", host_facts())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "hint"),
+    [
+        ({"os_id": "fedora", "os_version": "44"}, "not supported", "install one of"),
+        ({"os_version": "11"}, "not supported", "Debian 13"),
+        ({"has_sudo": False}, "sudo is not installed", "adduser"),
+        ({"free_mib": 100}, "disk is full", "apt-get clean"),
+    ],
+)
+def test_an_unfit_host_is_refused_with_the_way_out(
+    changes: dict[str, object], message: str, hint: str
+) -> None:
+    with pytest.raises(Failed, match=message) as refused:
+        refuse_unfit("aibox", dataclasses.replace(host_facts(), **changes))  # type: ignore[arg-type]  # a table of fields
+    assert refused.value.where == "aibox"
+    assert hint in str(refused.value.hint)
+
+
+def test_roles_keep_their_order_whatever_the_order_asked_for() -> None:
+    roles = ("base", "firewall", "podman")
+    assert select(roles, ("podman", "base"), ()) == ("base", "podman")
+    assert select(roles, (), ("firewall",)) == ("base", "podman")
+
+
+@pytest.mark.parametrize(("only", "skip"), [(("bse",), ()), ((), ("podmam",))])
+def test_a_role_nobody_knows_is_an_error_and_not_nothing(
+    only: tuple[str, ...], skip: tuple[str, ...]
+) -> None:
+    with pytest.raises(BadInput) as refused:
+        select(("base", "podman"), only, skip)
+    assert refused.value.expected == "base, podman"

@@ -1,0 +1,97 @@
+"""What the roles ask for, on every kind of host they support."""
+
+import pytest
+
+from labctl.errors import Failed
+from labctl.hoststate.files import Files
+from labctl.hoststate.packages import Packages
+from labctl.hoststate.resource import Resource
+from labctl.hoststate.survey import union
+from labctl.settings import BaseData, FirewallData, PodmanData
+from roles.base.deploy import base
+from roles.base.settings import BaseSettings
+from roles.firewall.deploy import firewall
+from roles.firewall.settings import FirewallSettings
+from roles.podman.deploy import podman
+from roles.podman.settings import PodmanSettings
+from tests.roles.host_facts import host_facts
+
+_ROLES = (base, firewall, podman)
+_HOSTS = [("debian 13", "trixie"), ("ubuntu 24.04", "noble"), ("ubuntu 26.04", "resolute")]
+
+
+def _resources(**facts: str) -> dict[str, list[Resource]]:
+    return {
+        one.role.name: list(one.role.resources(one.role.settings(), host_facts(**facts))) for one in _ROLES
+    }
+
+
+@pytest.mark.parametrize(("os_release", "codename"), _HOSTS)
+def test_names_are_unique_in_a_role_and_wants_are_the_same_every_time(os_release: str, codename: str) -> None:
+    first = _resources(os_release=os_release, codename=codename)
+    again = _resources(os_release=os_release, codename=codename)
+    for role, resources in first.items():
+        names = [resource.name for resource in resources]
+        assert len(names) == len(set(names))
+        assert all(name == name.strip() and "|" not in name and ": " not in name for name in names)
+        assert [r.digest() for r in resources] == [r.digest() for r in again[role]]
+
+
+def test_a_path_belongs_to_one_operation() -> None:
+    owned = [
+        file.path
+        for resources in _resources().values()
+        for resource in resources
+        if isinstance(resource, Files)
+        for file in resource.files
+    ]
+    assert len(owned) == len(set(owned))
+
+
+def test_configuration_comes_before_the_packages_that_read_it() -> None:
+    for role in ("base", "podman"):
+        kinds = [type(resource) for resource in _resources()[role]]
+        assert kinds.index(Files) < kinds.index(Packages)
+
+
+def test_one_survey_asks_for_everything() -> None:
+    probes = union(resource.probes() for resources in _resources().values() for resource in resources)
+    assert {"podman", "nftables", "unattended-upgrades"} <= probes.packages
+    assert "labctl-firewall.service" in probes.units
+
+
+def test_in_a_container_the_clock_and_the_kernel_are_left_alone() -> None:
+    names = [resource.name for resource in _resources(container="systemd-nspawn")["base"]]
+    assert "kernel settings" in names
+    assert "kernel settings in force" not in names
+    assert "time synchronisation" not in names
+
+
+def test_a_time_daemon_the_host_has_is_kept() -> None:
+    facts = host_facts(extra=("package chrony",))
+    resources = list(base.role.resources(BaseSettings(), facts))
+    assert "time synchronisation" not in [resource.name for resource in resources]
+    assert not any("systemd-timesyncd" in r.present for r in resources if isinstance(r, Packages))
+
+
+@pytest.mark.parametrize("rival", ["ufw", "firewalld"])
+def test_a_second_firewall_is_refused_unless_ours_is_not_wanted(rival: str) -> None:
+    facts = host_facts(extra=(f"running {rival}",))
+    with pytest.raises(Failed, match=f"{rival} is running") as refused:
+        list(firewall.role.resources(FirewallSettings(), facts))
+    assert f"systemctl disable --now {rival}" in str(refused.value.hint)
+    assert list(firewall.role.resources(FirewallSettings(manage=False), facts)) == []
+
+
+def test_debian_12_is_refused_by_podman_with_the_way_out() -> None:
+    with pytest.raises(Failed, match="no Quadlet") as refused:
+        list(podman.role.resources(PodmanSettings(), host_facts("debian 12", "bookworm")))
+    assert "--skip podman" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("typed", "settings"),
+    [(BaseData, BaseSettings), (FirewallData, FirewallSettings), (PodmanData, PodmanSettings)],
+)
+def test_the_inventorys_types_know_every_setting(typed: type, settings: type[BaseSettings]) -> None:
+    assert set(typed.__annotations__) == set(settings.model_fields)
