@@ -1,0 +1,189 @@
+"""Is the base system what the inventory asks for? Asked of the running system, not of the files that were written."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
+from labctl.hoststate import receipt
+from roles.base.deploy import COMPONENTS, JOURNALD, PACKAGES, SYSCTLS
+from roles.base.driver_and_kernel import (
+    DRIVER_OWNERS,
+    INSTALLED,
+    KERNEL_OWNERS,
+    driver_and_kernel,
+    parse_installed,
+)
+from roles.base.settings import BaseSettings
+
+_UNITS = (
+    "systemd-journald",
+    "apt-daily",
+    "unattended-upgrades",
+    "systemd-timesyncd",
+    "systemd-sysctl",
+    "labctl-",
+)
+_BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_JOURNAL_USAGE = "ec387f577b844b8fa948f33cad9a75e6"  # SD_MESSAGE_JOURNAL_USAGE of sd-messages.h
+
+
+def test_package_database(host: Host) -> None:
+    """dpkg has nothing half-installed and apt no broken dependency"""
+    audit = output_of(host, "dpkg --audit")
+    assert not audit, f"dpkg --audit says: {audit.splitlines()[0]}"
+    interrupted = output_of(host, "ls /var/lib/dpkg/updates")
+    assert not interrupted, "dpkg was interrupted: /var/lib/dpkg/updates is not empty"
+    broken = host.run("apt-get -qq check")
+    assert broken.rc == 0, f"apt-get check says: {broken.stderr.strip()[:200]}"
+
+
+def test_packages(host: Host, settings: BaseSettings, facts: HostFacts) -> None:
+    """the packages asked for are installed"""
+    names = (*PACKAGES, *settings.packages, *sorted(facts.time_daemons or {"systemd-timesyncd"}))
+    installed = {package.name for package in parse_installed(output_of(host, INSTALLED))}
+    missing = [name for name in names if name not in installed]
+    assert not missing, f"not installed: {', '.join(missing)}"
+
+
+def test_apt_components(host: Host, facts: HostFacts) -> None:
+    """apt has the lists of every component that drivers and Podman come from"""
+    release = re.compile(
+        rf"^ +release .*\bo=(?:Debian|Ubuntu),.*\bn={re.escape(facts.codename)},.*\bc=([^,\s]+)", re.MULTILINE
+    )
+    found = set(release.findall(output_of(host, "apt-cache policy")))
+    missing = [component for component in COMPONENTS[facts.os_id] if component not in found]
+    assert not missing, (
+        f"apt-cache policy shows {', '.join(sorted(found)) or 'nothing'}, not {', '.join(missing)}"
+    )
+
+
+def test_security_updates(host: Host, settings: BaseSettings) -> None:
+    """security updates are installed at night, or are not, as the inventory says; nothing reboots by itself"""
+    dump = output_of(host, "apt-config dump")
+    effective = dict(re.findall(r'^(\S+) "(.*)";$', dump, re.MULTILINE))
+    enabled = "1" if settings.unattended_upgrades else "0"
+    wanted = {
+        "APT::Periodic::Update-Package-Lists": "1",
+        "APT::Periodic::Unattended-Upgrade": enabled,
+        "Unattended-Upgrade::Automatic-Reboot": "false",
+    }
+    for key, value in wanted.items():
+        assert effective.get(key) == value, f"{key} is {effective.get(key)!r} for apt, not {value!r}"
+    if settings.unattended_upgrades:
+        origins = re.findall(
+            r'^Unattended-Upgrade::(?:Origins-Pattern|Allowed-Origins):: "(.*)";$', dump, re.MULTILINE
+        )
+        assert any("security" in origin for origin in origins), (
+            f"no security origin is allowed, only {origins}"
+        )
+        for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
+            state = host.run("systemctl is-active %s", timer).stdout.strip()
+            assert state == "active", f"{timer} is {state}, not active"
+
+
+def test_driver_and_kernel_held(host: Host) -> None:
+    """unattended-upgrades touches no package of the driver or the kernel"""
+    packages = parse_installed(output_of(host, INSTALLED))
+    must = driver_and_kernel(packages, output_of(host, KERNEL_OWNERS), output_of(host, DRIVER_OWNERS))
+    if not must:
+        not_run_here("neither a driver nor a kernel package is installed")
+    dump = output_of(host, "apt-config dump Unattended-Upgrade::Package-Blacklist")
+    patterns = re.findall(r'^Unattended-Upgrade::Package-Blacklist:: "(.*)";$', dump, re.MULTILINE)
+    free = sorted(name for name in must if not any(re.match(pattern, name) for pattern in patterns))
+    assert not free, f"not held back: {', '.join(free)}"
+
+
+def test_journal_limit(host: Host, settings: BaseSettings) -> None:
+    """the running journald keeps the journal within base.journald_max_use"""
+    limit = int(settings.journald_max_use[:-1]) * _BYTES[settings.journald_max_use[-1]]
+    config = output_of(host, "systemd-analyze cat-config systemd/journald.conf")
+    effective = re.findall(r"^SystemMaxUse=(.*)$", config, re.MULTILINE)[-1:]
+    assert effective == [settings.journald_max_use], (
+        f"SystemMaxUse is {effective or 'not set'} for systemd, not {settings.journald_max_use}"
+    )
+    started, changed = output_of(
+        host,
+        "systemctl show -p ActiveEnterTimestamp --value --timestamp=unix systemd-journald; stat -c %%Z %s",
+        JOURNALD,
+    ).split()
+    assert int(started[1:]) >= int(changed), "journald was started before its configuration was last changed"
+    said = output_of(
+        host,
+        f"journalctl -q -o json -n 1 MESSAGE_ID={_JOURNAL_USAGE} JOURNAL_NAME='System Journal' "
+        '_PID="$(systemctl show -p MainPID --value systemd-journald)"',
+    )
+    if said:  # what the daemon said at its start may have been rotated away since
+        own = int(json.loads(said)["MAX_USE"])
+        assert own == limit, f"journald itself says its limit is {own} bytes, not {limit}"
+
+
+def test_service_limits(host: Host, facts: HostFacts) -> None:
+    """a new service may lock memory without limit and open 1048576 files"""
+    _limits(
+        "systemd-run --quiet --wait --pipe --collect sh -c 'ulimit -Hl; ulimit -Hn; ulimit -l; ulimit -n'",
+        host,
+        facts,
+    )
+
+
+def test_login_limits(host: Host, facts: HostFacts) -> None:
+    """a login may lock memory without limit and open 1048576 files"""
+    _limits("su -s /bin/sh -c 'ulimit -Hl; ulimit -Hn; ulimit -l; ulimit -n' nobody", host, facts)
+
+
+def test_kernel_settings_files(host: Host, settings: BaseSettings) -> None:
+    """no other file overrides the kernel settings asked for at the next boot"""
+    config = output_of(host, "systemd-analyze cat-config sysctl.d")
+    assigned = re.findall(r"^-?([A-Za-z0-9_./-]+?)\s*=\s*(.*?)\s*$", config, re.MULTILINE)
+    effective = {key.replace("/", "."): value for key, value in assigned}
+    for key, value in {**SYSCTLS, **settings.sysctls}.items():
+        assert effective.get(key) == str(value), f"{key} = {effective.get(key)} at the next boot, not {value}"
+
+
+def test_kernel_settings_live(host: Host, settings: BaseSettings, facts: HostFacts) -> None:
+    """the kernel settings asked for are in force"""
+    if facts.container:
+        not_run_here(f"{facts.container}: these settings belong to the machine outside")
+    for key, value in {**SYSCTLS, **settings.sysctls}.items():
+        found = output_of(host, "sysctl -n %s", key)
+        assert found == str(value), f"{key} = {found}, not {value}"
+
+
+def test_time_synchronised(host: Host, facts: HostFacts) -> None:
+    """the clock is synchronised"""
+    if facts.container:
+        not_run_here(f"{facts.container}: the clock belongs to the machine outside")
+    found = output_of(host, "timedatectl show -p NTPSynchronized --value")
+    assert found == "yes", (
+        "no time daemon has synchronised the clock yet: `timedatectl timesync-status` says why"
+    )
+
+
+def test_no_failed_unit(host: Host) -> None:
+    """none of the units that labctl looks after has failed"""
+    listed = output_of(host, "systemctl list-units --all --state=failed --plain --no-legend")
+    failed = [line.split()[0] for line in listed.splitlines() if line.startswith(_UNITS)]
+    assert not failed, f"failed: {', '.join(failed)}; `systemctl status {failed[0]}` says why"
+
+
+def test_receipt(host: Host) -> None:
+    """the receipt of the last deploy is there and readable by root alone"""
+    found = output_of(host, "stat -c '%%a %%U:%%G' %s", receipt.PATH)
+    assert found == "600 root:root", f"{receipt.PATH} is {found}, not 600 root:root"
+    assert receipt.parse(output_of(host, "cat %s", receipt.PATH)), f"{receipt.PATH} cannot be read"
+
+
+def _limits(command: str, host: Host, facts: HostFacts) -> None:
+    if facts.container:
+        # A container without CAP_SYS_RESOURCE cannot raise what its first process was started with.
+        limits = output_of(host, "cat /proc/1/limits")
+        hard = dict(re.findall(r"^Max (locked memory|open files) +\S+ +(\S+)", limits, re.MULTILINE))
+        if hard["locked memory"] != "unlimited" or int(hard["open files"]) < 1048576:
+            allowed = f"{hard['locked memory']} bytes of locked memory and {hard['open files']} open files"
+            not_run_here(f"{facts.container}: the machine outside allows no more than {allowed}")
+    found = output_of(host, command).split()
+    assert found == ["unlimited", "1048576"] * 2, (
+        f"locked memory and open files are {', '.join(found)} (hard, then soft), not unlimited and 1048576"
+    )
