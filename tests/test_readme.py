@@ -1,0 +1,35 @@
+"""What the README shows is what is printed."""
+
+import re
+from pathlib import Path
+
+from labctl.cli.app import app
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_picture_is_what_check_prints() -> None:
+    printed = (ROOT / "tests" / "cases" / "runs" / "check-pending" / "summary.txt").read_text()
+    assert f"```\n$ labctl check\n{printed}```\n" in README
+
+
+def test_it_fits_a_screen() -> None:
+    assert len(README.splitlines()) <= 66  # a page of paper
+
+
+def test_its_make_targets_exist() -> None:
+    named = set(re.findall(r"\bmake ([a-z-]+)", README))
+    defined = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {"test", "demo"} <= named <= defined
+
+
+def test_its_commands_exist() -> None:
+    named = set(re.findall(r"\blabctl ([a-z]+)\b", README)) - {"makes", "sets"}
+    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert {"deploy", "check", "verify"} <= named <= commands
+
+
+def test_its_files_exist() -> None:
+    named = re.findall(r"\b(?:deploy|inventory)/\w+\.py|\b[A-Z]+\.md\b", README)
+    assert [name for name in named if not (ROOT / name).is_file()] == []
