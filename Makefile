@@ -28,7 +28,7 @@ else
 endif
 
 demo: venv need-root host-packages ## Boot a host, deploy, verify, ask a real llama.cpp server, leave nothing behind
-	$(BIN)/python -m tests.host demo
+	$(BIN)/python -m tests.host.demo
 
 check: venv ## The fast loop: lint, types, import layers, unit tests; no root
 	$(BIN)/python -m pytest -m "$(FAST)"
