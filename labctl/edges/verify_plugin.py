@@ -179,7 +179,7 @@ def _failed(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], text
 def _place(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> str:
     inside = [entry for entry in raised.traceback if Path(entry.path) == item.path]
     line = inside[-1].lineno + 1 if inside else (item.reportinfo()[1] or 0) + 1
-    return f"{item.nodeid.partition('::')[0]}:{line}"
+    return f"{'/'.join(item.path.parts[-3:])}:{line}"
 
 
 def _last_line(text: str) -> str:
