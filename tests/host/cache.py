@@ -35,6 +35,11 @@ class Cache:
         return self.root / "sessions"
 
     @property
+    def logs(self) -> Path:
+        """What hosts of failed tests had to say, see fixtures.py."""
+        return self.root / "logs"
+
+    @property
     def sessions_lock(self) -> Path:
         """Held while a session starts, ends, or is cleaned up."""
         return self.root / "sessions.lock"
@@ -43,6 +48,6 @@ class Cache:
 def open_cache() -> Cache:
     """The cache named by LABCTL_TEST_CACHE, else the default, with its folders made."""
     cache = Cache(Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).resolve())
-    for folder in (cache.bases, cache.layers, cache.packages, cache.sessions):
+    for folder in (cache.bases, cache.layers, cache.packages, cache.sessions, cache.logs):
         folder.mkdir(parents=True, exist_ok=True)
     return cache

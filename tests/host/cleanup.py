@@ -6,6 +6,7 @@ mounts, links and rules have then gone with its namespaces (session.py); here it
 
 import json
 import os
+import select
 import shutil
 import signal
 from contextlib import suppress
@@ -33,6 +34,11 @@ def cgroup_name(session_name: str) -> str:
     return f"labctl-tests-{session_name}"
 
 
+def uplink_name(session_name: str) -> str:
+    """The interface of this machine on the session's switch, see network.py."""
+    return f"lab-{session_name}"
+
+
 def remove_dead_sessions(cache: Cache) -> list[str]:
     """Clean up after every session whose owner is gone; returns their names. Call with `sessions_lock` held."""
     removed = []
@@ -47,8 +53,10 @@ def remove_dead_sessions(cache: Cache) -> list[str]:
 
 
 def remove_remains(folder: Path) -> None:
-    """End the holder of a session, should it still run, and delete the session's control group and folder."""
+    """End the holder of a session, should it still run, and delete the session's link, control group and folder."""
     _end_holder(folder)
+    # It goes with the namespace at its other end, which the kernel takes apart some time after its last process.
+    run(["ip", "link", "delete", uplink_name(folder.name)], check=False)
     run(
         ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", _REMOVE_CGROUP]
         + ["remove-cgroup", cgroup_name(folder.name)]
@@ -79,7 +87,5 @@ def _end_holder(folder: Path) -> None:
 
 
 def _wait_until_gone(descriptor: int, process: int) -> None:
-    import select
-
     if not select.select([descriptor], [], [], _GONE_WITHIN_S)[0]:
         raise Failed(f"process {process} of a dead test session does not end", hint="Look at it with ps")

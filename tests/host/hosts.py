@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,12 +34,15 @@ class ThrowawayHosts:
         self._ending = ExitStack()
         self._held = ExitStack()
         self._session: Session | None = None
+        self._numbers: Iterator[int] = iter(())
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._session = open_session(open_cache())
             stack.callback(self._session.close)
             network.build(self._session)
+            # The longest unused comes next: who spoke with the last host of a number knows its hardware address.
+            self._numbers = cycle(self._session.subnet.guest_numbers)
             self._ending = stack.pop_all()
         return self
 
@@ -78,11 +82,11 @@ class ThrowawayHosts:
         if name in self._hosts:
             raise BadInput("a host of this session has that name", found=name)
         taken = {host.number for host in self}
-        number = next(number for number in self.session.subnet.guest_numbers if number not in taken)
+        number = next(number for number in self._numbers if number not in taken)
         disk = Disk(self.session, self.session.folder / "hosts" / name, layer or self._bare(suite))
         host = ThrowawayHost(Machine(self.session, name, disk, nspawn_arguments), number)
-        host.prepare()
         self._hosts[name] = host
+        host.prepare()
         host.power_on()
         return host
 

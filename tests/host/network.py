@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labctl.errors import Failed
-from tests.host import package_cache
+from tests.host import cleanup, package_cache
 from tests.host.commands import run
 from tests.host.session import Session
 from tests.host.subnet import Subnet
@@ -58,13 +58,8 @@ def set_cable(session: Session, link: str, *, connected: bool) -> None:
     session.run(["ip", "link", "set", link, "up" if connected else "down"])
 
 
-def uplink_name(session_name: str) -> str:
-    """The interface of this machine on the session's switch."""
-    return f"lab-{session_name}"
-
-
 def _plug_in_this_machine(session: Session) -> None:
-    uplink, subnet = uplink_name(session.name), session.subnet
+    uplink, subnet = cleanup.uplink_name(session.name), session.subnet
     run(
         ["ip", "link", "add", uplink, "type", "veth"]
         + ["peer", "name", "laptop", "netns", str(session.holder)]

@@ -39,6 +39,11 @@ class ThrowawayHost:
         return self.machine.name
 
     @property
+    def suite(self) -> str:
+        """Its Debian release."""
+        return self.machine.disk.origin.suite
+
+    @property
     def ipv4(self) -> str:
         """Its address as this machine and the other hosts of the session reach it."""
         return self.machine.session.subnet.ipv4(self.number)
