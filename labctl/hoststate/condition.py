@@ -14,7 +14,8 @@ class Condition:
     """`probe` (sh) must print `wanted`, white space aside; where it prints something else, `apply` (sh) is run as root.
 
     `problem` is what a person reads when it does not hold; without it, what was found and wanted is shown.
-    A pending change of one of the packages in `after` makes it possible that the condition will no longer hold.
+    Installing one of the packages in `settled_by` may make the condition hold by itself: until then it is only possible
+    that `apply` will run.
     """
 
     name: str
@@ -22,7 +23,7 @@ class Condition:
     wanted: str
     apply: str
     problem: str | None = None
-    after: tuple[str, ...] = ()
+    settled_by: tuple[str, ...] = ()
 
     @property
     def _key(self) -> str:
@@ -35,13 +36,13 @@ class Condition:
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Shows what was found against what is wanted."""
         found, wanted = seen.texts[self._key].split(), self.wanted.split()
-        if found != wanted:
-            return Difference(
-                self.problem or f"{_short(found) or 'nothing'}, not {_short(wanted) or 'nothing'}"
-            )
-        if pending.packages.intersection(self.after):
-            return Difference("may follow from a package that is still to be installed", Certainty.POSSIBLE)
-        return None
+        if found == wanted:
+            return None
+        settles = pending.packages.intersection(self.settled_by)
+        return Difference(
+            self.problem or f"{_short(found) or 'nothing'}, not {_short(wanted) or 'nothing'}",
+            Certainty.POSSIBLE if settles else Certainty.CERTAIN,
+        )
 
     def will_change(self, seen: Observations) -> Pending:
         """Its own name."""

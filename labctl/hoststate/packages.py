@@ -74,8 +74,8 @@ class PackageHealth:
         return Difference("dpkg was interrupted: " + ", ".join(broken)) if broken else None
 
     def will_change(self, seen: Observations) -> Pending:
-        """Nothing that a later operation could be told in advance."""
-        return Pending()
+        """The packages that dpkg named: their configuration will be finished."""
+        return Pending(packages=frozenset(seen.texts[_HEALTH_KEY].split()))
 
     def action(self, seen: Observations) -> Action:
         """Finish what dpkg began, then let apt repair dependencies."""
@@ -100,7 +100,9 @@ class Packages:
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Names what is missing, half-configured or too much."""
-        missing, extra = self._missing(seen), self._extra(seen)
+        mended = pending.packages
+        missing = [name for name in self._missing(seen) if name not in mended or not _unfinished(seen, name)]
+        extra = self._extra(seen)
         reasons = []
         if missing:
             reasons.append("not installed: " + ", ".join(missing))
@@ -131,3 +133,14 @@ class Packages:
 
     def _extra(self, seen: Observations) -> list[str]:
         return [name for name in self.absent if (package := seen.packages[name]) and package.installed]
+
+
+def _unfinished(seen: Observations, name: str) -> bool:
+    """Unpacked but not configured: what `dpkg --configure -a` finishes."""
+    package = seen.packages[name]
+    return package is not None and package.status in (
+        "unpacked",
+        "half-configured",
+        "triggers-awaited",
+        "triggers-pending",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from labctl.hoststate.files import File
 from labctl.hoststate.observation import Observations, UnitSeen
 from labctl.hoststate.resource import Action, Certainty, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
@@ -16,20 +17,21 @@ class Unit:
 
     `reads` are the files whose change asks for a restart: the unit must have been started after each of them was last
     written. That is a comparison of state, so a run killed between writing and restarting is completed by the next.
+    They are given whole, so that a restart for a file that the repository changed counts as news and not as drift.
     `package` is the package that brings the unit and, as Debian's do, enables and starts it on installation.
     `enabled=None` leaves the unit's enablement alone (static and generated units have none).
     """
 
     name: str
     unit: str
-    reads: tuple[str, ...] = ()
+    reads: tuple[File, ...] = ()
     package: str | None = None
     enabled: bool | None = True
     active: bool = True
 
     def probes(self) -> Probes:
         """The unit, and when the files it reads were last changed."""
-        return Probes(paths=frozenset(self.reads), units=frozenset({self.unit}))
+        return Probes(paths=frozenset(self._paths), units=frozenset({self.unit}))
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Says what is wrong with the unit; only possible when a package that starts it is still to be installed."""
@@ -69,10 +71,15 @@ class Unit:
 
     def digest(self) -> str:
         """A hash of the unit's name and wanted state."""
-        return digest_of([self.unit, str(self.enabled), str(self.active), *self.reads])
+        reads = [part for file in self.reads for part in (file.path, file.sha256)]
+        return digest_of([self.unit, str(self.enabled), str(self.active), *reads])
+
+    @property
+    def _paths(self) -> tuple[str, ...]:
+        return tuple(file.path for file in self.reads)
 
     def _unsettled(self, pending: Pending) -> bool:
-        return bool(pending.paths.intersection(self.reads)) or self.enabled is False or not self.active
+        return bool(pending.paths.intersection(self._paths)) or self.enabled is False or not self.active
 
     def _reasons(self, unit: UnitSeen, seen: Observations, pending: Pending) -> list[str]:
         reasons = []
@@ -85,7 +92,7 @@ class Unit:
         if unit.active != self.active:
             reasons.append("is not running" if self.active else "is running")
         elif self.active:
-            stale = [path for path in self.reads if _newer(path, unit, seen, pending)]
+            stale = [path for path in self._paths if _newer(path, unit, seen, pending)]
             if stale:
                 reasons.append(f"is older than {stale[0]}")
             elif unit.needs_reload:

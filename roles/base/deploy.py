@@ -49,10 +49,8 @@ def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
     """Configuration is written before the packages that read it: what Debian starts on installation starts right."""
     yield PackageHealth()
     yield AptSources("apt components", facts.codename, COMPONENTS[facts.os_id])
-    yield Files(
-        "journal size limit",
-        (File(JOURNALD, render(__file__, "journald.conf", max_use=settings.journald_max_use)),),
-    )
+    journald = File(JOURNALD, render(__file__, "journald.conf", max_use=settings.journald_max_use))
+    yield Files("journal size limit", (journald,))
     yield Files(
         "limits for inference",
         (
@@ -64,20 +62,23 @@ def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
         "kernel settings", "/etc/sysctl.d/60-labctl.conf", {**SYSCTLS, **settings.sysctls}, facts
     )
     yield _security_updates(settings)
-    yield Packages("packages", _packages(settings, facts))
+    packages = _packages(settings, facts)
+    yield Packages("packages", packages)
     yield Condition(
         "driver and kernel held back",
         probe=f"{HOLD_SCRIPT} --check && echo held",
         wanted="held",
         problem="the list of held packages is not what is installed",
+        settled_by=packages,  # dpkg's hook makes the list after every run
         apply=HOLD_SCRIPT,
     )
-    yield Unit("journald", "systemd-journald.service", reads=(JOURNALD,), enabled=None)
+    yield Unit("journald", "systemd-journald.service", reads=(journald,), enabled=None)
     yield Condition(
         "limits in force",
         probe="for p in MEMLOCK NOFILE; do systemctl show -p DefaultLimit$p --value; done",
         wanted="infinity 1048576",
         apply="systemctl daemon-reexec",
+        settled_by=packages,  # systemd's own packages re-execute it
     )
     if settings.unattended_upgrades:
         yield Unit("security update timer", "apt-daily-upgrade.timer", package="unattended-upgrades")

@@ -24,11 +24,11 @@ def firewall(settings: FirewallSettings, facts: HostFacts) -> Iterator[Resource]
     if not settings.manage:
         return
     _refuse_second_firewall(facts)
-    unit_path = f"/etc/systemd/system/{UNIT}"
+    unit_file = File(f"/etc/systemd/system/{UNIT}", render(__file__, UNIT, rules=RULES))
     yield Packages("packages", ("nftables",))
-    yield Files("boot unit file", (File(unit_path, render(__file__, UNIT, rules=RULES)),))
+    yield Files("boot unit file", (unit_file,))
     yield Ruleset("rules", _rules(settings, facts))
-    yield Unit("boot unit", UNIT, reads=(unit_path,))
+    yield Unit("boot unit", UNIT, reads=(unit_file,))
 
 
 def _rules(settings: FirewallSettings, facts: HostFacts) -> str:

@@ -45,18 +45,22 @@ def podman(settings: PodmanSettings, facts: HostFacts) -> Iterator[Resource]:
         probe=f"dpkg --compare-versions \"$(podman version --format '{{{{.Client.Version}}}}')\" ge {LEAST_VERSION}"
         " && [ -x /usr/lib/systemd/system-generators/podman-system-generator ] && echo yes",
         wanted="yes",
+        settled_by=("podman",),
         problem=f"no Podman {LEAST_VERSION} or later with its Quadlet generator",
         apply=f"echo 'this Podman is too old for Quadlet units ({LEAST_VERSION} or later is wanted): '"
         '"$(podman version --format {{.Client.Version}}), remove it or the source it came from" >&2; exit 1',
     )
-    timer = f"/etc/systemd/system/{PRUNE_UNIT}.timer"
-    service = f"/etc/systemd/system/{PRUNE_UNIT}.service"
+    units = "/etc/systemd/system"
+    timer = File(f"{units}/{PRUNE_UNIT}.timer", render(__file__, f"{PRUNE_UNIT}.timer", when=settings.prune))
     yield Files(
         "image pruning files",
         (
             File(PRUNE_SCRIPT, render(__file__, "prune-images"), mode="755"),
-            File(service, render(__file__, f"{PRUNE_UNIT}.service", script=PRUNE_SCRIPT)),
-            File(timer, render(__file__, f"{PRUNE_UNIT}.timer", when=settings.prune)),
+            File(
+                f"{units}/{PRUNE_UNIT}.service",
+                render(__file__, f"{PRUNE_UNIT}.service", script=PRUNE_SCRIPT),
+            ),
+            timer,
         ),
     )
     yield Unit("image pruning", f"{PRUNE_UNIT}.timer", reads=(timer,))

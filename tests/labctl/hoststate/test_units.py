@@ -2,12 +2,13 @@
 
 import pytest
 
+from labctl.hoststate.files import File
 from labctl.hoststate.observation import FileSeen, Observations, UnitSeen
 from labctl.hoststate.resource import Certainty, Pending
 from labctl.hoststate.units import Unit
 
 _CONF = "/etc/thing.conf"
-_UNIT = Unit("thing", "thing.service", reads=(_CONF,), package="thing")
+_UNIT = Unit("thing", "thing.service", reads=(File(_CONF, "wanted"),), package="thing")
 
 
 def _seen(unit: UnitSeen, changed_at: float | None = 50.0) -> Observations:
@@ -66,6 +67,11 @@ def test_a_unit_that_its_package_brings_running_is_no_operation_of_its_own() -> 
     missing = _UNIT.compare(_seen(absent), Pending())
     assert missing is not None
     assert missing.certainty is Certainty.CERTAIN
+
+
+def test_a_restart_for_a_file_the_repository_changed_is_news() -> None:
+    changed = Unit("thing", "thing.service", reads=(File(_CONF, "other"),), package="thing")
+    assert changed.digest() != _UNIT.digest()
 
 
 def test_the_script_enables_restarts_and_proves() -> None:

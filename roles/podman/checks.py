@@ -1,0 +1,143 @@
+"""Does Podman run services as the inventory says? Asked of Podman itself, and tried with a unit and a container."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+import pytest
+
+from labctl.edges.checks import Host, output_of
+from roles.podman.deploy import LEAST_VERSION, LOGINS, PRUNE_UNIT
+from roles.podman.settings import PodmanSettings
+
+_GENERATOR = "/usr/lib/systemd/system-generators/podman-system-generator"
+# One of each kind of key that services need; Quadlet refuses a unit with a key that it does not know.
+_PROBE_UNIT = """[Container]
+Image=localhost/probe:1
+ContainerName=probe
+AddDevice=nvidia.com/gpu=0
+Environment=A=b
+PublishPort=8080:8080
+Volume=/srv/probe:/data
+HealthCmd=true
+Network=host
+[Service]
+Restart=always
+[Install]
+WantedBy=default.target
+"""
+_DRY_RUN = f"""set -eu
+folder=$(mktemp -d); trap 'rm -rf "$folder"' EXIT
+printf %s {shlex.quote(_PROBE_UNIT)} >"$folder/probe.container"
+QUADLET_UNIT_DIRS="$folder" {_GENERATOR} --dryrun
+"""
+# A container without an image: its root is an empty folder into which the host's /usr is mounted. It asks the resolver
+# of a network of its own for its own name; --no-hosts, or it would find that in a file.
+_RESOLVE = """set -eu
+name=labctl-check-$$
+root=$(mktemp -d)
+trap 'podman network rm -f -t 0 "$name" >/dev/null 2>&1 || true; rm -rf "$root"' EXIT
+mkdir "$root/usr" "$root/etc" "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/tmp"
+for link in bin sbin lib lib64; do [ ! -L "/$link" ] || cp -P "/$link" "$root/$link"; done
+podman network create "$name" >/dev/null
+podman run --rm --name "$name" --network "$name" --no-hosts --volume /usr:/usr:ro --rootfs "$root" getent hosts "$name"
+"""
+
+
+@pytest.fixture(scope="module")
+def info(host: Host) -> Any:
+    """What Podman says of itself, from all of its configuration files."""
+    return json.loads(output_of(host, "podman info --format json"))
+
+
+def test_version(host: Host) -> None:
+    """Podman is recent enough for Quadlet"""
+    found = output_of(host, "podman version --format '{{.Client.Version}}'")
+    enough = host.run("dpkg --compare-versions %s ge %s", found, LEAST_VERSION)
+    assert enough.rc == 0, f"Podman is {found}, older than {LEAST_VERSION}"
+
+
+def test_quadlet(host: Host) -> None:
+    """Quadlet turns a container unit into a service"""
+    done = host.run(_DRY_RUN)
+    assert done.rc == 0, f"{_GENERATOR} refuses a unit: {_last_line(done.stderr)}"
+    assert "---probe.service---" in done.stdout, (
+        f"{_GENERATOR} makes no service of a unit: {_last_line(done.stderr)}"
+    )
+    starts = [line for line in done.stdout.splitlines() if line.startswith("ExecStart=")]
+    assert len(starts) == 1, f"the service made of a unit has {len(starts)} ExecStart lines, not one"
+    assert "nvidia.com/gpu=0" in starts[0], f"the service loses its device: {starts[0]}"
+
+
+def test_storage(info: Any, settings: PodmanSettings) -> None:
+    """images and volumes lie where podman.storage says"""
+    found = info["store"]["graphRoot"]
+    assert found == settings.storage, f"Podman's storage is {found}, not {settings.storage}"
+    driver = info["store"]["graphDriverName"]
+    assert driver == "overlay", (
+        f"Podman's storage driver is {driver}, not overlay: every container would be a copy"
+    )
+
+
+def test_registries(info: Any, settings: PodmanSettings) -> None:
+    """images are looked for where the inventory says, mirrors first"""
+    search = info["registries"].get("search") or []
+    wanted = list(settings.search_registries)
+    assert search == wanted, (
+        f"short names are looked for in {', '.join(search) or 'nothing'}, not {', '.join(wanted)}"
+    )
+    for one in settings.mirrors:
+        mirrors = (info["registries"].get(one.registry) or {}).get("Mirrors") or []
+        found = [(mirror["Location"], mirror["Insecure"]) for mirror in mirrors]
+        assert (one.mirror, one.insecure) in found, (
+            f"mirrors of {one.registry} are {found}, without {one.mirror}"
+        )
+
+
+def test_logins(host: Host, settings: PodmanSettings) -> None:
+    """registry logins are those of the inventory, and readable by root alone"""
+    if not settings.logins:
+        left = host.run("test -e %s", LOGINS)
+        assert left.rc != 0, f"{LOGINS} is there and the inventory has no login"
+        return
+    mode = output_of(host, "stat -c '%%a %%U' %s", LOGINS)
+    assert mode == "600 root", f"{LOGINS} is {mode}, not 600 root"
+    for login in settings.logins:
+        found = host.run("podman login --get-login %s", login.registry).stdout.strip()
+        assert found == login.username, (
+            f"Podman's login for {login.registry} is {found or 'none'}, not {login.username}"
+        )
+
+
+def test_logs(info: Any) -> None:
+    """containers log to the journal, which is bounded"""
+    found = info["host"]["logDriver"]
+    assert found == "journald", f"containers log to {found}, not journald"
+
+
+def test_pruning(host: Host, settings: PodmanSettings) -> None:
+    """images that nothing names are looked for as often as podman.prune says"""
+    timer = f"{PRUNE_UNIT}.timer"
+    enabled = host.run("systemctl is-enabled %s", timer).stdout.strip() or "not there"
+    active = host.run("systemctl is-active %s", timer).stdout.strip()
+    assert (enabled, active) == ("enabled", "active"), (
+        f"{timer} is {enabled} and {active}, not enabled and active"
+    )
+    calendar = output_of(host, "systemctl show -p TimersCalendar --value %s", timer)
+    wanted = output_of(host, "systemd-analyze calendar %s", settings.prune)
+    normalized = next(line.partition(":")[2].strip() for line in wanted.splitlines() if "Normalized" in line)
+    assert f"OnCalendar={normalized} " in calendar, f"{timer} runs at {calendar}, not {normalized}"
+    result = output_of(host, "systemctl show -p Result --value %s", f"{PRUNE_UNIT}.service")
+    assert result == "success", f"the last run of {PRUNE_UNIT}.service ended with {result}"
+
+
+def test_names_in_containers(host: Host) -> None:
+    """a container in a network of Podman's resolves names"""
+    done = host.run(_RESOLVE)
+    assert done.rc == 0, f"a container cannot resolve its own name: {_last_line(done.stderr)}"
+
+
+def _last_line(text: str) -> str:
+    return (text.strip() or "no output").splitlines()[-1]
