@@ -1,0 +1,1 @@
+"""How much memory a workload needs, and how fast it is: one module per engine's rules. Pure functions of values."""
