@@ -76,7 +76,7 @@ class Model:
     tensors: tuple[Tensor, ...] = ()
     n_files: int = 0
     file_bytes: int = 0
-    metadata: Mapping[str, MetadataValue] = field(default=_NOTHING, hash=False)
+    metadata: Mapping[str, MetadataValue] = field(default_factory=lambda: _NOTHING, hash=False)
     notes: tuple[str, ...] = ()
 
     @property
