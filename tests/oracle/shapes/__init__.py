@@ -1,0 +1,8 @@
+"""True headers of real models, one per architecture: sizes from each model's published config.json."""
+
+from collections.abc import Callable
+
+from tests.oracle.shapes import dense, experts, hybrid, windowed
+from tests.oracle.sparse_gguf import Header
+
+SHAPES: dict[str, Callable[[], Header]] = {**dense.SHAPES, **windowed.SHAPES, **experts.SHAPES, **hybrid.SHAPES}
