@@ -1,0 +1,94 @@
+"""A card's YAML file as a `Gpu`. Reading the file is the caller's; every figure must say where it comes from."""
+
+from dataclasses import fields
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from labctl.rig.gpu import Architecture, Gpu, Price, Source
+from labctl.yaml_document import read
+
+_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
+# What needs no source: names, and what follows from the name.
+UNSOURCED = {"name", "title", "aliases", "architecture", "unified_memory", "sources", "note"}
+
+
+class _Price(BaseModel):
+    model_config = _STRICT
+    amount: float = Field(gt=0)
+    currency: str = Field(pattern="^[A-Z]{3}$")
+
+
+class _Source(BaseModel):
+    model_config = _STRICT
+    covers: list[str]
+    from_: str = Field(alias="from", min_length=8)
+
+
+class _Card(BaseModel):
+    model_config = _STRICT
+    name: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    title: str
+    aliases: list[str]
+    architecture: Architecture
+    compute_capability: str = Field(pattern=r"^\d+\.\d$")
+    memory_mib: int = Field(gt=0)
+    cuda_memory_mib: int | None = Field(gt=0)
+    unified_memory: bool
+    bandwidth_gbs: float | None = Field(gt=0)
+    streaming_multiprocessors: int | None = Field(gt=0)
+    boost_mhz: float | None = Field(gt=0)
+    fp32_tflops: float | None = Field(gt=0)
+    tensor_cores: int | None = Field(gt=0)
+    tdp_watts: int | None = Field(gt=0)
+    power_min_watts: int | None = Field(gt=0)
+    power_max_watts: int | None = Field(gt=0)
+    pcie_generation: float | None = Field(gt=0)
+    pcie_lanes: int | None = Field(gt=0)
+    nvlink: bool | None
+    nvlink_gbs: float | None = Field(gt=0)
+    transient_peak_watts: int | None = Field(gt=0)
+    price: _Price | None
+    sources: list[_Source]
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _every_figure_has_one_source(self) -> "_Card":
+        covered = [field for source in self.sources for field in source.covers]
+        given = {name for name, value in self if name not in UNSOURCED and value is not None}
+        if missing := sorted(given - set(covered)):
+            raise ValueError(f"no source covers {', '.join(missing)}")
+        if astray := sorted(set(covered) - given):
+            raise ValueError(f"a source covers {', '.join(astray)}, which this card does not state")
+        if twice := sorted({field for field in covered if covered.count(field) > 1}):
+            raise ValueError(f"more than one source covers {', '.join(twice)}")
+        if self.cuda_memory_mib is not None and self.cuda_memory_mib > self.memory_mib:
+            raise ValueError("CUDA cannot see more memory than the board has")
+        return self
+
+
+def parse(text: str, where: str) -> Gpu:
+    """The card that a catalogue file describes. Raises BadInput with file, line and key."""
+    card = read(text, where, _Card)
+    values: dict[str, Any] = {field.name: getattr(card, field.name) for field in fields(Gpu)}
+    values["aliases"] = tuple(card.aliases)
+    values["price"] = Price(card.price.amount, card.price.currency) if card.price else None
+    values["sources"] = tuple(Source(tuple(source.covers), source.from_) for source in card.sources)
+    return Gpu(**values)
+
+
+def plain_name(name: str) -> str:
+    """A card's name as people, NVML and data sheets write it, comparable: `NVIDIA GeForce RTX 3090` → `rtx 3090`."""
+    words = name.lower().replace("-", " ").replace("(", " ").replace(")", " ").split()
+    dropped = {
+        "nvidia",
+        "geforce",
+        "tesla",
+        "quadro",
+        "generation",
+        "blackwell",
+        "edition",
+        "workstation",
+        "gpu",
+    }
+    return " ".join(word for word in words if word not in dropped)
