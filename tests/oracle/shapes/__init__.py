@@ -5,4 +5,9 @@ from collections.abc import Callable
 from tests.oracle.shapes import dense, experts, hybrid, windowed
 from tests.oracle.sparse_gguf import Header
 
-SHAPES: dict[str, Callable[[], Header]] = {**dense.SHAPES, **windowed.SHAPES, **experts.SHAPES, **hybrid.SHAPES}
+SHAPES: dict[str, Callable[[], Header]] = {
+    **dense.SHAPES,
+    **windowed.SHAPES,
+    **experts.SHAPES,
+    **hybrid.SHAPES,
+}

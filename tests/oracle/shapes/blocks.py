@@ -8,7 +8,9 @@ from tests.oracle.sparse_gguf import Header, Value
 class Blocks:
     """Collects metadata and tensors of one model. Matrices are Q4_K where rows allow it, the output is Q6_K."""
 
-    def __init__(self, architecture: str, name: str, n_layers: int, n_embd: int, vocab: int, context: int) -> None:
+    def __init__(
+        self, architecture: str, name: str, n_layers: int, n_embd: int, vocab: int, context: int
+    ) -> None:
         self.architecture, self.n_layers, self.n_embd, self.vocab = architecture, n_layers, n_embd, vocab
         self.metadata: dict[str, Value] = {"general.name": name, "tokenizer.ggml.model": "no_vocab"}
         self.tensors: dict[str, tuple[str, tuple[int, ...]]] = {}

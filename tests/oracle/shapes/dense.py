@@ -21,7 +21,14 @@ def mistral_7b() -> Header:
 
 
 def _llama(
-    name: str, layers: int, n_embd: int, ff: int, heads: tuple[int, int, int], vocab: int, *, tied: bool = False
+    name: str,
+    layers: int,
+    n_embd: int,
+    ff: int,
+    heads: tuple[int, int, int],
+    vocab: int,
+    *,
+    tied: bool = False,
 ) -> Header:
     blocks = Blocks("llama", name, layers, n_embd, vocab, 131072)
     attention_keys(blocks, *heads, feed_forward_length=ff)

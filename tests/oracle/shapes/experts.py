@@ -70,7 +70,12 @@ def deepseek_v3() -> Header:
 
 
 def _deepseek(
-    name: str, layers: int, n_embd: int, vocab: int, sizes: tuple[int, int, int], experts: tuple[int, int, int, int]
+    name: str,
+    layers: int,
+    n_embd: int,
+    vocab: int,
+    sizes: tuple[int, int, int],
+    experts: tuple[int, int, int, int],
 ) -> Header:
     (heads, ff, q_rank), (count, used, expert_ff, shared) = sizes, experts
     rank, rope, nope, value = 512, 64, 128, 128

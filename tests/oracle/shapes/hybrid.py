@@ -4,7 +4,8 @@ from tests.oracle.shapes.blocks import Blocks, attention_keys
 from tests.oracle.sparse_gguf import Header
 
 
-def _mamba2(blocks: Blocks, layer: int, inner: int, state: int, heads: int, groups: int, conv: int = 4) -> None:
+def _mamba2(blocks: Blocks, layer: int, inner: int, state: int, heads: int, groups: int) -> None:
+    conv = 4
     at, mixed = f"blk.{layer}", inner + 2 * groups * state
     blocks.matrix(f"{at}.ssm_in.weight", blocks.n_embd, inner + mixed + heads)
     blocks.plain(f"{at}.ssm_conv1d.weight", conv, mixed)
@@ -147,6 +148,7 @@ def nemotron_h_8b() -> Header:
     attention_keys(blocks, 32, 8, 128)
     blocks.keys(attention__head_count_kv=[8 if kind == "*" else 0 for kind in pattern])
     blocks.keys(feed_forward_length=[21504 if kind == "-" else 0 for kind in pattern])
+    blocks.metadata["nemotron_h.attention.layer_norm_epsilon"] = 1e-5
     _mamba_keys(blocks, 8192, 128, 128, 8)
     for layer, kind in enumerate(pattern):
         blocks.norms(layer, "attn_norm")
@@ -163,7 +165,9 @@ def qwen3_next_80b() -> Header:
     inner, state, value_heads, key_heads = 4096, 128, 32, 16
     blocks = Blocks("qwen3next", "Qwen3-Next 80B A3B", 48, 2048, 151936, 262144)
     attention_keys(blocks, 16, 2, 256, feed_forward_length=5120, expert_count=512, expert_used_count=10)
-    blocks.keys(rope__dimension_count=64, expert_feed_forward_length=512, expert_shared_feed_forward_length=512)
+    blocks.keys(
+        rope__dimension_count=64, expert_feed_forward_length=512, expert_shared_feed_forward_length=512
+    )
     _mamba_keys(blocks, inner, state, value_heads, key_heads)
     keys = 2 * key_heads * state
     for layer in range(48):

@@ -59,7 +59,9 @@ def gemma_3n_e4b() -> Header:
 def gpt_oss_20b() -> Header:
     blocks = Blocks("gpt-oss", "gpt-oss 20B", 24, 2880, 201088, 131072)
     attention_keys(blocks, 64, 8, 64, feed_forward_length=2880)
-    blocks.keys(attention__sliding_window=128, expert_count=32, expert_used_count=4, expert_feed_forward_length=2880)
+    blocks.keys(
+        attention__sliding_window=128, expert_count=32, expert_used_count=4, expert_feed_forward_length=2880
+    )
     for layer in range(24):
         blocks.norms(layer, "attn_norm", "post_attention_norm")
         blocks.attention(layer, 64, 8, 64, bias=True)
