@@ -1,0 +1,60 @@
+"""A graph as far as memory goes: which results exist, how large they are, who reads them, and on which card.
+
+Places are numbered: cards from 0, the host is HOST. Views need no results of their own: whoever reads a view reads
+what it looks at. Weights and caches are not in here; they have buffers of their own.
+"""
+
+from dataclasses import dataclass, field
+
+HOST = -1
+Value = int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation. place: where its weight or cache is; None where it has neither and goes with its neighbours.
+
+    result: None where it writes into a buffer that exists (a cache). reuses: reads whose memory it may take over.
+    """
+
+    place: int | None
+    result: Value | None
+    reads: tuple[Value, ...]
+    reuses: tuple[Value, ...]
+
+
+@dataclass
+class Graph:
+    """Built step by step, in the order the engine executes."""
+
+    n_bytes: list[int] = field(default_factory=list)
+    inputs: list[Value] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    def input(self, n_bytes: int) -> Value:
+        """What the host fills in for every batch."""
+        value = self._value(n_bytes)
+        self.inputs.append(value)
+        return value
+
+    def op(self, place: int | None, n_bytes: int, *reads: Value) -> Value:
+        """A result in memory of its own."""
+        value = self._value(n_bytes)
+        self.steps.append(Step(place, value, reads, ()))
+        return value
+
+    def over(self, place: int | None, *reads: Value, n_bytes: int | None = None) -> Value:
+        """A result that takes over the memory of the first of `reads` that is as large and not needed any more."""
+        size = self.n_bytes[reads[0]] if n_bytes is None else n_bytes
+        value = self._value(size)
+        reusable = tuple(read for read in reads if self.n_bytes[read] == size)
+        self.steps.append(Step(place, value, reads, reusable))
+        return value
+
+    def store(self, place: int | None, *reads: Value) -> None:
+        """Writes into a cache."""
+        self.steps.append(Step(place, None, reads, ()))
+
+    def _value(self, n_bytes: int) -> Value:
+        self.n_bytes.append(n_bytes)
+        return len(self.n_bytes) - 1
