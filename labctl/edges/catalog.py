@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from labctl.errors import BadInput
+from labctl.models import catalogue as model_catalogue
+from labctl.models import quantization as quantization_table
+from labctl.models.catalogue import ModelRecord
+from labctl.models.model import Model
+from labctl.models.quantization import Quantization
 from labctl.rig import catalogue as gpu_catalogue
 from labctl.rig.gpu import Gpu
 
@@ -38,6 +43,50 @@ def gpu(name: str) -> Gpu:
 def gpus() -> tuple[Gpu, ...]:
     """Every card, by name."""
     return tuple(_gpu_file(name) for name in gpu_names())
+
+
+def model_names() -> tuple[str, ...]:
+    """Every language model in the catalogue, sorted."""
+    return _names("models")
+
+
+@cache
+def model_record(name: str) -> ModelRecord:
+    """A language model's record by its name, an alias or its title. Raises BadInput for one that is not there."""
+    if (ROOT / "models" / f"{name}.yaml").is_file():
+        return _read("models", name, model_catalogue.parse)
+    wanted = name.lower()
+    for record in model_records():
+        if wanted in {each.lower() for each in (record.name, record.title, *record.aliases)}:
+            return record
+    raise _unknown("model", name, model_names())
+
+
+@cache
+def model_records() -> tuple[ModelRecord, ...]:
+    """Every language model, by name."""
+    return tuple(_read("models", name, model_catalogue.parse) for name in model_names())
+
+
+@cache
+def quantizations() -> tuple[Quantization, ...]:
+    """The formats that weights come in."""
+    path = ROOT / "quantizations.yaml"
+    return quantization_table.parse(path.read_text(encoding="utf-8"), f"catalog/{path.name}")
+
+
+def quantization(name: str) -> Quantization:
+    """A format by its name or an alias, in any case. Raises BadInput for one that is not there."""
+    wanted = name.lower()
+    for each in quantizations():
+        if wanted in {each.name.lower(), *(alias.lower() for alias in each.aliases)}:
+            return each
+    raise _unknown("quantization", name, tuple(each.name for each in quantizations()))
+
+
+def model(name: str, quant: str) -> Model:
+    """A language model of the catalogue in one quantization. Raises BadInput for an unknown name."""
+    return model_catalogue.build(model_record(name), quantization(quant))
 
 
 def _gpu_file(name: str) -> Gpu:

@@ -77,7 +77,7 @@ class FileSize(BaseModel):
 
 
 class ModelRecord(BaseModel):
-    """One model of the catalogue. parameters: all of the text model, as published; other_parameters: vision and the like."""
+    """One model of the catalogue. parameters: of the text model, as published; other_parameters: vision and such."""
 
     model_config = _STRICT
     name: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
@@ -229,9 +229,7 @@ def _attention_parameters(record: ModelRecord, shape: Shape, index: int) -> int:
         return 2 * hidden * heads * shape.head_dim + 2 * hidden * kv_heads * shape.head_dim
     latent = record.latent
     key = latent.qk_nope_head_dim + latent.qk_rope_head_dim
-    queries = (
-        latent.q_lora_rank * (hidden + heads * key + 1) if latent.q_lora_rank else hidden * heads * key
-    )
+    queries = latent.q_lora_rank * (hidden + heads * key + 1) if latent.q_lora_rank else hidden * heads * key
     compressed = hidden * (latent.kv_lora_rank + latent.qk_rope_head_dim) + latent.kv_lora_rank
     expanded = latent.kv_lora_rank * heads * (latent.qk_nope_head_dim + latent.v_head_dim)
     return queries + compressed + expanded + heads * latent.v_head_dim * hidden
