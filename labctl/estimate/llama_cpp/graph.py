@@ -30,6 +30,7 @@ class Graph:
     n_bytes: list[int] = field(default_factory=list)
     inputs: list[Value] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    kept: set[Value] = field(default_factory=set)
 
     def input(self, n_bytes: int) -> Value:
         """What the host fills in for every batch."""
@@ -50,6 +51,11 @@ class Graph:
         reusable = tuple(read for read in reads if self.n_bytes[read] == size)
         self.steps.append(Step(place, value, reads, reusable))
         return value
+
+    def write(self, into: Value, *reads: Value) -> None:
+        """Writes into a result that exists and that nobody reads: the engine then never frees it."""
+        self.kept.add(into)
+        self.steps.append(Step(None, None, (*reads, into), ()))
 
     def store(self, place: int | None, *reads: Value) -> None:
         """Writes into a cache."""

@@ -109,7 +109,7 @@ class _Run:
         for _ in range(copies):
             self.at[key] = self.buffers[key[1]].take(n_bytes)
         self.size[key] = n_bytes
-        if copies > 1:
+        if copies > 1 or key[0] in self.graph.kept:
             self.pinned.add(key)
 
     def _execute(self, step: Step, place: int) -> None:

@@ -1,0 +1,185 @@
+"""Attention and feed-forward as steps of the graph, driven by the tensors that a layer has.
+
+Follows src/llama-graph.cpp (build_attn*, build_ffn, build_moe_ffn) and src/models/*.cpp. Steps that overwrite their
+only reader's input (biases, scales) change nothing and are left out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
+from labctl.models.layer import Attention, Experts, LatentAttention
+from labctl.models.model import Tensor
+
+F32_BYTES, F16_BYTES = 4, 2
+# These norm before the last projection, or run attention and feed-forward side by side.
+PARALLEL = frozenset({"command-r", "cohere2", "falcon", "phi2", "gptneox", "stablelm"})
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the host fills in. mask, indices: by window (None: all cells). Not every graph reads every one."""
+
+    positions: Value | None
+    masks: Mapping[int | None, Value]
+    key_rows: Mapping[int | None, Value]
+    value_rows: Mapping[int | None, Value]
+    outputs: Value | None
+
+
+@dataclass(frozen=True)
+class Block:
+    """One layer about to be built. parts: its tensors by name. place: where they are, experts_place: the routed ones'."""
+
+    graph: Graph
+    parts: Mapping[str, Tensor]
+    place: int
+    experts_place: int
+    n_tokens: int
+    n_embd: int
+    flash_attention: bool
+    inputs: Inputs
+
+    def f32(self, width: int) -> int:
+        """Bytes of one F32 row per token."""
+        return width * self.n_tokens * F32_BYTES
+
+    def width(self, part: str) -> int:
+        """What a matrix makes of each token."""
+        return self.parts[part].shape[1]
+
+    def project(self, part: str, *reads: Value) -> Value:
+        """A matrix applied to each token."""
+        return self.graph.op(self.place, self.f32(self.width(part)), *reads)
+
+    def norm(self, value: Value) -> Value:
+        """Normalised, then weighted: the second step has the weight and so a place of its own."""
+        return self.graph.over(self.place, self.graph.over(None, value))
+
+    def rotate(self, value: Value) -> Value:
+        """Rotary positions."""
+        reads = (value,) if self.inputs.positions is None else (value, self.inputs.positions)
+        return self.graph.over(None, *reads)
+
+
+def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Value:
+    """The heads' results, before the output projection. cells: of all streams that a token looks at."""
+    if attends.latent:
+        return _latent_attention(block, attends, attends.latent, normed)
+    graph, width = block.graph, attends.head_dim_k * attends.n_head
+    if "attn_qkv" in block.parts:
+        fused = block.project("attn_qkv", normed)
+        query = graph.op(None, block.f32(width), *_with_positions(block, fused))
+        key = graph.op(
+            None, block.f32(attends.n_head_kv * attends.head_dim_k), *_with_positions(block, fused)
+        )
+        value = fused
+    else:
+        query, gated = block.project("attn_q", normed), block.width("attn_q") == 2 * width
+        if gated:  # half of it gates the result; the half that asks is cut out by its norm
+            query = graph.op(None, block.f32(width), query)
+        query = block.rotate(query)
+        value, key = query, query
+        if attends.caches:
+            value = block.project("attn_v", normed)
+            key = block.rotate(block.project("attn_k", normed))
+    if attends.caches:
+        graph.store(block.place, key, block.inputs.key_rows[attends.window])
+        graph.store(block.place, value, block.inputs.value_rows[attends.window])
+    return attend(block, attends, query, cells)
+
+
+def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:
+    """Attention over a cache. Without flash attention every score of every head is kept."""
+    graph, mask = block.graph, block.inputs.masks[attends.window]
+    out = block.f32(attends.n_head * attends.head_dim_v)
+    if block.flash_attention:
+        return graph.op(None, out, query, mask)
+    scores = graph.op(None, block.f32(cells * attends.n_head), query)
+    weighted = graph.over(None, scores, mask)
+    return graph.op(None, out, graph.op(None, out, weighted))
+
+
+def _with_positions(block: Block, value: Value) -> tuple[Value, ...]:
+    return (value,) if block.inputs.positions is None else (value, block.inputs.positions)
+
+
+def _latent_attention(block: Block, attends: Attention, latent: LatentAttention, normed: Value) -> Value:
+    """Queries are absorbed into the latent's space, one shared head is cached (src/models/deepseek2.cpp)."""
+    graph, heads = block.graph, attends.n_head
+    if "attn_q_a" in block.parts:
+        query = block.project("attn_q_b", block.norm(block.project("attn_q_a", normed)))
+    else:
+        query = block.project("attn_q", normed)
+    absorbed = graph.op(block.place, block.f32(latent.kv_lora_rank * heads), query)
+    rotated = graph.op(None, block.f32(latent.rope_head_dim * heads), *_with_positions(block, query))
+    query = graph.op(None, block.f32((latent.kv_lora_rank + latent.rope_head_dim) * heads), absorbed, rotated)
+    compressed = block.project("attn_kv_a_mqa", normed)
+    cached = graph.over(block.place, graph.op(None, block.f32(latent.kv_lora_rank), compressed))
+    rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, compressed))
+    key = graph.op(None, block.f32(latent.kv_lora_rank + latent.rope_head_dim), cached, rotated)
+    graph.store(block.place, key, block.inputs.key_rows[attends.window])
+    found = graph.op(None, block.f32(latent.kv_lora_rank * heads), query, block.inputs.masks[attends.window])
+    values = graph.op(block.place, block.f32(latent.v_head_dim * heads), found)
+    return graph.op(None, block.f32(latent.v_head_dim * heads), values)
+
+
+def feed_forward(block: Block, normed: Value, suffix: str = "") -> Value:
+    """Gate and up side by side, or in one matrix; without a gate the activation overwrites."""
+    graph, up = block.graph, f"ffn_up{suffix}"
+    down_width = block.parts[f"ffn_down{suffix}"].shape[0]
+    if f"ffn_gate{suffix}" in block.parts:
+        gate = block.project(f"ffn_gate{suffix}", normed)
+        active = graph.op(None, block.f32(down_width), gate, block.project(up, normed))
+    elif block.width(up) == 2 * down_width:
+        active = graph.op(None, block.f32(down_width), block.project(up, normed))
+    else:
+        active = graph.over(None, block.project(up, normed))
+    return block.project(f"ffn_down{suffix}", active)
+
+
+def mixture(block: Block, experts: Experts, normed: Value) -> Value:
+    """The router, the routed experts, the shared ones. With experts on the host their products cross back."""
+    graph, used = block.graph, max(1, experts.used)
+    chosen, weights = _route(block, experts, normed)
+    place, ff = block.experts_place, block.parts["ffn_down_exps"].shape[0]
+    product, read = block.f32(used * ff), normed
+    if block.parts["ffn_down_exps"].shape[1] != block.n_embd or used == 1:
+        read = graph.over(None, graph.op(None, block.f32(block.n_embd), normed), weights)
+    if "ffn_gate_up_exps" in block.parts:
+        active = graph.op(None, product, graph.op(place, 2 * product, read, chosen))
+    elif "ffn_gate_exps" in block.parts:
+        gate = graph.op(place, product, read, chosen)
+        active = graph.op(None, product, gate, graph.op(place, product, read, chosen))
+    else:
+        active = graph.over(None, graph.op(place, product, read, chosen))
+    products = graph.op(place, block.f32(used * block.n_embd), active, chosen)
+    if used == 1:
+        out = graph.op(None, block.f32(block.n_embd), products)
+    else:
+        products = graph.over(None, products, weights)
+        out = graph.op(None, block.f32(block.n_embd), products, products)
+        for _ in range(used - 2):
+            out = graph.over(None, out, products)
+    if "ffn_down_shexp" in block.parts:
+        shared = feed_forward(block, normed, "_shexp")
+        if "ffn_gate_inp_shexp" in block.parts:
+            shared = graph.over(None, shared, graph.op(block.place, block.f32(1), normed))
+        out = graph.over(None, out, shared)
+    return out
+
+
+def _route(block: Block, experts: Experts, normed: Value) -> tuple[Value, Value]:
+    """Which experts, and how much of each."""
+    graph = block.graph
+    scores = graph.over(None, graph.op(block.place, block.f32(experts.count), normed))
+    ranked = (
+        graph.op(block.place, block.f32(experts.count), scores) if "exp_probs_b" in block.parts else scores
+    )
+    chosen = graph.op(None, block.f32(experts.count), ranked)
+    return chosen, graph.op(None, block.f32(max(1, experts.used)), scores, chosen)
+
+
+def on_host(place: int) -> bool:
+    """Whether a place is the host."""
+    return place == HOST

@@ -1,0 +1,155 @@
+"""The graph that the engine reserves for: a full micro-batch, every token with logits (src/llama-context.cpp)."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labctl.estimate.claim import Request
+from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
+from labctl.estimate.llama_cpp.kv_cache import Batch, cells
+from labctl.estimate.llama_cpp.layout import Layout
+from labctl.estimate.llama_cpp.recurrent import recurrent
+from labctl.estimate.llama_cpp.transformer import (
+    F16_BYTES,
+    F32_BYTES,
+    PARALLEL,
+    Block,
+    Inputs,
+    attention,
+    feed_forward,
+    mixture,
+)
+from labctl.estimate.llama_cpp.weights import split_name
+from labctl.models.layer import Layer
+from labctl.models.model import Model, Tensor
+
+_INDEX_BYTES, _ROW_BYTES = 4, 8
+# These scale the embedding on the card, so what was read on the host crosses as it is.
+_GEMMA = frozenset({"gemma2", "gemma3", "gemma3n"})
+
+
+@dataclass(frozen=True)
+class _Whole:
+    model: Model
+    request: Request
+    places: Layout
+    sizes: Batch
+    graph: Graph
+    parts: Mapping[int | None, Mapping[str, Tensor]]
+
+    @property
+    def n_tokens(self) -> int:
+        return self.sizes.n_ubatch
+
+    def f32(self, width: int) -> int:
+        return width * self.n_tokens * F32_BYTES
+
+
+def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> Graph:
+    """The whole graph, ready to be scheduled."""
+    parts: defaultdict[int | None, dict[str, Tensor]] = defaultdict(dict)
+    for tensor in model.tensors:
+        layer, part = split_name(tensor.name)
+        if part not in parts[layer] or tensor.name.endswith(".weight"):
+            parts[layer][part] = tensor
+    whole = _Whole(model, request, places, sizes, Graph(), parts)
+    state, inputs = _embed(whole)
+    loaded = [index for index, layer in enumerate(model.layers) if layer.loaded]
+    for index in loaded:
+        state = _layer(whole, index, state, inputs, last=index == loaded[-1])
+    graph, output = whole.graph, places.output
+    state = graph.over(output, graph.over(None, state))
+    logits = graph.op(output, whole.f32(max(1, model.vocab)), state)
+    if model.architecture == "gemma2":
+        graph.over(None, logits)
+    return graph
+
+
+def _embed(whole: _Whole) -> tuple[Value, Inputs]:
+    """Inputs, and the embedding: looked up on the host, for text and for what is mixed into it."""
+    graph, model, n_tokens = whole.graph, whole.model, whole.n_tokens
+    row = whole.f32(model.n_embd)
+    tokens = graph.input(n_tokens * _INDEX_BYTES)
+    graph.input(row)
+    mixed_tokens = graph.input(n_tokens * _INDEX_BYTES)
+    mixed, slots = graph.input(row), graph.input(n_tokens * _ROW_BYTES)
+    inputs = _inputs(whole)
+    embedded = graph.op(HOST, row, tokens)
+    mixed_in = graph.op(HOST, row, mixed_tokens)
+    copied = graph.op(None, row, mixed)
+    graph.write(copied, mixed_in, slots)
+    return embedded, inputs
+
+
+def _inputs(whole: _Whole) -> Inputs:
+    graph, sizes = whole.graph, whole.sizes
+    attends = [layer.attention for layer in whole.model.layers if layer.attention and layer.loaded]
+    windows = dict.fromkeys(attention.window for attention in attends)
+    mask_bytes = F16_BYTES if sizes.flash_attention else F32_BYTES
+    by_window = {window: next(a for a in attends if a.window == window) for window in windows}
+    return Inputs(
+        positions=graph.input(whole.n_tokens * _INDEX_BYTES) if attends else None,
+        key_rows={window: graph.input(whole.n_tokens * _ROW_BYTES) for window in windows},
+        value_rows={
+            window: graph.input(
+                _value_rows(whole, by_window[window].n_head_kv * by_window[window].head_dim_v)
+            )
+            for window in windows
+        },
+        masks={
+            window: graph.input(cells(attention, sizes) * whole.n_tokens * mask_bytes)
+            for window, attention in by_window.items()
+        },
+        outputs=graph.input(whole.n_tokens * _INDEX_BYTES),
+    )
+
+
+def _value_rows(whole: _Whole, width: int) -> int:
+    """Transposed values are written element by element."""
+    return whole.n_tokens * _ROW_BYTES * (1 if whole.sizes.flash_attention else width)
+
+
+def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: bool) -> Value:
+    graph, layer = whole.graph, whole.model.layers[index]
+    block = Block(
+        graph=graph,
+        parts=whole.parts[index],
+        place=whole.places.layers[index],
+        experts_place=whole.places.experts(index),
+        n_tokens=whole.n_tokens,
+        n_embd=whole.model.n_embd,
+        flash_attention=whole.sizes.flash_attention,
+        inputs=inputs,
+    )
+    normed = block.norm(state)
+    mixed = _mix(whole, block, layer, normed)
+    if whole.model.architecture in PARALLEL:
+        out = graph.over(None, _feed(block, layer, normed), state)
+        return graph.over(None, out, block.project("attn_output", mixed))
+    if "attn_output" in block.parts and layer.recurrent is None:
+        mixed = block.project("attn_output", mixed)
+    if last and inputs.outputs is not None:
+        row = block.f32(block.n_embd)
+        mixed, state = graph.op(None, row, mixed, inputs.outputs), graph.op(None, row, state, inputs.outputs)
+    if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
+        mixed = block.norm(mixed)
+    state = graph.over(None, mixed, state)
+    if not layer.experts and not layer.ff_size:
+        return state
+    normed = block.norm(state)
+    fed = _feed(block, layer, normed)
+    if "post_ffw_norm" in block.parts:
+        fed = block.norm(fed)
+    return graph.over(None, fed, state)
+
+
+def _mix(whole: _Whole, block: Block, layer: Layer, normed: Value) -> Value:
+    if layer.recurrent:
+        return recurrent(block, layer, normed, whole.sizes)
+    if layer.attention:
+        return attention(block, layer.attention, normed, cells(layer.attention, whole.sizes))
+    return normed
+
+
+def _feed(block: Block, layer: Layer, normed: Value) -> Value:
+    return mixture(block, layer.experts, normed) if layer.experts else feed_forward(block, normed)
