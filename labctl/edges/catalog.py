@@ -10,6 +10,8 @@ from labctl.errors import BadInput
 from labctl.models import catalogue as model_catalogue
 from labctl.models import quantization as quantization_table
 from labctl.models.catalogue import ModelRecord
+from labctl.models.diffusion import DiffusionModel
+from labctl.models.diffusion import parse as parse_diffusion
 from labctl.models.model import Model
 from labctl.models.quantization import Quantization
 from labctl.rig import catalogue as gpu_catalogue
@@ -76,10 +78,15 @@ def quantizations() -> tuple[Quantization, ...]:
 
 
 def quantization(name: str) -> Quantization:
-    """A format by its name or an alias, in any case. Raises BadInput for one that is not there."""
-    wanted = name.lower()
+    """A format by its name or an alias. Raises BadInput for one that is not there.
+
+    In any case, but as written goes first: `BF16` is a GGUF file, `bf16` are safetensors.
+    """
     for each in quantizations():
-        if wanted in {each.name.lower(), *(alias.lower() for alias in each.aliases)}:
+        if name in (each.name, *each.aliases):
+            return each
+    for each in quantizations():
+        if name.lower() in {each.name.lower(), *(alias.lower() for alias in each.aliases)}:
             return each
     raise _unknown("quantization", name, tuple(each.name for each in quantizations()))
 
@@ -87,6 +94,22 @@ def quantization(name: str) -> Quantization:
 def model(name: str, quant: str) -> Model:
     """A language model of the catalogue in one quantization. Raises BadInput for an unknown name."""
     return model_catalogue.build(model_record(name), quantization(quant))
+
+
+def diffusion_names() -> tuple[str, ...]:
+    """Every model for images and video, sorted."""
+    return _names("models/diffusion")
+
+
+@cache
+def diffusion_model(name: str) -> DiffusionModel:
+    """A model for images or video by its name, an alias or its title. Raises BadInput for one that is not there."""
+    wanted = name.lower()
+    for each in diffusion_names():
+        model = _read("models/diffusion", each, parse_diffusion)
+        if wanted in {known.lower() for known in (model.name, model.title, *model.aliases)}:
+            return model
+    raise _unknown("image or video model", name, diffusion_names())
 
 
 def _gpu_file(name: str) -> Gpu:

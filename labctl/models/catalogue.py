@@ -13,6 +13,8 @@ from labctl.models.model import Confidence, Kind, Model, ParameterCounts
 from labctl.models.quantization import Quantization
 from labctl.yaml_document import read
 
+# Architectures whose GGUF files carry the vision tower; others keep it in a file of its own (mmproj).
+IN_ONE_FILE = {"mllama"}
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
@@ -129,6 +131,8 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
         model = _without_shape(record)
     else:
         model = _with_shape(record, record.shape)
+    if quantization.container == "gguf" and record.architecture not in IN_ONE_FILE:
+        model = replace(model, parameters=replace(model.parameters, other=0))
     n_bytes = published.bytes if published else quantization.file_bytes(model.parameters)
     notes = (f"size of {quantization.name} as published: {published.source}",) if published else ()
     return replace(model, quant=quantization.name, file_bytes=n_bytes, notes=model.notes + notes)

@@ -1,0 +1,174 @@
+"""Images and video: what ComfyUI, diffusers and stable-diffusion.cpp hold while they denoise and decode.
+
+Resident weights are counted from parameters. The peak on top of them is the larger of denoising and decoding, which
+never run at once. What is measured is interpolated (stable-diffusion.cpp's buffers), the rest is a range.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from labctl.estimate.claim import MIB, Engine, Estimate, PlaceEstimate, Request, Term, exact
+from labctl.estimate.context import context_term
+from labctl.models.diffusion import DiffusionModel, Encoder
+from labctl.models.quantization import Quantization
+
+SD_CPP = "https://github.com/leejet/stable-diffusion.cpp/blob/97d2990807fe6d558e395f8764198d7c7e7b411c/docs/flux.md"
+GIB = 1024 * MIB
+# Elements of 2 bytes per token and hidden unit while a transformer denoises. Fitted to the vendors' peaks: HunyuanVideo
+# at 720x1280 and 544x960 over 129 frames differ by 51, Wan2.1-1.3B at 480P over 81 frames holds 59.
+ACTIVATION = (47, 55, 63)
+ACTIVATION_SOURCE = "HunyuanVideo README (60 and 45 GB peak), Wan2.1 README (8.19 GB)"
+# VAE of Stable Diffusion and Flux: 13 buffers of 128 channels, and 100 MiB; tiles are 512 pixels wide.
+VAE_CHANNELS, VAE_BUFFERS, VAE_TILE = 128, 13, 512
+VAE_SOURCE = "stable-diffusion.cpp, vae.hpp compute buffers as gguf-parser-go fits them: W·H·13·128 + 100 MiB"
+COMFY_SOURCE = (
+    "ComfyUI model_management.py: 1.1 × model, and max(0.8 GiB + reserve, need + reserve), reserve 400 MiB"
+)
+
+
+@dataclass(frozen=True)
+class DiffusionRequest:
+    """width, height: pixels; frames: 1 for an image.
+
+    offload: `model` keeps only the part in use on the card, `encoders` computes the text on the host's processor.
+
+    backbone, encoder: formats of their weights. vae_tiling: decode in tiles, as ComfyUI does when memory is short.
+    """
+
+    engine: Literal["comfyui", "diffusers", "stable-diffusion.cpp"]
+    width: int
+    height: int
+    backbone: Quantization
+    encoder: Quantization
+    frames: int = 1
+    batch: int = 1
+    flash_attention: bool = True
+    offload: Literal["none", "model", "encoders"] = "none"
+    vae_tiling: bool = False
+
+
+def estimate(model: DiffusionModel, request: DiffusionRequest) -> Estimate:
+    """What one card and the host hold. weights: parts resident while denoising; scratch: what ComfyUI keeps free."""
+    offloaded = request.offload != "none" or request.engine == "comfyui"
+    backbone = _backbone(model, request)
+    encoders = [_encoder(each, request) for each in model.encoders]
+    vae = _vae(model)
+    resident = [backbone, vae] if offloaded else [backbone, *encoders, vae]
+    terms = (*resident, _working(model, request))
+    encoding = sum(term.expected for term in encoders)
+    notes = []
+    if offloaded and request.offload != "encoders":
+        # The encoder's turn can be the longer one: a T5 in 16 bits beside a backbone in 4.
+        waiting = max(0, encoding - sum(term.expected for term in terms))
+        formula = f"text encoders {encoding} B go first; so much more than what follows them"
+        terms = (*terms, Term("scratch", "text encoding", 0, waiting, waiting, formula, COMFY_SOURCE))
+        notes.append("text encoders and backbone take turns on the card")
+    if request.engine == "comfyui":
+        terms = (*terms, _comfy_reserve(backbone, terms))
+    engine: Engine = "comfyui" if request.engine == "comfyui" else "diffusers"
+    off_card = encoders if offloaded else []
+    return Estimate(
+        model=model.name,
+        request=Request(
+            engine=engine, context=0, batch=request.batch, flash_attention=request.flash_attention
+        ),
+        cards=(PlaceEstimate("0", (*terms, context_term())),),
+        host=PlaceEstimate("host", tuple(off_card)),
+        confidence="medium",
+        notes=tuple(notes),
+    )
+
+
+def _backbone(model: DiffusionModel, request: DiffusionRequest) -> Term:
+    # Where experts take turns, engines hold one (Wan 2.2 in ComfyUI and diffusers with offload), else all.
+    held = 1 if request.offload != "none" or request.engine == "comfyui" else model.backbone.experts
+    n_bytes = held * request.backbone.linear_bytes(model.backbone.parameters)
+    formula = f"{held} × {model.backbone.parameters} × {request.backbone.bits_per_weight} bit"
+    return exact("weights", "backbone", n_bytes, formula, model.backbone.source)
+
+
+def _encoder(encoder: Encoder, request: DiffusionRequest) -> Term:
+    n_bytes = request.encoder.linear_bytes(encoder.parameters)
+    formula = f"{encoder.parameters} × {request.encoder.bits_per_weight} bit"
+    if request.encoder.bits_per_weight == 16 and encoder.fp32_parameters:
+        formula += f" + {encoder.fp32_parameters} × 16 bit that stay in FP32 when the rest is FP16"
+        wide = n_bytes + 2 * encoder.fp32_parameters
+        return Term("weights", encoder.name, n_bytes, n_bytes, wide, formula, encoder.source)
+    return exact("weights", encoder.name, n_bytes, formula, encoder.source)
+
+
+def _vae(model: DiffusionModel) -> Term:
+    width = 4 if model.vae.fp32 else 2
+    n_bytes = width * (model.vae.parameters or 0)
+    return exact("weights", "VAE", n_bytes, f"{model.vae.parameters} × {width} B", model.vae.source)
+
+
+def _working(model: DiffusionModel, request: DiffusionRequest) -> Term:
+    """The larger of denoising and decoding."""
+    denoising, decoding = _denoising(model, request), _decoding(model, request)
+    larger = denoising if denoising.expected >= decoding.expected else decoding
+    smaller = decoding if larger is denoising else denoising
+    return Term(
+        "compute",
+        f"{larger.name} (more than {smaller.name})",
+        max(larger.low, smaller.low),
+        larger.expected,
+        max(larger.high, smaller.high),
+        larger.formula,
+        larger.source,
+    )
+
+
+def _denoising(model: DiffusionModel, request: DiffusionRequest) -> Term:
+    pixels = request.width * request.height
+    measured = model.compute_flash if request.flash_attention else model.compute_plain
+    if request.engine == "stable-diffusion.cpp" and measured is not None:
+        n_bytes = int(measured.mib(pixels) * MIB) * request.batch
+        formula = f"compute buffer at {pixels} pixels, from the measured sizes around it"
+        return Term(
+            "compute",
+            "denoising",
+            int(0.97 * n_bytes),
+            n_bytes,
+            int(1.05 * n_bytes),
+            formula,
+            measured.source,
+        )
+    tokens = model.tokens(request.width, request.height, request.frames) * request.batch
+    low, expected, high = (2 * each * tokens * model.backbone.hidden for each in ACTIVATION)
+    formula = f"2 B × {ACTIVATION[1]} × {tokens} tokens × {model.backbone.hidden}"
+    if not request.flash_attention:
+        # Scores of one chunk at a time, as xformers-less ComfyUI slices them, up to a quarter more.
+        high += high // 4
+    return Term("compute", "denoising", low, expected, high, formula, ACTIVATION_SOURCE)
+
+
+def _decoding(model: DiffusionModel, request: DiffusionRequest) -> Term:
+    if model.vae_decode is not None:
+        pixels = request.width * request.height * request.frames
+        n_bytes = int(pixels * model.vae_decode.bytes_per_pixel)
+        formula = f"{pixels} pixels × {model.vae_decode.bytes_per_pixel} B"
+        return Term(
+            "compute",
+            "decoding",
+            int(0.95 * n_bytes),
+            n_bytes,
+            int(1.05 * n_bytes),
+            formula,
+            model.vae_decode.source,
+        )
+    # Video VAEs decode a few latent frames at a time and cache the rest; one frame is what is on the table.
+    width, height = request.width, request.height
+    if request.vae_tiling:
+        width, height = min(width, VAE_TILE), min(height, VAE_TILE)
+    n_bytes = width * height * VAE_BUFFERS * VAE_CHANNELS + 100 * MIB
+    formula = f"{width}·{height}·{VAE_BUFFERS}·{VAE_CHANNELS} + 100 MiB"
+    return Term("compute", "decoding", n_bytes // 2, n_bytes, int(1.15 * n_bytes), formula, VAE_SOURCE)
+
+
+def _comfy_reserve(backbone: Term, terms: tuple[Term, ...]) -> Term:
+    """What ComfyUI wants free before it loads a model in full; with less it loads a part, more slowly."""
+    working = sum(term.expected for term in terms if term.part == "compute")
+    wanted = backbone.expected // 10 + max(int(0.8 * GIB) + 400 * MIB, working + 400 * MIB) - working
+    formula = "0.1 × model + max(0.8 GiB, need) + 400 MiB − need"
+    return Term("scratch", "kept free for loading", 0, 0, max(0, wanted), formula, COMFY_SOURCE)
