@@ -52,6 +52,12 @@ class Graph:
         self.steps.append(Step(place, value, reads, reusable))
         return value
 
+    def within(self, place: int | None, n_bytes: int, whole: Value, *reads: Value) -> Value:
+        """Like `over`, in the front part of `whole`; the rest of that is given back."""
+        value = self._value(n_bytes)
+        self.steps.append(Step(place, value, (whole, *reads), (whole, *reads)))
+        return value
+
     def write(self, into: Value, *reads: Value) -> None:
         """Writes into a result that exists and that nobody reads: the engine then never frees it."""
         self.kept.add(into)

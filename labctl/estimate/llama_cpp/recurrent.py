@@ -1,10 +1,117 @@
-"""Recurrent layers as steps of the graph (src/models/mamba-base.cpp and its relatives)."""
+"""Recurrent layers as steps of the graph: mamba (1 and 2), short convolution, gated delta net.
+
+Follows src/models/mamba-base.cpp, lfm2.cpp and delta-net-base.cpp.
+"""
 
 from labctl.estimate.llama_cpp.graph import Value
 from labctl.estimate.llama_cpp.kv_cache import Batch
-from labctl.estimate.llama_cpp.transformer import Block
-from labctl.models.layer import Layer
+from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block
+from labctl.models.layer import Recurrent
 
 
-def recurrent(block: Block, layer: Layer, normed: Value, sizes: Batch) -> Value:
-    raise NotImplementedError
+def recurrent(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
+    """One recurrent layer, its output projection included."""
+    match state.kind:
+        case "shortconv":
+            return _short_convolution(block, state, normed, sizes)
+        case "gated-delta-net":
+            return _delta_net(block, state, normed, sizes)
+        case "mamba":
+            return _mamba(block, state, normed, sizes)
+        case "mamba2":
+            return _mamba2(block, state, normed, sizes)
+        case _:
+            return _widest(block, normed)
+
+
+def convolved(block: Block, state: Recurrent, mixed: Value, width: int, sizes: Batch) -> Value:
+    """The last tokens before this batch, then the batch: joined, kept for next time."""
+    graph, before = block.graph, state.conv_elements * sizes.n_sequences * F32_BYTES
+    loaded = graph.op(None, before, mixed)
+    joined = graph.op(None, before + block.f32(width), loaded, mixed)
+    graph.store(block.place, joined)
+    return joined
+
+
+def _state_bytes(state: Recurrent, sizes: Batch) -> int:
+    return state.state_elements * sizes.n_sequences * F32_BYTES
+
+
+def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
+    graph, width = block.graph, block.n_embd
+    mixed = block.project("shortconv.in_proj", normed)
+    gated = graph.op(None, block.f32(width), mixed)
+    joined = convolved(block, state, gated, width, sizes)
+    result = graph.op(block.place, block.f32(width), joined)
+    return block.project("shortconv.out_proj", graph.over(None, result, mixed))
+
+
+def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
+    graph, parts = block.graph, block.parts
+    inner, width = parts["ssm_out"].shape[0], parts["ssm_conv1d"].shape[1]
+    mixed = block.project("ssm_in", normed)
+    joined = convolved(block, state, mixed, width, sizes)
+    result = graph.over(block.place, graph.op(block.place, block.f32(width), joined))
+    steps = graph.op(None, block.f32(parts["ssm_a"].shape[-1]), mixed)
+    scanned = graph.op(block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps)
+    graph.store(block.place, scanned)
+    gate = graph.op(None, block.f32(inner), mixed)
+    skipped = graph.op(block.place, block.f32(inner), result)
+    added = graph.within(None, block.f32(inner), scanned, skipped)
+    active = graph.op(None, block.f32(inner), gate, added)
+    return block.project("ssm_out", active)
+
+
+def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
+    graph, parts = block.graph, block.parts
+    inner = parts["ssm_out"].shape[0]
+    rank, each = parts["ssm_dt"].shape[0], parts["ssm_a"].shape[0]
+    mixed = block.project("ssm_in", normed)
+    joined = convolved(block, state, mixed, inner, sizes)
+    result = graph.over(block.place, graph.op(block.place, block.f32(inner), joined))
+    small = block.project("ssm_x", result)
+    steps = graph.op(None, block.f32(rank), small)
+    steps = graph.op(block.place, block.f32(inner), steps)
+    before, after = (graph.op(None, block.f32(each), small) for _ in range(2))
+    scanned = graph.op(
+        block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps, before, after
+    )
+    graph.store(block.place, scanned)
+    gate = graph.op(None, block.f32(inner), mixed)
+    skipped = graph.over(block.place, result)
+    added = graph.within(None, block.f32(inner), scanned, skipped)
+    return block.project("ssm_out", graph.op(None, block.f32(inner), gate, added))
+
+
+def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
+    graph, parts = block.graph, block.parts
+    width, inner = parts["ssm_conv1d"].shape[1], parts["ssm_out"].shape[0]
+    keys = (width - inner) // 2
+    mixed = block.project("attn_qkv" if "attn_qkv" in parts else "ssm_in", normed)
+    joined = convolved(block, state, mixed, width, sizes)
+    loaded = graph.op(None, _state_bytes(state, sizes), mixed)
+    result = graph.over(None, graph.op(block.place, block.f32(width), joined))
+    asked, known = (
+        graph.op(None, block.f32(inner), graph.op(None, block.f32(keys), result)) for _ in range(2)
+    )
+    decay = graph.op(None, block.f32(parts["ssm_dt"].shape[0]), block.project("ssm_ba", normed))
+    scanned = graph.op(
+        None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, loaded
+    )
+    graph.store(block.place, scanned)
+    found = graph.over(block.place, graph.within(None, block.f32(inner), scanned))
+    gate = (
+        block.project("attn_gate", normed)
+        if "attn_gate" in parts
+        else graph.op(None, block.f32(inner), mixed)
+    )
+    return block.project("ssm_out", graph.over(None, found, gate))
+
+
+def _widest(block: Block, normed: Value) -> Value:
+    """What is not known is taken as every projection at once: more than any order of them needs."""
+    matrices = [
+        tensor for part, tensor in block.parts.items() if len(tensor.shape) > 1 and "_exps" not in part
+    ]
+    everything = block.graph.op(block.place, block.f32(sum(tensor.shape[1] for tensor in matrices)), normed)
+    return block.graph.op(None, block.f32(block.n_embd), everything)

@@ -7,7 +7,7 @@ only reader's input (biases, scales) change nothing and are left out.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
+from labctl.estimate.llama_cpp.graph import Graph, Value
 from labctl.models.layer import Attention, Experts, LatentAttention
 from labctl.models.model import Tensor
 
@@ -24,12 +24,12 @@ class Inputs:
     masks: Mapping[int | None, Value]
     key_rows: Mapping[int | None, Value]
     value_rows: Mapping[int | None, Value]
-    outputs: Value | None
+    outputs: Value
 
 
 @dataclass(frozen=True)
 class Block:
-    """One layer about to be built. parts: its tensors by name. place: where they are, experts_place: the routed ones'."""
+    """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'."""
 
     graph: Graph
     parts: Mapping[str, Tensor]
@@ -178,8 +178,3 @@ def _route(block: Block, experts: Experts, normed: Value) -> tuple[Value, Value]
     )
     chosen = graph.op(None, block.f32(experts.count), ranked)
     return chosen, graph.op(None, block.f32(max(1, experts.used)), scores, chosen)
-
-
-def on_host(place: int) -> bool:
-    """Whether a place is the host."""
-    return place == HOST

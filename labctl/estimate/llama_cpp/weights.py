@@ -46,5 +46,5 @@ def split_name(name: str) -> tuple[int | None, str]:
     """`blk.3.attn_q.weight` as (3, "attn_q"), `output.weight` as (None, "output")."""
     words = name.split(".")
     if words[0] == "blk" and len(words) > 2 and words[1].isdecimal():
-        return int(words[1]), words[2]
+        return int(words[1]), ".".join(words[2:-1]) or words[2]
     return None, words[0]

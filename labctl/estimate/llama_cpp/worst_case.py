@@ -9,6 +9,7 @@ from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
 from labctl.estimate.llama_cpp.kv_cache import Batch, cells
 from labctl.estimate.llama_cpp.layout import Layout
 from labctl.estimate.llama_cpp.recurrent import recurrent
+from labctl.estimate.llama_cpp.rwkv import FirstValue, rwkv7
 from labctl.estimate.llama_cpp.transformer import (
     F16_BYTES,
     F32_BYTES,
@@ -36,6 +37,7 @@ class _Whole:
     sizes: Batch
     graph: Graph
     parts: Mapping[int | None, Mapping[str, Tensor]]
+    first_value: FirstValue
 
     @property
     def n_tokens(self) -> int:
@@ -52,7 +54,7 @@ def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> 
         layer, part = split_name(tensor.name)
         if part not in parts[layer] or tensor.name.endswith(".weight"):
             parts[layer][part] = tensor
-    whole = _Whole(model, request, places, sizes, Graph(), parts)
+    whole = _Whole(model, request, places, sizes, Graph(), parts, FirstValue())
     state, inputs = _embed(whole)
     loaded = [index for index, layer in enumerate(model.layers) if layer.loaded]
     for index in loaded:
@@ -121,34 +123,51 @@ def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: boo
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
     )
-    normed = block.norm(state)
-    mixed = _mix(whole, block, layer, normed)
-    if whole.model.architecture in PARALLEL:
-        out = graph.over(None, _feed(block, layer, normed), state)
-        return graph.over(None, out, block.project("attn_output", mixed))
-    if "attn_output" in block.parts and layer.recurrent is None:
-        mixed = block.project("attn_output", mixed)
-    if last and inputs.outputs is not None:
+    if layer.recurrent and layer.recurrent.kind == "rwkv7":
+        state = rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value)
+        return graph.op(None, block.f32(block.n_embd), state, inputs.outputs) if last else state
+    if layer.attention and whole.model.architecture in PARALLEL:
+        return _side_by_side(whole, block, layer, state)
+    mixed = _mix(whole, block, layer, state)
+    if last and mixed is not None:
         row = block.f32(block.n_embd)
         mixed, state = graph.op(None, row, mixed, inputs.outputs), graph.op(None, row, state, inputs.outputs)
-    if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
-        mixed = block.norm(mixed)
-    state = graph.over(None, mixed, state)
+    if mixed is not None:
+        if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
+            mixed = block.norm(mixed)
+        state = graph.over(None, mixed, state)
     if not layer.experts and not layer.ff_size:
         return state
-    normed = block.norm(state)
-    fed = _feed(block, layer, normed)
+    fed = _feed(block, layer, block.norm(state))
     if "post_ffw_norm" in block.parts:
         fed = block.norm(fed)
     return graph.over(None, fed, state)
 
 
-def _mix(whole: _Whole, block: Block, layer: Layer, normed: Value) -> Value:
-    if layer.recurrent:
-        return recurrent(block, layer, normed, whole.sizes)
+def _mix(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value | None:
+    """Attention, recurrence or both, output projections included; None for a layer that has neither."""
+    graph = block.graph
+    found = None
     if layer.attention:
-        return attention(block, layer.attention, normed, cells(layer.attention, whole.sizes))
-    return normed
+        normed = block.norm(state)
+        found = attention(block, layer.attention, normed, cells(layer.attention, whole.sizes))
+        if not layer.recurrent:
+            return block.project("attn_output", found)
+    if layer.recurrent:
+        mixed = recurrent(block, layer.recurrent, block.norm(state), whole.sizes)
+        if found is None:
+            return mixed
+        return graph.over(None, block.project("attn_output", found), mixed)
+    return None
+
+
+def _side_by_side(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value:
+    """Attention and feed-forward both read the same normed input (Command-R)."""
+    assert layer.attention
+    graph, normed = block.graph, block.norm(state)
+    found = attention(block, layer.attention, normed, cells(layer.attention, whole.sizes))
+    out = graph.over(None, _feed(block, layer, normed), state)
+    return graph.over(None, out, block.project("attn_output", found))
 
 
 def _feed(block: Block, layer: Layer, normed: Value) -> Value:

@@ -1,0 +1,144 @@
+"""llama.cpp's whole account of one model under one request."""
+
+from labctl.estimate.claim import MIB, Estimate, PlaceEstimate, Request, Term, exact
+from labctl.estimate.llama_cpp.graph import HOST
+from labctl.estimate.llama_cpp.kv_cache import Batch, batch, kv_type, layer_bytes
+from labctl.estimate.llama_cpp.layout import Layout, layout
+from labctl.estimate.llama_cpp.schedule import buffer_bytes
+from labctl.estimate.llama_cpp.weights import weight_bytes
+from labctl.estimate.llama_cpp.worst_case import worst_case
+from labctl.models.model import Confidence, Model
+
+_SOURCE = "github.com/ggml-org/llama.cpp: "
+# Planned by llama.cpp itself against the RPC layout; CUDA logs come out up to 6 % lower, and mainline changes by ±12 %.
+_COMPUTE_LOW, _COMPUTE_HIGH = 0.88, 1.12
+# In use per process and card before the first tensor: 250, 320, 457 and 500 MiB measured (facts/estimation.md).
+_CONTEXT_MIB = (250, 400, 550)
+# cuBLAS workspaces and the pool's growth beyond what is planned.
+_POOL_MIB = (0, 32, 256)
+DEFAULT_PROMPT_CACHE_MIB = 8192
+
+
+def estimate(model: Model, request: Request) -> Estimate:
+    """Memory per card and on the host. Raises `BadInput` for a request that the model cannot serve."""
+    places, sizes = layout(model, request), batch(request)
+    weights = weight_bytes(model, places)
+    caches = cache_bytes(model, request, places, sizes)
+    compute = buffer_bytes(worst_case(model, request, places, sizes), pipelined=places.pipelined)
+    confidence: Confidence = model.confidence
+    return Estimate(
+        model=model.name,
+        request=request,
+        cards=tuple(
+            PlaceEstimate(
+                str(card),
+                (
+                    *_terms(card, weights, caches, compute, sizes),
+                    *_beyond_the_plan(model, request, places, sizes, card),
+                ),
+            )
+            for card in range(request.n_gpus)
+        ),
+        host=PlaceEstimate("host", (*_terms(HOST, weights, caches, compute, sizes), *_prompt_cache(request))),
+        confidence=confidence,
+        notes=_notes(model, request, sizes),
+    )
+
+
+def cache_bytes(model: Model, request: Request, places: Layout, sizes: Batch) -> dict[int, int]:
+    """Place → bytes of KV cache and recurrent state."""
+    total = dict.fromkeys((HOST, *range(request.n_gpus)), 0)
+    for layer, place in zip(model.layers, places.layers, strict=True):
+        total[place if request.offload_kqv else HOST] += layer_bytes(layer, model, request, sizes)
+    return total
+
+
+def _terms(
+    place: int, weights: dict[int, int], caches: dict[int, int], compute: dict[int, int], sizes: Batch
+) -> tuple[Term, ...]:
+    planned = compute.get(place, 0)
+    return (
+        exact(
+            "weights",
+            "weights",
+            weights.get(place, 0),
+            "sum of the tensors placed here",
+            f"{_SOURCE}src/llama-model.cpp",
+        ),
+        exact(
+            "kv_cache",
+            "KV cache",
+            caches.get(place, 0),
+            f"rows of {sizes.cells} cells × {sizes.n_streams} streams, and state × {sizes.n_sequences} sequences",
+            f"{_SOURCE}src/llama-kv-cache.cpp, src/llama-memory-recurrent.cpp",
+        ),
+        Term(
+            "compute",
+            "compute buffer",
+            int(planned * _COMPUTE_LOW),
+            planned,
+            int(planned * _COMPUTE_HIGH),
+            f"worst-case graph at {sizes.n_ubatch} tokens",
+            f"{_SOURCE}src/llama-context.cpp, ggml/src/ggml-alloc.c",
+        ),
+    )
+
+
+def _beyond_the_plan(
+    model: Model, request: Request, places: Layout, sizes: Batch, card: int
+) -> tuple[Term, ...]:
+    """What CUDA takes on a card that is used: its context, pools, and F16 copies of a quantized cache."""
+    if card not in places.layers and card != places.output:
+        return ()
+    low, expected, high = (size * MIB for size in _CONTEXT_MIB)
+    pool_low, pool, pool_high = (size * MIB for size in _POOL_MIB)
+    copy = _largest_f16_copy(model, request, places, sizes, card)
+    return (
+        Term("context_overhead", "CUDA context", low, expected, high, "250 … 550 MiB", "measured, facts"),
+        Term("scratch", "pools and cuBLAS", pool_low, pool, pool_high, "0 … 256 MiB", "allowance"),
+        Term(
+            "scratch",
+            "F16 copy of one layer's quantized cache",
+            0,
+            copy,
+            copy,
+            "2 bytes × cells × (keys + values) of the largest layer, in prefill",
+            f"{_SOURCE}ggml/src/ggml-cuda/fattn-common.cuh",
+        ),
+    )
+
+
+def _largest_f16_copy(model: Model, request: Request, places: Layout, sizes: Batch, card: int) -> int:
+    def copied(name: str) -> str:
+        return "f16" if kv_type(name).block > 1 else ""
+
+    largest = 0
+    for layer, place in zip(model.layers, places.layers, strict=True):
+        attends = layer.attention
+        if place != card or not attends or not layer.loaded:
+            continue
+        cells = sizes.cells if attends.window is None else sizes.window_cells(attends.window)
+        width = attends.n_head_kv * (
+            attends.head_dim_k * bool(copied(request.kv_type_k))
+            + attends.head_dim_v * bool(copied(request.kv_type_v))
+        )
+        largest = max(largest, 2 * width * cells * sizes.n_streams)
+    return largest
+
+
+def _prompt_cache(request: Request) -> tuple[Term, ...]:
+    mib = DEFAULT_PROMPT_CACHE_MIB if request.prompt_cache_mib is None else request.prompt_cache_mib
+    return (
+        Term("prompt_cache", "prompt cache", 0, 0, mib * MIB, f"--cache-ram {mib}", f"{_SOURCE}tools/server"),
+    )
+
+
+def _notes(model: Model, request: Request, sizes: Batch) -> tuple[str, ...]:
+    notes = list(model.notes)
+    if request.n_gpu_layers <= 0:
+        notes.append("without layers on a card llama.cpp still computes large batches there: hide the card")
+    if model.context_train and sizes.cells > model.context_train:
+        notes.append(
+            f"context {sizes.cells} is beyond the {model.context_train} that the model was trained for"
+        )
+    return tuple(notes)

@@ -1,0 +1,70 @@
+"""RWKV-7 as steps of the graph (src/models/rwkv7-base.cpp): time mixing, then channel mixing."""
+
+from dataclasses import dataclass
+
+from labctl.estimate.llama_cpp.graph import Value
+from labctl.estimate.llama_cpp.kv_cache import Batch
+from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block
+from labctl.models.layer import Recurrent
+
+# Elements that share one bonus; every published RWKV-7 has heads of 64.
+_HEAD = 64
+
+
+@dataclass
+class FirstValue:
+    """The first layer's values: every later layer mixes them in, so they live as long as the graph."""
+
+    value: Value | None = None
+
+
+def rwkv7(block: Block, state: Recurrent, hidden: Value, sizes: Batch, first: FirstValue) -> Value:
+    """One whole layer."""
+    graph, shift = block.graph, state.conv_elements * sizes.n_sequences * F32_BYTES
+    row = block.f32(block.n_embd)
+    normed = block.norm(hidden)
+    loaded = graph.op(None, shift, normed)
+    hidden = graph.over(None, _mix_time(block, state, normed, loaded, sizes, first), hidden)
+    normed = block.norm(hidden)
+    graph.store(block.place, graph.op(None, shift, normed))
+    change = graph.over(None, graph.op(None, row, loaded, normed), normed)
+    mixed = graph.over(None, graph.over(block.place, change), normed)
+    active = graph.over(None, block.project("channel_mix_key", mixed))
+    return graph.over(None, block.project("channel_mix_value", active), hidden)
+
+
+def _mix_time(
+    block: Block, state: Recurrent, normed: Value, loaded: Value, sizes: Batch, first: FirstValue
+) -> Value:
+    graph, row = block.graph, block.f32(block.n_embd)
+    kept = state.state_elements * sizes.n_sequences * F32_BYTES
+    before = graph.op(None, kept, normed)
+    change = graph.over(None, graph.op(None, row, loaded, normed), normed)
+    mixed = graph.over(None, graph.over(block.place, graph.op(None, 6 * row, change)), normed)
+    asked = block.project("time_mix_receptance", mixed)
+    decay = _low_rank(block, "w", mixed)
+    key = block.project("time_mix_key", mixed)
+    rate = _low_rank(block, "a", mixed)
+    scaled = graph.over(block.place, key)
+    replaced = graph.over(None, graph.over(None, rate, scaled), scaled)
+    new_key = graph.over(None, key, replaced)
+    value = block.project("time_mix_value", mixed)
+    if first.value is None:
+        first.value = value
+    else:
+        gap = graph.over(None, first.value, value)
+        value = graph.over(None, value, graph.over(None, gap, _low_rank(block, "v", mixed)))
+    direction = graph.op(None, row, graph.over(block.place, key))
+    negative = graph.over(None, direction)
+    removed = graph.over(None, direction, rate)
+    scanned = graph.op(None, row + kept, asked, decay, new_key, value, negative, removed, before)
+    graph.store(block.place, scanned)
+    result = graph.over(block.place, graph.op(None, row, scanned))
+    bonus = graph.op(None, row // _HEAD, graph.over(None, new_key, asked))
+    result = graph.over(None, result, graph.over(None, value, bonus))
+    return block.project("time_mix_output", graph.over(None, result, _low_rank(block, "g", mixed)))
+
+
+def _low_rank(block: Block, name: str, mixed: Value) -> Value:
+    inner = block.project(f"time_mix_{name}1", mixed)
+    return block.graph.over(None, block.project(f"time_mix_{name}2", inner))

@@ -1,0 +1,97 @@
+"""What is asked of the oracle, and of the estimator: the same cases."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from labctl.estimate.claim import ALL_LAYERS, Request
+from tests.oracle.shapes import SHAPES
+
+CONTEXTS = (2048, 4096, 8192, 32768, 131072)
+CACHE_TYPES = ("f16", "q8_0", "q4_0")
+# No KV cache, so its type is nothing to vary.
+_ONLY_STATE = frozenset({"mamba2-2.7b", "rwkv7-2.9b"})
+_EXPERTS = ("mixtral-8x7b", "qwen3-30b-a3b", "gpt-oss-20b", "glm-4.5-air", "deepseek-v2-lite")
+_LAYOUTS: tuple[tuple[int, tuple[float, ...] | None, int], ...] = (
+    (2, None, ALL_LAYERS),
+    (2, (3, 1), ALL_LAYERS),
+    (3, (1, 2, 1), ALL_LAYERS),
+    (1, None, 10),
+    (2, (1, 2), 12),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question. split: shares of the cards."""
+
+    model: str
+    context: int = 8192
+    parallel: int = 1
+    cache: str = "f16"
+    n_cards: int = 1
+    split: tuple[float, ...] | None = None
+    n_gpu_layers: int = ALL_LAYERS
+    n_cpu_moe: int = 0
+    ubatch: int = 512
+    flash_attention: bool = True
+
+    @property
+    def request(self) -> Request:
+        """As the estimator is asked."""
+        return Request(
+            engine="llama.cpp",
+            context=self.context,
+            parallel=self.parallel,
+            kv_type_k=self.cache,
+            kv_type_v=self.cache,
+            ubatch=self.ubatch,
+            flash_attention=self.flash_attention,
+            n_gpus=self.n_cards,
+            tensor_split=self.split,
+            n_gpu_layers=self.n_gpu_layers,
+            n_cpu_moe=self.n_cpu_moe,
+        )
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """As the program is asked."""
+        words = ["-c", str(self.context * self.parallel), "-np", str(self.parallel), "-ub", str(self.ubatch)]
+        words += ["-ctk", self.cache, "-ctv", self.cache, "-ngl", str(self.n_gpu_layers)]
+        words += ["-fa", "on" if self.flash_attention else "off"]
+        if self.split:
+            words += ["-ts", ",".join(f"{share:g}" for share in self.split)]
+        if self.n_cpu_moe:
+            words += ["-ncmoe", str(self.n_cpu_moe)]
+        return tuple(words)
+
+    @property
+    def key(self) -> str:
+        """The same, as one line: how recorded rows are found."""
+        return f"{self.n_cards} cards {' '.join(self.arguments)}"
+
+
+def all_cases() -> Iterator[Case]:
+    """Every model × context × parallel × cache, and every model in every layout."""
+    for model in SHAPES:
+        for context in CONTEXTS:
+            for parallel in (1, 4):
+                for cache in ("f16",) if model in _ONLY_STATE else CACHE_TYPES:
+                    yield Case(model, context, parallel, cache)
+        yield from layouts(model)
+
+
+def layouts(model: str) -> Iterator[Case]:
+    """One model over several cards, partly on the host, with other batches."""
+    for n_cards, split, n_gpu_layers in _LAYOUTS:
+        yield Case(model, n_cards=n_cards, split=split, n_gpu_layers=n_gpu_layers)
+    yield Case(model, context=32768, parallel=4, n_cards=2, split=(3, 1), cache="q8_0")
+    yield Case(model, ubatch=1024)
+    yield Case(model, context=256, ubatch=64)
+    if model in _EXPERTS:
+        yield Case(model, n_cpu_moe=8)
+        yield Case(model, n_cards=2, n_cpu_moe=99)
+
+
+def covering_cases() -> list[Case]:
+    """Every model and every value of every setting, each several times, in a fifth of the questions."""
+    return [case for number, case in enumerate(all_cases()) if number % 5 == 0]
