@@ -25,11 +25,12 @@ class Step:
 
 @dataclass
 class Graph:
-    """Built step by step, in the order the engine executes."""
+    """Results wait until something that is executed needs them, as the engine's own order of execution comes about."""
 
     n_bytes: list[int] = field(default_factory=list)
     inputs: list[Value] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    waiting: dict[Value, Step] = field(default_factory=dict)
     kept: set[Value] = field(default_factory=set)
 
     def input(self, n_bytes: int) -> Value:
@@ -41,7 +42,7 @@ class Graph:
     def op(self, place: int | None, n_bytes: int, *reads: Value) -> Value:
         """A result in memory of its own."""
         value = self._value(n_bytes)
-        self.steps.append(Step(place, value, reads, ()))
+        self.waiting[value] = Step(place, value, reads, ())
         return value
 
     def over(self, place: int | None, *reads: Value, n_bytes: int | None = None) -> Value:
@@ -49,22 +50,38 @@ class Graph:
         size = self.n_bytes[reads[0]] if n_bytes is None else n_bytes
         value = self._value(size)
         reusable = tuple(read for read in reads if self.n_bytes[read] == size)
-        self.steps.append(Step(place, value, reads, reusable))
+        self.waiting[value] = Step(place, value, reads, reusable)
         return value
 
     def within(self, place: int | None, n_bytes: int, whole: Value, *reads: Value) -> Value:
         """Like `over`, in the front part of `whole`; the rest of that is given back."""
         value = self._value(n_bytes)
-        self.steps.append(Step(place, value, (whole, *reads), (whole, *reads)))
+        self.waiting[value] = Step(place, value, (whole, *reads), (whole, *reads))
         return value
 
     def write(self, into: Value, *reads: Value) -> None:
         """Writes into a result that exists and that nobody reads: the engine then never frees it."""
         self.kept.add(into)
+        self.expand(*reads, into)
         self.steps.append(Step(None, None, (*reads, into), ()))
+
+    def expand(self, *values: Value) -> None:
+        """Put what these need into the order of execution, each result after what it reads, first reads first."""
+        stack = [(value, False) for value in reversed(values)]
+        while stack:
+            value, ready = stack.pop()
+            step = self.waiting.get(value)
+            if step is None:
+                continue
+            if ready:
+                self.steps.append(self.waiting.pop(value))
+            else:
+                stack.append((value, True))
+                stack.extend((read, False) for read in reversed(step.reads))
 
     def store(self, place: int | None, *reads: Value) -> None:
         """Writes into a cache."""
+        self.expand(*reads)
         self.steps.append(Step(place, None, reads, ()))
 
     def _value(self, n_bytes: int) -> Value:

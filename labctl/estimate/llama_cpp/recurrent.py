@@ -24,11 +24,19 @@ def recurrent(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Va
             return _widest(block, normed)
 
 
-def convolved(block: Block, state: Recurrent, mixed: Value, width: int, sizes: Batch) -> Value:
+def load(block: Block, n_elements: int, sizes: Batch) -> Value:
+    """State of every sequence, read as soon as the layer begins and before its input is computed."""
+    graph = block.graph
+    graph.store(block.place)
+    loaded = graph.op(None, n_elements * sizes.n_sequences * F32_BYTES)
+    graph.store(block.place, loaded)
+    return loaded
+
+
+def convolved(block: Block, loaded: Value, mixed: Value, width: int) -> Value:
     """The last tokens before this batch, then the batch: joined, kept for next time."""
-    graph, before = block.graph, state.conv_elements * sizes.n_sequences * F32_BYTES
-    loaded = graph.op(None, before, mixed)
-    joined = graph.op(None, before + block.f32(width), loaded, mixed)
+    graph = block.graph
+    joined = graph.op(None, graph.n_bytes[loaded] + block.f32(width), loaded, mixed)
     graph.store(block.place, joined)
     return joined
 
@@ -39,9 +47,10 @@ def _state_bytes(state: Recurrent, sizes: Batch) -> int:
 
 def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
     graph, width = block.graph, block.n_embd
+    loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("shortconv.in_proj", normed)
     gated = graph.op(None, block.f32(width), mixed)
-    joined = convolved(block, state, gated, width, sizes)
+    joined = convolved(block, loaded, gated, width)
     result = graph.op(block.place, block.f32(width), joined)
     return block.project("shortconv.out_proj", graph.over(None, result, mixed))
 
@@ -49,9 +58,11 @@ def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Bat
 def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
     graph, parts = block.graph, block.parts
     inner, width = parts["ssm_out"].shape[0], parts["ssm_conv1d"].shape[1]
+    loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("ssm_in", normed)
-    joined = convolved(block, state, mixed, width, sizes)
+    joined = convolved(block, loaded, mixed, width)
     result = graph.over(block.place, graph.op(block.place, block.f32(width), joined))
+    graph.store(block.place)
     steps = graph.op(None, block.f32(parts["ssm_a"].shape[-1]), mixed)
     scanned = graph.op(block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps)
     graph.store(block.place, scanned)
@@ -66,9 +77,11 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     graph, parts = block.graph, block.parts
     inner = parts["ssm_out"].shape[0]
     rank, each = parts["ssm_dt"].shape[0], parts["ssm_a"].shape[0]
+    loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("ssm_in", normed)
-    joined = convolved(block, state, mixed, inner, sizes)
+    joined = convolved(block, loaded, mixed, inner)
     result = graph.over(block.place, graph.op(block.place, block.f32(inner), joined))
+    graph.store(block.place)
     small = block.project("ssm_x", result)
     steps = graph.op(None, block.f32(rank), small)
     steps = graph.op(block.place, block.f32(inner), steps)
@@ -87,16 +100,17 @@ def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> V
     graph, parts = block.graph, block.parts
     width, inner = parts["ssm_conv1d"].shape[1], parts["ssm_out"].shape[0]
     keys = (width - inner) // 2
+    loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("attn_qkv" if "attn_qkv" in parts else "ssm_in", normed)
-    joined = convolved(block, state, mixed, width, sizes)
-    loaded = graph.op(None, _state_bytes(state, sizes), mixed)
+    joined = convolved(block, loaded, mixed, width)
+    remembered = load(block, state.state_elements, sizes)
     result = graph.over(None, graph.op(block.place, block.f32(width), joined))
     asked, known = (
         graph.op(None, block.f32(inner), graph.op(None, block.f32(keys), result)) for _ in range(2)
     )
     decay = graph.op(None, block.f32(parts["ssm_dt"].shape[0]), block.project("ssm_ba", normed))
     scanned = graph.op(
-        None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, loaded
+        None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, remembered
     )
     graph.store(block.place, scanned)
     found = graph.over(block.place, graph.within(None, block.f32(inner), scanned))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from labctl.estimate.llama_cpp.graph import Value
 from labctl.estimate.llama_cpp.kv_cache import Batch
+from labctl.estimate.llama_cpp.recurrent import load
 from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block
 from labctl.models.layer import Recurrent
 
@@ -22,11 +23,11 @@ def rwkv7(block: Block, state: Recurrent, hidden: Value, sizes: Batch, first: Fi
     """One whole layer."""
     graph, shift = block.graph, state.conv_elements * sizes.n_sequences * F32_BYTES
     row = block.f32(block.n_embd)
+    loaded = load(block, state.conv_elements, sizes)
+    mixing = block.norm(hidden)
+    hidden = graph.over(None, _mix_time(block, state, mixing, loaded, sizes, first), hidden)
     normed = block.norm(hidden)
-    loaded = graph.op(None, shift, normed)
-    hidden = graph.over(None, _mix_time(block, state, normed, loaded, sizes, first), hidden)
-    normed = block.norm(hidden)
-    graph.store(block.place, graph.op(None, shift, normed))
+    graph.store(block.place, graph.op(None, shift, mixing, normed))
     change = graph.over(None, graph.op(None, row, loaded, normed), normed)
     mixed = graph.over(None, graph.over(block.place, change), normed)
     active = graph.over(None, block.project("channel_mix_key", mixed))
@@ -38,7 +39,7 @@ def _mix_time(
 ) -> Value:
     graph, row = block.graph, block.f32(block.n_embd)
     kept = state.state_elements * sizes.n_sequences * F32_BYTES
-    before = graph.op(None, kept, normed)
+    before = load(block, state.state_elements, sizes)
     change = graph.over(None, graph.op(None, row, loaded, normed), normed)
     mixed = graph.over(None, graph.over(block.place, graph.op(None, 6 * row, change)), normed)
     asked = block.project("time_mix_receptance", mixed)

@@ -14,6 +14,8 @@ from labctl.models.model import Tensor
 F32_BYTES, F16_BYTES = 4, 2
 # These norm before the last projection, or run attention and feed-forward side by side.
 PARALLEL = frozenset({"command-r", "cohere2", "falcon", "phi2", "gptneox", "stablelm"})
+# The chosen experts' weights are brought to a sum of one; others say so in expert_weights_norm.
+NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe", "granitehybrid"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Block:
     n_embd: int
     flash_attention: bool
     inputs: Inputs
+    windowed: bool
+    weights_normed: bool
 
     def f32(self, width: int) -> int:
         """Bytes of one F32 row per token."""
@@ -83,7 +87,9 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         if attends.caches:
             value = block.project("attn_v", normed)
             key = block.rotate(block.project("attn_k", normed))
+    graph.expand(query)
     if attends.caches:
+        graph.expand(*((key, value) if block.windowed else (value, key)))
         graph.store(block.place, key, block.inputs.key_rows[attends.window])
         graph.store(block.place, value, block.inputs.value_rows[attends.window])
     return attend(block, attends, query, cells)
@@ -94,10 +100,12 @@ def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:
     graph, mask = block.graph, block.inputs.masks[attends.window]
     out = block.f32(attends.n_head * attends.head_dim_v)
     if block.flash_attention:
-        return graph.op(None, out, query, mask)
-    scores = graph.op(None, block.f32(cells * attends.n_head), query)
-    weighted = graph.over(None, scores, mask)
-    return graph.op(None, out, graph.op(None, out, weighted))
+        found = graph.op(None, out, query, mask)
+    else:
+        scores = graph.op(None, block.f32(cells * attends.n_head), query)
+        found = graph.op(None, out, graph.op(None, out, graph.over(None, scores, mask)))
+    graph.expand(found)
+    return found
 
 
 def _with_positions(block: Block, value: Value) -> tuple[Value, ...]:
@@ -118,10 +126,13 @@ def _latent_attention(block: Block, attends: Attention, latent: LatentAttention,
     cached = graph.over(block.place, graph.op(None, block.f32(latent.kv_lora_rank), compressed))
     rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, compressed))
     key = graph.op(None, block.f32(latent.kv_lora_rank + latent.rope_head_dim), cached, rotated)
+    graph.expand(query, key)
     graph.store(block.place, key, block.inputs.key_rows[attends.window])
     found = graph.op(None, block.f32(latent.kv_lora_rank * heads), query, block.inputs.masks[attends.window])
     values = graph.op(block.place, block.f32(latent.v_head_dim * heads), found)
-    return graph.op(None, block.f32(latent.v_head_dim * heads), values)
+    result = graph.op(None, block.f32(latent.v_head_dim * heads), values)
+    graph.expand(result)
+    return result
 
 
 def feed_forward(block: Block, normed: Value, suffix: str = "") -> Value:
@@ -158,9 +169,11 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
         out = graph.op(None, block.f32(block.n_embd), products)
     else:
         products = graph.over(None, products, weights)
+        graph.expand(products)
         out = graph.op(None, block.f32(block.n_embd), products, products)
         for _ in range(used - 2):
             out = graph.over(None, out, products)
+        graph.expand(out)
     if "ffn_down_shexp" in block.parts:
         shared = feed_forward(block, normed, "_shexp")
         if "ffn_gate_inp_shexp" in block.parts:
@@ -177,4 +190,8 @@ def _route(block: Block, experts: Experts, normed: Value) -> tuple[Value, Value]
         graph.op(block.place, block.f32(experts.count), scores) if "exp_probs_b" in block.parts else scores
     )
     chosen = graph.op(None, block.f32(experts.count), ranked)
-    return chosen, graph.op(None, block.f32(max(1, experts.used)), scores, chosen)
+    weights = graph.op(None, block.f32(max(1, experts.used)), scores, chosen)
+    if block.weights_normed:
+        weights = graph.over(None, weights, graph.op(None, block.f32(1), weights))
+    graph.expand(weights)
+    return chosen, weights

@@ -13,6 +13,7 @@ from labctl.estimate.llama_cpp.rwkv import FirstValue, rwkv7
 from labctl.estimate.llama_cpp.transformer import (
     F16_BYTES,
     F32_BYTES,
+    NORMED,
     PARALLEL,
     Block,
     Inputs,
@@ -26,6 +27,8 @@ from labctl.models.model import Model, Tensor
 
 _INDEX_BYTES, _ROW_BYTES = 4, 8
 # These scale the embedding on the card, so what was read on the host crosses as it is.
+RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
+FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba"})
 _GEMMA = frozenset({"gemma2", "gemma3", "gemma3n"})
 
 
@@ -63,7 +66,8 @@ def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> 
     state = graph.over(output, graph.over(None, state))
     logits = graph.op(output, whole.f32(max(1, model.vocab)), state)
     if model.architecture == "gemma2":
-        graph.over(None, logits)
+        logits = graph.over(None, logits)
+    graph.expand(logits)
     return graph
 
 
@@ -79,6 +83,7 @@ def _embed(whole: _Whole) -> tuple[Value, Inputs]:
     embedded = graph.op(HOST, row, tokens)
     mixed_in = graph.op(HOST, row, mixed_tokens)
     copied = graph.op(None, row, mixed)
+    graph.expand(embedded)
     graph.write(copied, mixed_in, slots)
     return embedded, inputs
 
@@ -122,6 +127,9 @@ def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: boo
         n_embd=whole.model.n_embd,
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
+        windowed=len(inputs.masks) > 1,
+        weights_normed=whole.model.architecture in NORMED
+        or bool(whole.model.metadata.get(f"{whole.model.architecture}.expert_weights_norm")),
     )
     if layer.recurrent and layer.recurrent.kind == "rwkv7":
         state = rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value)
@@ -135,13 +143,18 @@ def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: boo
     if mixed is not None:
         if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
             mixed = block.norm(mixed)
-        state = graph.over(None, mixed, state)
+        state = graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
     if not layer.experts and not layer.ff_size:
         return state
     fed = _feed(block, layer, block.norm(state))
     if "post_ffw_norm" in block.parts:
         fed = block.norm(fed)
-    return graph.over(None, fed, state)
+    return graph.over(None, *_in_order(whole, fed, state, FED_RESIDUAL_FIRST))
+
+
+def _in_order(whole: _Whole, added: Value, state: Value, first: frozenset[str]) -> tuple[Value, Value]:
+    """Which of the two the sum overwrites when neither is needed any more: the first."""
+    return (state, added) if whole.model.architecture in first else (added, state)
 
 
 def _mix(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value | None:

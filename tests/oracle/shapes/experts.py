@@ -43,7 +43,7 @@ def glm_4_5_air() -> Header:
     blocks = Blocks("glm4moe", "GLM-4.5-Air", 47, 4096, 151552, 131072)
     attention_keys(blocks, 96, 8, 128, feed_forward_length=10944, expert_count=128, expert_used_count=8)
     blocks.keys(expert_feed_forward_length=1408, expert_shared_count=1, leading_dense_block_count=1)
-    blocks.keys(rope__dimension_count=64, nextn_predict_layers=1)
+    blocks.keys(rope__dimension_count=64, nextn_predict_layers=1, expert_weights_norm=True)
     for layer in range(47):
         blocks.norms(layer, "attn_norm", "post_attention_norm")
         blocks.attention(layer, 96, 8, 128, bias=True)
@@ -87,6 +87,7 @@ def _deepseek(
     blocks.keys(leading_dense_block_count=dense, expert_count=count, expert_used_count=used)
     blocks.keys(expert_feed_forward_length=expert_ff, expert_shared_count=shared, expert_weights_scale=1.0)
     if q_rank:
+        blocks.keys(expert_weights_norm=True, expert_gating_func=2)
         blocks.keys(attention__q_lora_rank=q_rank, expert_group_count=8, expert_group_used_count=4)
     for layer in range(layers):
         at = f"blk.{layer}"
