@@ -26,6 +26,8 @@ class Inputs:
     masks: Mapping[int | None, Value]
     key_rows: Mapping[int | None, Value]
     value_rows: Mapping[int | None, Value]
+    key_turns: Mapping[int | None, Value]
+    value_turns: Mapping[int | None, Value]
     outputs: Value
 
 
@@ -87,8 +89,16 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         if attends.caches:
             value = block.project("attn_v", normed)
             key = block.rotate(block.project("attn_k", normed))
+    query = _turn(graph, query, block.inputs.key_turns.get(attends.window))
     graph.expand(query)
     if attends.caches:
+        value = _turn(
+            graph,
+            value,
+            block.inputs.value_turns.get(attends.window),
+            block.f32(attends.n_head_kv * attends.head_dim_v),
+        )
+        key = _turn(graph, key, block.inputs.key_turns.get(attends.window))
         graph.expand(*((key, value) if block.windowed else (value, key)))
         graph.store(block.place, key, block.inputs.key_rows[attends.window])
         graph.store(block.place, value, block.inputs.value_rows[attends.window])
@@ -105,7 +115,14 @@ def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:
         scores = graph.op(None, block.f32(cells * attends.n_head), query)
         found = graph.op(None, out, graph.op(None, out, graph.over(None, scores, mask)))
     graph.expand(found)
-    return found
+    return _turn(graph, found, block.inputs.value_turns.get(attends.window))
+
+
+def _turn(graph: Graph, value: Value, turn: Value | None, n_bytes: int | None = None) -> Value:
+    """Quantized caches hold rotated heads: what goes in, what asks and what comes out is multiplied by a matrix."""
+    if turn is None:
+        return value
+    return graph.op(None, graph.n_bytes[value] if n_bytes is None else n_bytes, turn, value)
 
 
 def _with_positions(block: Block, value: Value) -> tuple[Value, ...]:
@@ -126,6 +143,8 @@ def _latent_attention(block: Block, attends: Attention, latent: LatentAttention,
     cached = graph.over(block.place, graph.op(None, block.f32(latent.kv_lora_rank), compressed))
     rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, compressed))
     key = graph.op(None, block.f32(latent.kv_lora_rank + latent.rope_head_dim), cached, rotated)
+    turn = block.inputs.key_turns.get(attends.window)
+    query, key = _turn(graph, query, turn), _turn(graph, key, turn)
     graph.expand(query, key)
     graph.store(block.place, key, block.inputs.key_rows[attends.window])
     found = graph.op(None, block.f32(latent.kv_lora_rank * heads), query, block.inputs.masks[attends.window])

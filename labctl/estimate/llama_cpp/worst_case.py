@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from labctl.estimate.claim import Request
 from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
-from labctl.estimate.llama_cpp.kv_cache import Batch, cells
+from labctl.estimate.llama_cpp.kv_cache import Batch, cells, kv_type
 from labctl.estimate.llama_cpp.layout import Layout
 from labctl.estimate.llama_cpp.recurrent import recurrent
 from labctl.estimate.llama_cpp.rwkv import FirstValue, rwkv7
@@ -22,10 +22,11 @@ from labctl.estimate.llama_cpp.transformer import (
     mixture,
 )
 from labctl.estimate.llama_cpp.weights import split_name
-from labctl.models.layer import Layer
+from labctl.models.layer import Attention, Layer
 from labctl.models.model import Model, Tensor
 
 _INDEX_BYTES, _ROW_BYTES = 4, 8
+_TURN = 64
 # These scale the embedding on the card, so what was read on the host crosses as it is.
 RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
 FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba"})
@@ -103,12 +104,30 @@ def _inputs(whole: _Whole) -> Inputs:
             )
             for window in windows
         },
+        key_turns=_turns(whole, by_window, whole.request.kv_type_k, keys=True),
+        value_turns=_turns(whole, by_window, whole.request.kv_type_v, keys=False),
         masks={
             window: graph.input(cells(attention, sizes) * whole.n_tokens * mask_bytes)
             for window, attention in by_window.items()
         },
         outputs=graph.input(whole.n_tokens * _INDEX_BYTES),
     )
+
+
+def _turns(
+    whole: _Whole, by_window: Mapping[int | None, Attention], name: str, *, keys: bool
+) -> dict[int | None, Value]:
+    """Matrices that rotate heads before they are quantized: 64 wide, for keys as wide as divides a head."""
+    found: dict[int | None, Value] = {}
+    if kv_type(name).block == 1:
+        return found
+    for window, attends in by_window.items():
+        width, size = (attends.head_dim_k if keys else attends.head_dim_v), _TURN
+        while keys and width % (2 * size) == 0:
+            size *= 2
+        if width % _TURN == 0 and (keys or not attends.latent):
+            found[window] = whole.graph.input(size * size * F32_BYTES)
+    return found
 
 
 def _value_rows(whole: _Whole, width: int) -> int:
