@@ -45,18 +45,15 @@ class Graph:
         self.waiting[value] = Step(place, value, reads, ())
         return value
 
-    def over(self, place: int | None, *reads: Value, n_bytes: int | None = None) -> Value:
-        """A result that takes over the memory of the first of `reads` that is as large and not needed any more."""
-        size = self.n_bytes[reads[0]] if n_bytes is None else n_bytes
+    def over(self, place: int | None, *reads: Value, viewed: tuple[Value, ...] = ()) -> Value:
+        """A result in the memory of the first of `reads` that is as large and that nobody else needs.
+
+        viewed: read through a view, whose memory the engine never takes over.
+        """
+        size = self.n_bytes[reads[0]]
         value = self._value(size)
         reusable = tuple(read for read in reads if self.n_bytes[read] == size)
-        self.waiting[value] = Step(place, value, reads, reusable)
-        return value
-
-    def within(self, place: int | None, n_bytes: int, whole: Value, *reads: Value) -> Value:
-        """Like `over`, in the front part of `whole`; the rest of that is given back."""
-        value = self._value(n_bytes)
-        self.waiting[value] = Step(place, value, (whole, *reads), (whole, *reads))
+        self.waiting[value] = Step(place, value, (*reads, *viewed), reusable)
         return value
 
     def write(self, into: Value, *reads: Value) -> None:

@@ -68,8 +68,10 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
     graph.store(block.place, scanned)
     gate = graph.op(None, block.f32(inner), mixed)
     skipped = graph.op(block.place, block.f32(inner), result)
-    added = graph.within(None, block.f32(inner), scanned, skipped)
+    added = graph.over(None, skipped, viewed=(scanned,))
     active = graph.op(None, block.f32(inner), gate, added)
+    if "ssm_norm" in parts:
+        active = graph.over(block.place, graph.op(None, block.f32(inner), active))
     return block.project("ssm_out", active)
 
 
@@ -92,7 +94,7 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     graph.store(block.place, scanned)
     gate = graph.op(None, block.f32(inner), mixed)
     skipped = graph.over(block.place, result)
-    added = graph.within(None, block.f32(inner), scanned, skipped)
+    added = graph.over(None, skipped, viewed=(scanned,))
     return block.project("ssm_out", graph.op(None, block.f32(inner), gate, added))
 
 
@@ -113,12 +115,13 @@ def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> V
         None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, remembered
     )
     graph.store(block.place, scanned)
-    found = graph.over(block.place, graph.within(None, block.f32(inner), scanned))
+    found = graph.over(block.place, graph.op(None, block.f32(inner), scanned))
     gate = (
         block.project("attn_gate", normed)
         if "attn_gate" in parts
         else graph.op(None, block.f32(inner), mixed)
     )
+    gate = graph.op(None, block.f32(inner), gate)
     return block.project("ssm_out", graph.over(None, found, gate))
 
 

@@ -25,13 +25,15 @@ def rwkv7(block: Block, state: Recurrent, hidden: Value, sizes: Batch, first: Fi
     row = block.f32(block.n_embd)
     loaded = load(block, state.conv_elements, sizes)
     mixing = block.norm(hidden)
-    hidden = graph.over(None, _mix_time(block, state, mixing, loaded, sizes, first), hidden)
+    hidden = graph.op(
+        None, block.f32(block.n_embd), _mix_time(block, state, mixing, loaded, sizes, first), hidden
+    )
     normed = block.norm(hidden)
     graph.store(block.place, graph.op(None, shift, mixing, normed))
-    change = graph.over(None, graph.op(None, row, loaded, normed), normed)
-    mixed = graph.over(None, graph.over(block.place, change), normed)
+    change = graph.op(None, row, graph.op(None, row, loaded, normed), normed)
+    mixed = graph.over(None, graph.over(block.place, change), viewed=(normed,))
     active = graph.over(None, block.project("channel_mix_key", mixed))
-    return graph.over(None, block.project("channel_mix_value", active), hidden)
+    return graph.over(None, block.project("channel_mix_value", active), viewed=(hidden,))
 
 
 def _mix_time(
@@ -57,12 +59,12 @@ def _mix_time(
         value = graph.over(None, value, graph.over(None, gap, _low_rank(block, "v", mixed)))
     direction = graph.op(None, row, graph.over(block.place, key))
     negative = graph.over(None, direction)
-    removed = graph.over(None, direction, rate)
+    removed = graph.over(None, direction, viewed=(rate,))
     scanned = graph.op(None, row + kept, asked, decay, new_key, value, negative, removed, before)
     graph.store(block.place, scanned)
-    result = graph.over(block.place, graph.op(None, row, scanned))
-    bonus = graph.op(None, row // _HEAD, graph.over(None, new_key, asked))
-    result = graph.over(None, result, graph.over(None, value, bonus))
+    result = graph.op(block.place, row, graph.op(None, row, scanned))
+    bonus = graph.op(None, row // _HEAD, graph.over(block.place, graph.op(None, row, new_key, asked)))
+    result = graph.over(None, result, viewed=(graph.op(None, row, value, bonus),))
     return block.project("time_mix_output", graph.over(None, result, _low_rank(block, "g", mixed)))
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from labctl.estimate.llama_cpp.free_list import FreeList, padded
+from labctl.estimate.llama_cpp.free_list import FreeList
 from labctl.estimate.llama_cpp.graph import HOST, Graph, Step, Value
 
 # ggml keeps this many sets of inputs when cards work on successive batches at once (GGML_SCHED_MAX_COPIES).
@@ -118,18 +118,12 @@ class _Run:
             for read in step.reuses:
                 parent = (read, place)
                 if self.uses[parent] == 1 and parent in self.at and parent not in self.pinned:
-                    self._take_over(parent, key)
+                    self.at[key], self.size[key] = self.at.pop(parent), self.size[parent]
                     break
             else:
                 self._allocate(key)
         for read in step.reads:
             self._used((read, place))
-
-    def _take_over(self, parent: tuple[Value, int], key: tuple[Value, int]) -> None:
-        self.at[key], self.size[key] = self.at.pop(parent), self.graph.n_bytes[key[0]]
-        extra = padded(self.size[parent]) - padded(self.size[key])
-        if extra:
-            self.buffers[key[1]].give(self.at[key] + padded(self.size[key]), extra)
 
     def _used(self, key: tuple[Value, int]) -> None:
         self.uses[key] -= 1

@@ -45,6 +45,7 @@ class Block:
     inputs: Inputs
     windowed: bool
     weights_normed: bool
+    softmax_last: bool
 
     def f32(self, width: int) -> int:
         """Bytes of one F32 row per token."""
@@ -62,11 +63,6 @@ class Block:
         """Normalised, then weighted: the second step has the weight and so a place of its own."""
         return self.graph.over(self.place, self.graph.over(None, value))
 
-    def rotate(self, value: Value) -> Value:
-        """Rotary positions."""
-        reads = (value,) if self.inputs.positions is None else (value, self.inputs.positions)
-        return self.graph.over(None, *reads)
-
 
 def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Value:
     """The heads' results, before the output projection. cells: of all streams that a token looks at."""
@@ -81,14 +77,13 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         )
         value = fused
     else:
-        query, gated = block.project("attn_q", normed), block.width("attn_q") == 2 * width
-        if gated:  # half of it gates the result; the half that asks is cut out by its norm
-            query = graph.op(None, block.f32(width), query)
-        query = block.rotate(query)
+        # Half of a gated query is its gate.
+        query = block.project("attn_q", normed)
+        query = _heads(block, query, "attn_q_norm", block.f32(width))
         value, key = query, query
         if attends.caches:
-            value = block.project("attn_v", normed)
-            key = block.rotate(block.project("attn_k", normed))
+            value, key = block.project("attn_v", normed), block.project("attn_k", normed)
+            key = _heads(block, key, "attn_k_norm", graph.n_bytes[key])
     query = _turn(graph, query, block.inputs.key_turns.get(attends.window))
     graph.expand(query)
     if attends.caches:
@@ -103,6 +98,14 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         graph.store(block.place, key, block.inputs.key_rows[attends.window])
         graph.store(block.place, value, block.inputs.value_rows[attends.window])
     return attend(block, attends, query, cells)
+
+
+def _heads(block: Block, value: Value, norm: str, n_bytes: int) -> Value:
+    """Normed, if there is a norm, and rotated. The first of these reads through a view, so it has its own memory."""
+    if norm not in block.parts:
+        return block.graph.op(None, n_bytes, *_with_positions(block, value))
+    normed = block.graph.over(block.place, block.graph.op(None, n_bytes, value))
+    return block.graph.over(None, *_with_positions(block, normed))
 
 
 def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:
@@ -211,6 +214,9 @@ def _route(block: Block, experts: Experts, normed: Value) -> tuple[Value, Value]
     chosen = graph.op(None, block.f32(experts.count), ranked)
     weights = graph.op(None, block.f32(max(1, experts.used)), scores, chosen)
     if block.weights_normed:
-        weights = graph.over(None, weights, graph.op(None, block.f32(1), weights))
+        total = graph.op(None, block.f32(1), weights)
+        weights = graph.op(None, graph.n_bytes[weights], weights, total)
+    elif block.softmax_last:
+        weights = graph.op(None, graph.n_bytes[weights], weights)
     graph.expand(weights)
     return chosen, weights

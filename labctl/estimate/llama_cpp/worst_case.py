@@ -146,6 +146,7 @@ def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: boo
         n_embd=whole.model.n_embd,
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
+        softmax_last=whole.model.architecture == "gpt-oss",
         windowed=len(inputs.masks) > 1,
         weights_normed=whole.model.architecture in NORMED
         or bool(whole.model.metadata.get(f"{whole.model.architecture}.expert_weights_norm")),
@@ -162,7 +163,10 @@ def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: boo
     if mixed is not None:
         if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
             mixed = block.norm(mixed)
-        state = graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
+        if layer.recurrent and layer.recurrent.kind == "gated-delta-net" and not last:
+            state = graph.over(None, state, viewed=(mixed,))
+        else:
+            state = graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
     if not layer.experts and not layer.ff_size:
         return state
     fed = _feed(block, layer, block.norm(state))
