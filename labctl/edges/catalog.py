@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from labctl.errors import BadInput
+from labctl.estimate.whisper import WhisperModel
+from labctl.estimate.whisper import parse as parse_whisper
 from labctl.models import catalogue as model_catalogue
 from labctl.models import quantization as quantization_table
 from labctl.models.catalogue import ModelRecord
@@ -110,6 +112,21 @@ def diffusion_model(name: str) -> DiffusionModel:
         if wanted in {known.lower() for known in (model.name, model.title, *model.aliases)}:
             return model
     raise _unknown("image or video model", name, diffusion_names())
+
+
+def whisper_names() -> tuple[str, ...]:
+    """Every speech model, sorted."""
+    return _names("models/whisper")
+
+
+@cache
+def whisper_model(name: str) -> WhisperModel:
+    """A speech model by its name or an alias. Raises BadInput for one that is not there."""
+    for each in whisper_names():
+        model = _read("models/whisper", each, parse_whisper)
+        if name.lower() in (model.name, *model.aliases):
+            return model
+    raise _unknown("speech model", name, whisper_names())
 
 
 def _gpu_file(name: str) -> Gpu:

@@ -26,12 +26,16 @@ class Backbone(BaseModel):
 
 
 class Encoder(BaseModel):
-    """A text encoder. fp32_parameters: so many of them stay in FP32 when the rest runs in FP16 (T5's `wo`)."""
+    """A text encoder. fp32_parameters: so many of them stay in FP32 when the rest runs in FP16 (T5's `wo`).
+
+    embedding_parameters: so many stay in 16 bits when linear layers are quantized (vocabulary × width).
+    """
 
     model_config = _STRICT
     name: str
     parameters: int = Field(gt=0)
     fp32_parameters: int = Field(ge=0)
+    embedding_parameters: int = Field(ge=0)
     source: str
 
 
