@@ -10,6 +10,9 @@ CONTEXTS = (2048, 4096, 8192, 32768, 131072)
 CACHE_TYPES = ("f16", "q8_0", "q4_0")
 # No KV cache, so its type is nothing to vary.
 _ONLY_STATE = frozenset({"mamba2-2.7b", "rwkv7-2.9b"})
+# 0.7.0's scheduler aborts over RPC on a fused projection with a quantized cache and several streams: nothing to hold
+# the estimate against.
+_ABORTS = frozenset({"phi-4"})
 _EXPERTS = ("mixtral-8x7b", "qwen3-30b-a3b", "gpt-oss-20b", "glm-4.5-air", "deepseek-v2-lite")
 _LAYOUTS: tuple[tuple[int, tuple[float, ...] | None, int], ...] = (
     (2, None, ALL_LAYERS),
@@ -73,11 +76,18 @@ class Case:
 def all_cases() -> Iterator[Case]:
     """Every model × context × parallel × cache, and every model in every layout."""
     for model in SHAPES:
-        for context in CONTEXTS:
-            for parallel in (1, 4):
-                for cache in ("f16",) if model in _ONLY_STATE else CACHE_TYPES:
-                    yield Case(model, context, parallel, cache)
-        yield from layouts(model)
+        yield from (case for case in (*_alone(model), *layouts(model)) if not _aborts(case))
+
+
+def _aborts(case: Case) -> bool:
+    return case.model in _ABORTS and case.parallel > 1 and case.cache != "f16"
+
+
+def _alone(model: str) -> Iterator[Case]:
+    for context in CONTEXTS:
+        for parallel in (1, 4):
+            for cache in ("f16",) if model in _ONLY_STATE else CACHE_TYPES:
+                yield Case(model, context, parallel, cache)
 
 
 def layouts(model: str) -> Iterator[Case]:

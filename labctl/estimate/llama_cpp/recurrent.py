@@ -28,7 +28,7 @@ def load(block: Block, n_elements: int, sizes: Batch) -> Value:
     """State of every sequence, read as soon as the layer begins and before its input is computed."""
     graph = block.graph
     graph.store(block.place)
-    loaded = graph.op(None, n_elements * sizes.n_sequences * F32_BYTES)
+    loaded = graph.op(None, n_elements * sizes.n_sequences * F32_BYTES, block.inputs.state_rows[0])
     graph.store(block.place, loaded)
     return loaded
 
@@ -64,7 +64,11 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
     result = graph.over(block.place, graph.op(block.place, block.f32(width), joined))
     graph.store(block.place)
     steps = graph.op(None, block.f32(parts["ssm_a"].shape[-1]), mixed)
-    scanned = graph.op(block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps)
+    scanned = graph.op(
+        block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps, block.inputs.state_rows[1]
+    )
+    graph.expand(scanned)
+    graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
     gate = graph.op(None, block.f32(inner), mixed)
     skipped = graph.op(block.place, block.f32(inner), result)
@@ -89,8 +93,16 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     steps = graph.op(block.place, block.f32(inner), steps)
     before, after = (graph.op(None, block.f32(each), small) for _ in range(2))
     scanned = graph.op(
-        block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps, before, after
+        block.place,
+        block.f32(inner) + _state_bytes(state, sizes),
+        result,
+        steps,
+        before,
+        after,
+        block.inputs.state_rows[1],
     )
+    graph.expand(scanned)
+    graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
     gate = graph.op(None, block.f32(inner), mixed)
     skipped = graph.over(block.place, result)

@@ -20,7 +20,10 @@ NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe",
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the host fills in. mask, indices: by window (None: all cells). Not every graph reads every one."""
+    """What the host fills in, by window (None: all cells) where there is one per cache. Not every graph reads all.
+
+    state_rows: which sequences' states belong to this batch, whole and in two parts.
+    """
 
     positions: Value | None
     masks: Mapping[int | None, Value]
@@ -29,6 +32,7 @@ class Inputs:
     key_turns: Mapping[int | None, Value]
     value_turns: Mapping[int | None, Value]
     outputs: Value
+    state_rows: tuple[Value, ...]
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,9 @@ def _inputs(whole: _Whole) -> Inputs:
             for window, attention in by_window.items()
         },
         outputs=graph.input(whole.n_tokens * _INDEX_BYTES),
+        state_rows=tuple(graph.input(sizes.n_sequences * _INDEX_BYTES) for _ in range(3))
+        if any(layer.recurrent for layer in whole.model.layers)
+        else (),
     )
 
 
