@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
+from labctl.errors import BadInput
 from labctl.models.layer import Attention, Experts, LatentAttention, Layer, Recurrent
 from labctl.models.metadata import Metadata
 
@@ -16,6 +17,7 @@ _WINDOW_PATTERN = {
 _DEFAULT_WINDOW = {"gemma2": 4096, "llama4": 8192}
 # Gemma 3n: the first 20 layers keep a cache, the rest read theirs (llama.cpp src/models/gemma3n.cpp).
 _GEMMA_3N_CACHES = 20
+MAX_EXPERTS_USED = 256
 _DELTA_NET = frozenset({"qwen3next", "qwen35", "qwen35moe"})
 
 
@@ -129,6 +131,14 @@ def _experts(metadata: Metadata, n_layers: int) -> tuple[Experts, ...]:
     sizes = metadata.sizes("expert_feed_forward_length", n_layers, 0)
     shared = metadata.size("expert_shared_feed_forward_length", 0)
     shared_count = metadata.size("expert_shared_count", 0)
+    if max(used, default=0) > min(count, MAX_EXPERTS_USED):
+        raise BadInput(
+            "more experts are used than there can be",
+            where=f"{metadata.where}: {metadata.prefix}.expert_used_count",
+            found=str(max(used)),
+            expected=f"at most expert_count ({count}) and {MAX_EXPERTS_USED}",
+            hint="the header is damaged",
+        )
     return tuple(
         Experts(count, used[layer], sizes[layer] or ff[layer], shared or shared_count * sizes[layer])
         for layer in range(n_layers)

@@ -5,7 +5,7 @@ Follows src/models/mamba-base.cpp, lfm2.cpp and delta-net-base.cpp.
 
 from labctl.estimate.llama_cpp.graph import Value
 from labctl.estimate.llama_cpp.kv_cache import Batch
-from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block
+from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block, UnknownLayer
 from labctl.models.layer import Recurrent
 
 
@@ -21,7 +21,7 @@ def recurrent(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Va
         case "mamba2":
             return _mamba2(block, state, normed, sizes)
         case _:
-            return _widest(block, normed)
+            raise UnknownLayer(state.kind)
 
 
 def load(block: Block, n_elements: int, sizes: Batch) -> Value:
@@ -57,13 +57,13 @@ def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Bat
 
 def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
     graph, parts = block.graph, block.parts
-    inner, width = parts["ssm_out"].shape[0], parts["ssm_conv1d"].shape[1]
+    inner, width = block.size("ssm_out", 0), block.size("ssm_conv1d", 1)
     loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("ssm_in", normed)
     joined = convolved(block, loaded, mixed, width)
     result = graph.over(block.place, graph.op(block.place, block.f32(width), joined))
     graph.store(block.place)
-    steps = graph.op(None, block.f32(parts["ssm_a"].shape[-1]), mixed)
+    steps = graph.op(None, block.f32(block.size("ssm_a", -1)), mixed)
     scanned = graph.op(
         block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps, block.inputs.state_rows[1]
     )
@@ -80,9 +80,9 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
 
 
 def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
-    graph, parts = block.graph, block.parts
-    inner = parts["ssm_out"].shape[0]
-    rank, each = parts["ssm_dt"].shape[0], parts["ssm_a"].shape[0]
+    graph = block.graph
+    inner = block.size("ssm_out", 0)
+    rank, each = block.size("ssm_dt", 0), block.size("ssm_a", 0)
     loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("ssm_in", normed)
     joined = convolved(block, loaded, mixed, inner)
@@ -112,7 +112,7 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
 
 def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
     graph, parts = block.graph, block.parts
-    width, inner = parts["ssm_conv1d"].shape[1], parts["ssm_out"].shape[0]
+    width, inner = block.size("ssm_conv1d", 1), block.size("ssm_out", 0)
     keys = (width - inner) // 2
     loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("attn_qkv" if "attn_qkv" in parts else "ssm_in", normed)
@@ -122,7 +122,7 @@ def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> V
     asked, known = (
         graph.op(None, block.f32(inner), graph.op(None, block.f32(keys), result)) for _ in range(2)
     )
-    decay = graph.op(None, block.f32(parts["ssm_dt"].shape[0]), block.project("ssm_ba", normed))
+    decay = graph.op(None, block.f32(block.size("ssm_dt", 0)), block.project("ssm_ba", normed))
     scanned = graph.op(
         None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, remembered
     )
@@ -135,12 +135,3 @@ def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> V
     )
     gate = graph.op(None, block.f32(inner), gate)
     return block.project("ssm_out", graph.over(None, found, gate))
-
-
-def _widest(block: Block, normed: Value) -> Value:
-    """What is not known is taken as every projection at once: more than any order of them needs."""
-    matrices = [
-        tensor for part, tensor in block.parts.items() if len(tensor.shape) > 1 and "_exps" not in part
-    ]
-    everything = block.graph.op(block.place, block.f32(sum(tensor.shape[1] for tensor in matrices)), normed)
-    return block.graph.op(None, block.f32(block.n_embd), everything)

@@ -35,6 +35,10 @@ class Inputs:
     state_rows: tuple[Value, ...]
 
 
+class UnknownLayer(Exception):
+    """A layer without the tensors that its kind has: it is estimated from all that it does have."""
+
+
 @dataclass(frozen=True)
 class Block:
     """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'."""
@@ -55,9 +59,16 @@ class Block:
         """Bytes of one F32 row per token."""
         return width * self.n_tokens * F32_BYTES
 
+    def size(self, part: str, axis: int) -> int:
+        """One dimension of a tensor. Raises `UnknownLayer` when the layer has no such tensor."""
+        tensor = self.parts.get(part)
+        if tensor is None or len(tensor.shape) <= axis:
+            raise UnknownLayer(part)
+        return tensor.shape[axis]
+
     def width(self, part: str) -> int:
         """What a matrix makes of each token."""
-        return self.parts[part].shape[1]
+        return self.size(part, 1)
 
     def project(self, part: str, *reads: Value) -> Value:
         """A matrix applied to each token."""
@@ -164,7 +175,7 @@ def _latent_attention(block: Block, attends: Attention, latent: LatentAttention,
 def feed_forward(block: Block, normed: Value, suffix: str = "") -> Value:
     """Gate and up side by side, or in one matrix; without a gate the activation overwrites."""
     graph, up = block.graph, f"ffn_up{suffix}"
-    down_width = block.parts[f"ffn_down{suffix}"].shape[0]
+    down_width = block.size(f"ffn_down{suffix}", 0)
     if f"ffn_gate{suffix}" in block.parts:
         gate = block.project(f"ffn_gate{suffix}", normed)
         active = graph.op(None, block.f32(down_width), gate, block.project(up, normed))
@@ -179,9 +190,9 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
     """The router, the routed experts, the shared ones. With experts on the host their products cross back."""
     graph, used = block.graph, max(1, experts.used)
     chosen, weights = _route(block, experts, normed)
-    place, ff = block.experts_place, block.parts["ffn_down_exps"].shape[0]
+    place, ff = block.experts_place, block.size("ffn_down_exps", 0)
     product, read = block.f32(used * ff), normed
-    if block.parts["ffn_down_exps"].shape[1] != block.n_embd or used == 1:
+    if block.size("ffn_down_exps", 1) != block.n_embd or used == 1:
         read = graph.over(None, graph.op(None, block.f32(block.n_embd), normed), weights)
     if "ffn_gate_up_exps" in block.parts:
         active = graph.op(None, product, graph.op(place, 2 * product, read, chosen))

@@ -17,6 +17,7 @@ from labctl.estimate.llama_cpp.transformer import (
     PARALLEL,
     Block,
     Inputs,
+    UnknownLayer,
     attention,
     feed_forward,
     mixture,
@@ -62,7 +63,12 @@ def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> 
     state, inputs = _embed(whole)
     loaded = [index for index, layer in enumerate(model.layers) if layer.loaded]
     for index in loaded:
-        state = _layer(whole, index, state, inputs, last=index == loaded[-1])
+        last = index == loaded[-1]
+        block = _block(whole, index, inputs)
+        try:
+            state = _layer(whole, block, index, state, last=last)
+        except UnknownLayer:
+            state = _unknown_layer(block, state)
     graph, output = whole.graph, places.output
     state = graph.over(output, graph.over(None, state))
     logits = graph.op(output, whole.f32(max(1, model.vocab)), state)
@@ -138,10 +144,9 @@ def _value_rows(whole: _Whole, width: int) -> int:
     return whole.n_tokens * _ROW_BYTES * (1 if whole.sizes.flash_attention else width)
 
 
-def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: bool) -> Value:
-    graph, layer = whole.graph, whole.model.layers[index]
-    block = Block(
-        graph=graph,
+def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
+    return Block(
+        graph=whole.graph,
         parts=whole.parts[index],
         place=whole.places.layers[index],
         experts_place=whole.places.experts(index),
@@ -154,6 +159,10 @@ def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: boo
         weights_normed=whole.model.architecture in NORMED
         or bool(whole.model.metadata.get(f"{whole.model.architecture}.expert_weights_norm")),
     )
+
+
+def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool) -> Value:
+    graph, layer, inputs = whole.graph, whole.model.layers[index], block.inputs
     if layer.recurrent and layer.recurrent.kind == "rwkv7":
         state = rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value)
         return graph.op(None, block.f32(block.n_embd), state, inputs.outputs) if last else state
@@ -181,6 +190,16 @@ def _layer(whole: _Whole, index: int, state: Value, inputs: Inputs, *, last: boo
 def _in_order(whole: _Whole, added: Value, state: Value, first: frozenset[str]) -> tuple[Value, Value]:
     """Which of the two the sum overwrites when neither is needed any more: the first."""
     return (state, added) if whole.model.architecture in first else (added, state)
+
+
+def _unknown_layer(block: Block, state: Value) -> Value:
+    """Every projection's result at once: more than any order of them needs."""
+    matrices = [
+        tensor for part, tensor in block.parts.items() if len(tensor.shape) > 1 and "_exps" not in part
+    ]
+    width = sum(tensor.shape[1] for tensor in matrices)
+    everything = block.graph.op(block.place, block.f32(max(width, block.n_embd)), state)
+    return block.graph.over(None, block.graph.op(None, block.f32(block.n_embd), everything), state)
 
 
 def _mix(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value | None:
