@@ -54,9 +54,11 @@ def _token_bytes(layer: Layer) -> int:
     attention = layer.attention
     if attention is None or not attention.caches or not layer.loaded:
         return 0
-    # Unlike vLLM, transformers caches keys and values of MLA expanded, head by head.
-    heads = attention.n_head if attention.latent else attention.n_head_kv
-    return 2 * heads * (attention.head_dim_k + attention.head_dim_v)
+    latent = attention.latent
+    if latent:
+        # Unlike vLLM, transformers caches MLA's keys and values expanded, head by head.
+        return 2 * attention.n_head * (latent.nope_head_dim + latent.rope_head_dim + latent.v_head_dim)
+    return 2 * attention.n_head_kv * (attention.head_dim_k + attention.head_dim_v)
 
 
 def _width(model: Model, layer: Layer) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labctl.errors import BadInput
+from labctl.models.gguf_outline import outline
 from labctl.models.layer import Attention, Experts, LatentAttention, Layer
 from labctl.models.model import Confidence, Kind, Model, ParameterCounts
 from labctl.models.quantization import Quantization
@@ -135,7 +136,8 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
         model = replace(model, parameters=replace(model.parameters, other=0))
     n_bytes = published.bytes if published else quantization.file_bytes(model.parameters)
     notes = (f"size of {quantization.name} as published: {published.source}",) if published else ()
-    return replace(model, quant=quantization.name, file_bytes=n_bytes, notes=model.notes + notes)
+    model = replace(model, quant=quantization.name, file_bytes=n_bytes, notes=model.notes + notes)
+    return replace(model, tensors=outline(model)) if quantization.container == "gguf" else model
 
 
 def _without_shape(record: ModelRecord) -> Model:
@@ -189,9 +191,10 @@ def _layer(record: ModelRecord, shape: Shape, index: int) -> Layer:
     latent = record.latent
     attention = Attention(
         n_head=heads,
-        n_head_kv=kv_heads,
-        head_dim_k=latent.qk_nope_head_dim + latent.qk_rope_head_dim if latent else shape.head_dim,
-        head_dim_v=latent.v_head_dim if latent else shape.head_dim,
+        # As a GGUF header has it: one shared head, the latent, is what is cached.
+        n_head_kv=1 if latent else kv_heads,
+        head_dim_k=latent.kv_lora_rank + latent.qk_rope_head_dim if latent else shape.head_dim,
+        head_dim_v=latent.kv_lora_rank if latent else shape.head_dim,
         window=window.size if window and index not in window.global_layers else None,
         latent=LatentAttention(
             latent.kv_lora_rank,

@@ -23,7 +23,7 @@ def test_only_gguf_has_a_table() -> None:
     assert catalog.model("glm-4.5-air", "Q4_K_M").tensors == ()
 
 
-# llama.cpp's own account: https://github.com/ggml-org/llama.cpp, buffers printed at load.
+# Buffers that llama.cpp and its fork print at load. gpt-oss on Metal is left out: it maps the file on both sides.
 @pytest.mark.parametrize(
     ("name", "quant", "card_mib", "host_mib"),
     [
@@ -31,8 +31,6 @@ def test_only_gguf_has_a_table() -> None:
         ("gemma-3-27b", "Q4_K_M", 15774, 1103),
         # case ik-qwen3-30b-a3b-q4km-32k-2gpu
         ("qwen3-30b-a3b", "Q4_K_M", 16722, 167),
-        # case rh-gptoss-20b-mxfp4-128k-np1-metal
-        ("gpt-oss-20b", "MXFP4", 11536, 587),
         # case lcpppy-gemma2-27b-q80-a100
         ("gemma-2-27b", "Q8_0", 27591, 1195),
         # case lcpp-glm-z1-32b-iq4xs-32k
