@@ -24,6 +24,7 @@ VAE_SOURCE = "stable-diffusion.cpp, vae.hpp compute buffers as gguf-parser-go fi
 COMFY_SOURCE = (
     "ComfyUI model_management.py: 1.1 × model, and max(0.8 GiB + reserve, need + reserve), reserve 400 MiB"
 )
+DiffusionEngine = Literal["comfyui", "diffusers", "stable-diffusion.cpp"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class DiffusionRequest:
     backbone, encoder: formats of their weights. vae_tiling: decode in tiles, as ComfyUI does when memory is short.
     """
 
-    engine: Literal["comfyui", "diffusers", "stable-diffusion.cpp"]
+    engine: DiffusionEngine
     width: int
     height: int
     backbone: Quantization
