@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from labctl.errors import BadInput
+from labctl.estimate.calibration import Measurement
+from labctl.estimate.calibration import parse as parse_measurements
 from labctl.estimate.whisper import WhisperModel
 from labctl.estimate.whisper import parse as parse_whisper
 from labctl.models import catalogue as model_catalogue
@@ -127,6 +129,14 @@ def whisper_model(name: str) -> WhisperModel:
         if name.lower() in (model.name, *model.aliases):
             return model
     raise _unknown("speech model", name, whisper_names())
+
+
+@cache
+def measurements() -> tuple[Measurement, ...]:
+    """Every measurement that labctl carries."""
+    return tuple(
+        each for name in _names("measurements") for each in _read("measurements", name, parse_measurements)
+    )
 
 
 def _gpu_file(name: str) -> Gpu:
