@@ -91,7 +91,7 @@ def parse(text: str, where: str) -> tuple[Measurement, ...]:
 def nearest(
     measurements: Iterable[Measurement], estimate: Estimate, quant: str, card: str, *, total: bool = True
 ) -> Measurement | None:
-    """The measurement of the same engine, model, format, cards and cache with the closest context; None if none is near.
+    """The measurement of the same engine, model, format, cards and cache with the closest context, if one is near.
 
     total: one that has a total; otherwise one that has a speed. Of two as close, the same build goes first.
     """
@@ -145,7 +145,7 @@ def corrected(estimate: Estimate, measured: Measurement, at_measurement: Estimat
 
 
 def _shifted(
-    card: PlaceEstimate, difference: int, reserved_then: int, measured: Measurement
+    card: PlaceEstimate, difference: int, reserved_then: int, measured: Measurement, share: float
 ) -> PlaceEstimate:
     reserved = card.of("compute") + card.of("scratch")
     # Never below what the engine is known to hold.
