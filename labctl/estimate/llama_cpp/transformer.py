@@ -14,6 +14,8 @@ from labctl.models.model import Tensor
 F32_BYTES, F16_BYTES = 4, 2
 # These norm before the last projection, or run attention and feed-forward side by side.
 PARALLEL = frozenset({"command-r", "cohere2", "falcon", "phi2", "gptneox", "stablelm"})
+# Plain layer norms cannot overwrite what they read, root-mean-square norms can.
+LAYER_NORM = frozenset({"command-r", "cohere2", "rwkv6", "rwkv7", "phi2", "falcon", "bert", "nomic-bert"})
 # The chosen experts' weights are brought to a sum of one; others say so in expert_weights_norm.
 NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe", "granitehybrid"})
 

@@ -13,6 +13,7 @@ from labctl.estimate.llama_cpp.rwkv import FirstValue, rwkv7
 from labctl.estimate.llama_cpp.transformer import (
     F16_BYTES,
     F32_BYTES,
+    LAYER_NORM,
     NORMED,
     PARALLEL,
     Block,
@@ -31,7 +32,7 @@ _TURN = 64
 # These scale the embedding on the card, so what was read on the host crosses as it is.
 RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
 FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba"})
-_GEMMA = frozenset({"gemma2", "gemma3", "gemma3n"})
+_SCALED = frozenset({"gemma2", "gemma3", "gemma3n", "granite", "granitemoe", "granitehybrid"})
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,9 @@ def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> 
         except UnknownLayer:
             state = _unknown_layer(block, state)
     graph, output = whole.graph, places.output
-    state = graph.over(output, graph.over(None, state))
+    plain = model.architecture in LAYER_NORM
+    normed = graph.op(None, whole.f32(model.n_embd), state) if plain else graph.over(None, state)
+    state = graph.over(output, normed)
     logits = graph.op(output, whole.f32(max(1, model.vocab)), state)
     if model.architecture == "gemma2":
         logits = graph.over(None, logits)
@@ -92,6 +95,8 @@ def _embed(whole: _Whole) -> tuple[Value, Inputs]:
     copied = graph.op(None, row, mixed)
     graph.expand(embedded)
     graph.write(copied, mixed_in, slots)
+    if model.architecture in _SCALED:
+        embedded = graph.over(None, embedded)
     return embedded, inputs
 
 
@@ -167,7 +172,7 @@ def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool)
         state = rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value)
         return graph.op(None, block.f32(block.n_embd), state, inputs.outputs) if last else state
     if layer.attention and whole.model.architecture in PARALLEL:
-        return _side_by_side(whole, block, layer, state)
+        return _side_by_side(whole, block, layer, state, last=last)
     mixed = _mix(whole, block, layer, state)
     if last and mixed is not None:
         row = block.f32(block.n_embd)
@@ -219,13 +224,15 @@ def _mix(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value | Non
     return None
 
 
-def _side_by_side(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value:
+def _side_by_side(whole: _Whole, block: Block, layer: Layer, state: Value, *, last: bool) -> Value:
     """Attention and feed-forward both read the same normed input (Command-R)."""
     assert layer.attention
-    graph, normed = block.graph, block.norm(state)
+    graph, normed, row = block.graph, block.norm(state), block.f32(block.n_embd)
     found = attention(block, layer.attention, normed, cells(layer.attention, whole.sizes))
-    out = graph.over(None, _feed(block, layer, normed), state)
-    return graph.over(None, out, block.project("attn_output", found))
+    fed = _feed(block, layer, graph.op(None, row, normed, block.inputs.outputs) if last else normed)
+    out = graph.over(None, fed, graph.op(None, row, state, block.inputs.outputs) if last else state)
+    attended = block.project("attn_output", found)
+    return graph.over(None, out, graph.op(None, row, attended, block.inputs.outputs) if last else attended)
 
 
 def _feed(block: Block, layer: Layer, normed: Value) -> Value:
