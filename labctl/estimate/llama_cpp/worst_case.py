@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.estimate.claim import Request
+from labctl.estimate.llama_cpp.altup import altup_layer, merged, per_layer, stacked
 from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
 from labctl.estimate.llama_cpp.kv_cache import Batch, cells, kv_type
 from labctl.estimate.llama_cpp.layout import Layout
@@ -62,6 +63,8 @@ def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> 
             parts[layer][part] = tensor
     whole = _Whole(model, request, places, sizes, Graph(), parts, FirstValue())
     state, inputs = _embed(whole)
+    if model.architecture == "gemma3n":
+        return _alternating(whole, state, inputs)
     loaded = [index for index, layer in enumerate(model.layers) if layer.loaded]
     for index in loaded:
         last = index == loaded[-1]
@@ -70,7 +73,37 @@ def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> 
             state = _layer(whole, block, index, state, last=last)
         except UnknownLayer:
             state = _unknown_layer(block, state)
-    graph, output = whole.graph, places.output
+    return _output(whole, state)
+
+
+def _alternating(whole: _Whole, embedded: Value, inputs: Inputs) -> Graph:
+    """Gemma 3n. What every layer reads besides is looked up on the host, too."""
+    graph, blocks = whole.graph, [_block(whole, index, inputs) for index in range(len(whole.model.layers))]
+    parts = whole.parts[None]
+    looked_up = graph.input(whole.n_tokens * _INDEX_BYTES)
+    if "per_layer_token_embd" not in parts or not parts["per_layer_token_embd"].shape:
+        return _output(whole, embedded)
+    width = parts["per_layer_token_embd"].shape[0]
+    outside = replace(blocks[0], parts=parts, place=whole.places.output)
+    first = replace(blocks[0], parts=parts, place=whole.places.layers[0])
+    graph.expand(embedded)
+    rows = graph.over(None, graph.op(HOST, whole.f32(width), looked_up))
+    graph.expand(rows)
+    stack = stacked(blocks[0], outside, embedded)
+    extra = per_layer(blocks[0], first, embedded, rows)
+    for block, layer in zip(blocks, whole.model.layers, strict=True):
+        if layer.attention is None:
+            stack = _unknown_layer(block, stack)
+            continue
+        try:
+            stack = altup_layer(block, layer.attention, cells(layer.attention, whole.sizes), stack, extra)
+        except UnknownLayer:
+            stack = _unknown_layer(block, stack)
+    return _output(whole, merged(blocks[-1], outside, stack))
+
+
+def _output(whole: _Whole, state: Value) -> Graph:
+    graph, output, model = whole.graph, whole.places.output, whole.model
     plain = model.architecture in LAYER_NORM
     normed = graph.op(None, whole.f32(model.n_embd), state) if plain else graph.over(None, state)
     state = graph.over(output, normed)
