@@ -63,11 +63,12 @@ class LatentShape(BaseModel):
 
 
 class WindowShape(BaseModel):
-    """size: tokens. global_layers: indices of the layers that see everything."""
+    """size: tokens. global_layers: indices of the layers that see everything. chunked: fixed chunks, not sliding."""
 
     model_config = _STRICT
     size: int = Field(gt=0)
     global_layers: list[int]
+    chunked: bool = False
 
 
 class FileSize(BaseModel):
@@ -196,6 +197,7 @@ def _layer(record: ModelRecord, shape: Shape, index: int) -> Layer:
         head_dim_k=latent.kv_lora_rank + latent.qk_rope_head_dim if latent else shape.head_dim,
         head_dim_v=latent.kv_lora_rank if latent else shape.head_dim,
         window=window.size if window and index not in window.global_layers else None,
+        chunked=bool(window and window.chunked and index not in window.global_layers),
         latent=LatentAttention(
             latent.kv_lora_rank,
             latent.qk_rope_head_dim,

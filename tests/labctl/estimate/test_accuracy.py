@@ -53,6 +53,12 @@ def test_totals_are_right_to_ten_per_cent_in_the_median(family: tuple[str, ...])
     assert median(abs(each.error) for each in totals(*family) if not each.fitted) <= 0.10
 
 
+def test_constants_still_give_what_they_were_taken_from() -> None:
+    fitted = [each for each in COMPARED if each.fitted and each.component not in ("cuda_graphs", "non_torch")]
+    assert len(fitted) > 20
+    assert [each for each in fitted if abs(each.error) > 0.06] == []
+
+
 def test_no_total_is_low_where_the_case_states_every_input() -> None:
     low = [each for each in of("total") if each.complete and each.error < -0.03]
     assert low == []

@@ -50,6 +50,10 @@ def test_shapes_make_the_published_parameter_counts() -> None:
         ("qwen2.5-0.5b", 0.494),
         ("qwen2.5-72b", 72.7),
         ("mistral-small-24b", 24.01),
+        ("command-r-35b", 34.98),
+        ("glm-4-9b", 9.40),
+        ("granite-3.3-8b", 8.17),
+        ("glm-4.5-air", 106.85),
     ],
 )
 def test_counts_that_no_log_printed_come_out_right(name: str, billions: float) -> None:
@@ -59,7 +63,13 @@ def test_counts_that_no_log_printed_come_out_right(name: str, billions: float) -
 
 @pytest.mark.parametrize(
     ("name", "billions"),
-    [("deepseek-r1", 37.6), ("gpt-oss-120b", 5.1), ("qwen3-30b-a3b", 3.3), ("mixtral-8x7b", 12.9)],
+    [
+        ("deepseek-r1", 37.6),
+        ("gpt-oss-120b", 5.1),
+        ("qwen3-30b-a3b", 3.3),
+        ("mixtral-8x7b", 12.9),
+        ("glm-4.5-air", 12.0),
+    ],
 )
 def test_experts_that_are_not_in_use_are_not_read(name: str, billions: float) -> None:
     assert catalog.model(name, "bf16").active_parameters / 1e9 == pytest.approx(billions, rel=0.1)
@@ -94,9 +104,9 @@ def test_windows_and_latents_reach_the_layers() -> None:
 
 
 def test_a_model_of_which_only_the_size_is_known_says_so() -> None:
-    model = catalog.model("glm-4.5-air", "Q4_K_M")
+    model = catalog.model("hunyuan-a13b", "Q4_K_M")
     assert (model.layers, model.confidence) == ((), "low")
-    assert model.file_bytes > 60e9
+    assert model.file_bytes > 45e9
 
 
 def test_a_model_of_which_nothing_is_known_is_refused() -> None:
