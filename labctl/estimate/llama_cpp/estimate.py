@@ -1,5 +1,8 @@
 """llama.cpp's whole account of one model under one request."""
 
+from dataclasses import replace
+
+from labctl.errors import BadInput
 from labctl.estimate.claim import MIB, Estimate, PlaceEstimate, Request, Term, exact
 from labctl.estimate.llama_cpp.graph import HOST
 from labctl.estimate.llama_cpp.kv_cache import Batch, batch, kv_type, layer_bytes
@@ -16,16 +19,25 @@ _COMPUTE_LOW, _COMPUTE_HIGH = 0.88, 1.12
 _CONTEXT_MIB = (250, 400, 550)
 # cuBLAS workspaces and the pool's growth beyond what is planned.
 _POOL_MIB = (0, 32, 256)
+_VISION_COMPUTE_MIB = (64, 256, 1024)
 DEFAULT_PROMPT_CACHE_MIB = 8192
 
 
 def estimate(model: Model, request: Request) -> Estimate:
     """Memory per card and on the host. Raises `BadInput` for a request that the model cannot serve."""
+    if not any(tensor.name.startswith("blk.") for tensor in model.tensors):
+        raise BadInput(
+            "llama.cpp needs a GGUF model",
+            where=model.name,
+            found="no tensor table of one",
+            hint="name a .gguf file, or a catalogue model with a GGUF quantization",
+        )
     places, sizes = layout(model, request), batch(request)
     weights = weight_bytes(model, places)
     caches = cache_bytes(model, request, places, sizes)
     compute = buffer_bytes(worst_case(model, request, places, sizes), pipelined=places.pipelined)
     confidence: Confidence = model.confidence
+    draft = _draft(request)
     return Estimate(
         model=model.name,
         request=request,
@@ -35,11 +47,20 @@ def estimate(model: Model, request: Request) -> Estimate:
                 (
                     *_terms(card, weights, caches, compute, sizes),
                     *_beyond_the_plan(model, request, places, sizes, card),
+                    *(_vision(request.mmproj) if card == 0 and request.mmproj else ()),
+                    *(draft.cards[card].terms if draft else ()),
                 ),
             )
             for card in range(request.n_gpus)
         ),
-        host=PlaceEstimate("host", (*_terms(HOST, weights, caches, compute, sizes), *_prompt_cache(request))),
+        host=PlaceEstimate(
+            "host",
+            (
+                *_terms(HOST, weights, caches, compute, sizes),
+                *_prompt_cache(request),
+                *(draft.host.terms if draft else ()),
+            ),
+        ),
         confidence=confidence,
         notes=_notes(model, request, sizes),
     )
@@ -124,6 +145,42 @@ def _largest_f16_copy(model: Model, request: Request, places: Layout, sizes: Bat
         )
         largest = max(largest, 2 * width * cells * sizes.n_streams)
     return largest
+
+
+def _vision(mmproj: Model) -> tuple[Term, ...]:
+    """The vision part lies on the first card; the oracle does not know it, so its graph is an allowance."""
+    low, expected, high = (size * MIB for size in _VISION_COMPUTE_MIB)
+    total = sum(tensor.n_bytes for tensor in mmproj.tensors) or mmproj.file_bytes
+    return (
+        exact(
+            "weights",
+            "vision part",
+            total,
+            "sum of the mmproj file's tensors",
+            f"{_SOURCE}tools/mtmd/clip.cpp",
+        ),
+        Term("compute", "vision part", low, expected, high, "64 … 1024 MiB, by image size", "allowance"),
+    )
+
+
+def _draft(request: Request) -> Estimate | None:
+    """The draft model runs in the same process: everything but the context and the host's prompt cache, once more."""
+    if request.draft is None:
+        return None
+    alone = estimate(
+        request.draft, replace(request, draft=None, mmproj=None, n_cpu_moe=0, prompt_cache_mib=0)
+    )
+    return replace(
+        alone,
+        cards=tuple(_named_draft(card) for card in alone.cards),
+        host=_named_draft(alone.host),
+    )
+
+
+def _named_draft(place: PlaceEstimate) -> PlaceEstimate:
+    once = ("context_overhead", "prompt_cache", "scratch")
+    kept = (term for term in place.terms if term.part not in once)
+    return replace(place, terms=tuple(replace(term, name=f"draft model: {term.name}") for term in kept))
 
 
 def _prompt_cache(request: Request) -> tuple[Term, ...]:
