@@ -82,6 +82,12 @@ def test_windows_latents_and_fp8_shrink_vllms_cache() -> None:
     assert vllm.cache_bytes(LLAMA, request(kv_type="fp8")) * 2 == vllm.cache_bytes(LLAMA, request())
 
 
+def test_mla_keeps_its_expanded_projections_beside_the_weights() -> None:
+    deepseek = catalog.model("deepseek-r1", "awq")
+    more = vllm.weights_term(deepseek, 1).expected - deepseek.file_bytes
+    assert more == 61 * 2 * 128 * 512 * (128 + 128)
+
+
 def test_unequal_cards_are_not_added_up() -> None:
     asked = Request(engine="vllm", context=8192, tensor_parallel=2, card_memory_bytes=(24 * GIB, 12 * GIB))
     assert "smallest" in " ".join(vllm.estimate(LLAMA, asked).notes)
