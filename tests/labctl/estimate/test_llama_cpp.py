@@ -6,8 +6,9 @@ import pytest
 
 from labctl.errors import BadInput
 from labctl.estimate.claim import MIB, Request
-from labctl.estimate.llama_cpp.estimate import estimate
+from labctl.estimate.llama_cpp.estimate import HELD_AGAINST_THE_ENGINE, estimate
 from labctl.models.model import Model, Tensor
+from tests.oracle.shapes import SHAPES
 from tests.oracle.test_llama_cpp import model
 
 LLAMA = Request("llama.cpp", 8192)
@@ -58,6 +59,13 @@ def test_terms_say_where_they_come_from() -> None:
             assert term.low <= term.expected <= term.high
             assert term.formula
             assert term.source
+
+
+def test_what_was_never_compared_is_less_certain() -> None:
+    assert {model(name).architecture for name in SHAPES} == HELD_AGAINST_THE_ENGINE
+    assert estimate(model("llama-3.1-8b"), LLAMA).confidence == "high"
+    unsure = replace(model("llama-3.1-8b"), architecture="mistral3")
+    assert estimate(unsure, LLAMA).confidence == "medium"
 
 
 def test_a_model_without_a_tensor_table_is_refused() -> None:
