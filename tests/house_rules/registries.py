@@ -3,6 +3,7 @@
 They are read from the machine's own configuration, because writing them down here would break the rule.
 """
 
+import functools
 import re
 import shutil
 import subprocess
@@ -14,14 +15,15 @@ from urllib.parse import urlsplit
 from pip._internal.models.index import PyPI
 
 
-def hosts() -> set[str]:
+@functools.cache
+def hosts() -> frozenset[str]:
     """Host names of the distribution's mirrors, and of the Python and npm registries: configured and built in."""
     urls = [PyPI.url, f"https://{PyPI.file_storage_domain}", *_pip_urls(), *_npm_urls()]
     for folder in (Path("/etc/apt"), Path("/etc/apt/sources.list.d")):
         for path in sorted([*folder.glob("*.list"), *folder.glob("*.sources")]):
             urls += apt_urls(path.read_text(errors="replace"), deb822=path.suffix == ".sources")
     names = {urlsplit(url).hostname for url in urls}
-    return {name for name in names if name and "." in name and not name.replace(".", "").isdigit()}
+    return frozenset(name for name in names if name and "." in name and not name.replace(".", "").isdigit())
 
 
 def apt_urls(text: str, *, deb822: bool) -> list[str]:
