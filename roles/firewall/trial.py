@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -57,10 +58,12 @@ def tries(wanted: Iterable[Opening], listening: Iterable[tuple[str, int]]) -> li
 
 
 def first_difference(wanted: str, found: str) -> str | None:
-    """The first line in which two listings differ, None when they do not."""
-    for should, does in zip([*wanted.splitlines(), ""], [*found.splitlines(), ""], strict=False):
-        if should != does:
-            return f"`{does.strip() or 'nothing'}` where `{should.strip() or 'nothing'}` should be"
+    """The first line that one of two listings has alone, in words; None when they are the same."""
+    for line in difflib.ndiff(wanted.splitlines(), found.splitlines()):
+        if line.startswith("- "):
+            return f"`{line[2:].strip()}` is missing"
+        if line.startswith("+ "):
+            return f"`{line[2:].strip()}` was added"
     return None
 
 

@@ -42,7 +42,8 @@ trap 'podman network rm -f -t 0 "$name" >/dev/null 2>&1 || true; rm -rf "$root"'
 mkdir "$root/usr" "$root/etc" "$root/proc" "$root/sys" "$root/dev" "$root/run" "$root/tmp"
 for link in bin sbin lib lib64; do [ ! -L "/$link" ] || cp -P "/$link" "$root/$link"; done
 podman network create "$name" >/dev/null
-podman run --rm --name "$name" --network "$name" --no-hosts --volume /usr:/usr:ro --rootfs "$root" getent hosts "$name"
+podman run --rm --name "$name" --network "$name" --no-hosts --volume /usr:/usr:ro --rootfs "$root" \\
+  timeout 10 getent hosts "$name" || { echo "its resolver does not answer (exit status $?)" >&2; exit 1; }
 """
 
 
@@ -136,7 +137,7 @@ def test_pruning(host: Host, settings: PodmanSettings) -> None:
 def test_names_in_containers(host: Host) -> None:
     """a container in a network of Podman's resolves names"""
     done = host.run(_RESOLVE)
-    assert done.rc == 0, f"a container cannot resolve its own name: {_last_line(done.stderr)}"
+    assert done.rc == 0, f"a container in a network of its own cannot: {_last_line(done.stderr)}"
 
 
 def _last_line(text: str) -> str:
