@@ -10,10 +10,11 @@ from labctl.hoststate.resource import Action, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
 
 _HEALTH_KEY = "dpkg-health"
+_INTERRUPTED = "/interrupted"  # no package can be called that
 # `dpkg --audit` speaks of half-installed and half-configured packages; a file in updates/ is an interrupted dpkg.
 _HEALTH = (
     "dpkg --audit | grep -E '^ [a-z0-9]' | awk '{print $1}' | head -5; "
-    "ls /var/lib/dpkg/updates | grep -q . && echo interrupted"
+    f"ls /var/lib/dpkg/updates | grep -q . && echo {_INTERRUPTED}"
 )
 
 # apt runs in a transient unit, so that it belongs to the host and not to the SSH session: the client may die, the cable
@@ -71,7 +72,8 @@ class PackageHealth:
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Different when dpkg was interrupted or packages are half-configured."""
         broken = seen.texts[_HEALTH_KEY].split()
-        return Difference("dpkg was interrupted: " + ", ".join(broken)) if broken else None
+        names = [name for name in broken if name != _INTERRUPTED]
+        return Difference("dpkg was interrupted" + (": " + ", ".join(names) if names else "")) if broken else None
 
     def will_change(self, seen: Observations) -> Pending:
         """The packages that dpkg named: their configuration will be finished."""
