@@ -54,16 +54,25 @@ def test_a_registry_would_be_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "deb822", "urls"),
     [
-        ("deb [signed-by=/k.gpg] http://mirror.example/debian trixie main contrib\n", False, ["http://mirror.example/debian"]),
-        ("# deb http://mirror.example/debian trixie main\n", False, []),
+        (
+            "deb [signed-by=/k.gpg] http://a.example/debian trixie main contrib\n",
+            False,
+            ["http://a.example/debian"],
+        ),
+        ("# deb http://a.example/debian trixie main\n", False, []),
         ("deb https://vendor.example/repo /\n", False, []),
-        ("Types: deb\nURIs: http://a.example/d http://b.example/d\nSuites: trixie\nComponents: main\n", True,
-         ["http://a.example/d", "http://b.example/d"]),
-        ("Types: deb\nURIs: https://vendor.example/repo\nSuites: /\n", True, []),
+        ("deb https://vendor.example/repo sdk-trixie main\n", False, []),
+        (
+            "Types: deb\nURIs: http://a.example/d http://b.example/d\nSuites: trixie trixie-updates\n\n"
+            "Types: deb\nURIs: http://c.example/d\nSuites: trixie-security\n",
+            True,
+            ["http://a.example/d", "http://b.example/d", "http://c.example/d"],
+        ),
+        ("Types: deb\nURIs: https://vendor.example/repo\nSuites: nodistro\nComponents: main\n", True, []),
     ],
-)  # fmt: skip
+)
 def test_mirrors_are_read_from_apt_sources(text: str, deb822: bool, urls: list[str]) -> None:
-    assert registries.apt_urls(text, deb822=deb822) == urls
+    assert registries.apt_urls(text, deb822=deb822, codename="trixie") == urls
 
 
 def test_the_built_in_registries_are_always_known() -> None:
