@@ -12,7 +12,7 @@ from tests.house_rules.tree import ROOT, commit_messages, files
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
 # A silenced check says why beside it.
 SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore)\b(?P<rest>.*)")
-REASON = re.compile(r"^(: ?[A-Z0-9, ]+|\[[a-z0-9, -]+\])?\s*(#|-)\s*\w+ \w+")
+REASON = re.compile(r"^(: ?[A-Z0-9, ]+|\[[a-z0-9, -]+\])?\s*(#|-)\s*\S+ \S+")
 
 
 def lines_with(pattern: re.Pattern[str], paths: Iterable[Path]) -> list[str]:
@@ -63,8 +63,8 @@ def test_a_registry_would_be_seen(tmp_path: Path) -> None:
         ("deb https://vendor.example/repo /\n", False, []),
         ("deb https://vendor.example/repo sdk-trixie main\n", False, []),
         (
-            "Types: deb\nURIs: http://a.example/d http://b.example/d\nSuites: trixie trixie-updates\n\n"
-            "Types: deb\nURIs: http://c.example/d\nSuites: trixie-security\n",
+            "Types: deb\nURIs: http://a.example/d http://b.example/d\nSuites: trixie trixie-updates\n"
+            + "\nTypes: deb\nURIs: http://c.example/d\nSuites: trixie-security\n",
             True,
             ["http://a.example/d", "http://b.example/d", "http://c.example/d"],
         ),
