@@ -14,6 +14,16 @@ UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X"
 SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore)\b(?P<rest>.*)")
 REASON = re.compile(r"^(: ?[A-Z0-9, ]+|\[[a-z0-9, -]+\])?\s*(#|-)\s*\S+ \S+")
 
+TWO_STANZAS = """\
+Types: deb
+URIs: http://a.example/d http://b.example/d
+Suites: trixie trixie-updates
+
+Types: deb
+URIs: http://c.example/d
+Suites: trixie-security
+"""
+
 
 def lines_with(pattern: re.Pattern[str], paths: Iterable[Path]) -> list[str]:
     found = []
@@ -63,8 +73,7 @@ def test_a_registry_would_be_seen(tmp_path: Path) -> None:
         ("deb https://vendor.example/repo /\n", False, []),
         ("deb https://vendor.example/repo sdk-trixie main\n", False, []),
         (
-            "Types: deb\nURIs: http://a.example/d http://b.example/d\nSuites: trixie trixie-updates\n"
-            + "\nTypes: deb\nURIs: http://c.example/d\nSuites: trixie-security\n",
+            TWO_STANZAS,
             True,
             ["http://a.example/d", "http://b.example/d", "http://c.example/d"],
         ),
