@@ -17,7 +17,7 @@ from labctl.edges.bundle import deploy_file
 
 @dataclasses.dataclass(frozen=True)
 class DeployRequest:
-    """What to do: `mode` deploy or check; the rest as on the command line."""
+    """What to do; all but `mode` and `deploy_file` as on the command line."""
 
     mode: events.Mode
     inventory: str
@@ -43,7 +43,7 @@ class DeployRequest:
 
 
 def run(request: DeployRequest) -> Iterator[events.Event]:
-    """Yield the events of one deploy or check; the last is `Ended`.
+    """Yield the events of one deploy, check or verify; the last is `Ended`.
 
     A driver that dies without a word (killed, out of memory) ends with exit code 1 as well. pyinfra's own log goes to
     standard error with -v and is kept back otherwise, to be shown if the driver ends without an event.

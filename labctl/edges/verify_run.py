@@ -125,9 +125,12 @@ class VerifyRun(DrivenRun):
         given = host.data.get("_sudo_password")
         if given:
             return str(given)
-        with self._turn:
+        if not sys.stdin.isatty():
+            return None
+        with self._turn:  # the other hosts' events wait too: nothing may be written over the question
+            self._write(events.Question(host.name, "", "sudo password:"))
             try:
-                return getpass.getpass(f"[{host.name}] sudo password: ") if sys.stdin.isatty() else None
+                return getpass.getpass("") or None
             except EOFError:
                 return None
 
