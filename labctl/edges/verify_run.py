@@ -18,6 +18,7 @@ from labctl.edges.host_session import HostSession
 from labctl.edges.inventory_file import load_inventory
 from labctl.edges.shell_streams import starter
 from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, BadInput, Failed, LabctlError
+from labctl.secret import Secret
 
 if TYPE_CHECKING:
     from pyinfra.api import Host, State
@@ -124,7 +125,7 @@ class VerifyRun(DrivenRun):
         """sudo's, from the inventory or from whoever sits there."""
         given = host.data.get("_sudo_password")
         if given:
-            return str(given)
+            return given.reveal() if isinstance(given, Secret) else str(given)
         if not sys.stdin.isatty():
             return None
         with self._turn:  # the other hosts' events wait too: nothing may be written over the question
