@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,6 +183,17 @@ def test_only_and_skip_leave_the_other_roles_alone(converged: ThrowawayHost, inv
     }
     assert set(labctl("check", inventory, "--json").pending("aibox")) >= {"base: journald"}
     assert labctl("deploy", inventory).exit_code == 0
+
+
+def test_security_updates_leave_the_driver_and_the_kernel_alone(converged: ThrowawayHost) -> None:
+    converged.console_run("apt-get -yq --no-install-recommends install libnvidia-cfg1 linux-config-6.12")
+    said = converged.console_run("unattended-upgrade --dry-run --debug 2>&1").stdout
+    blacklist = next(line for line in said.splitlines() if line.startswith("Initial blacklist:"))
+    held = [re.compile(word) for word in blacklist.split()[2:]]
+    # What nvidia-graphics-drivers brought along has other names, and the kernel's have dots in theirs.
+    for package in ("libnvidia-cfg1", "nvidia-alternative", "linux-config-6.12"):
+        assert any(pattern.match(package) for pattern in held), f"{package} is not in: {blacklist}"
+    assert not any(pattern.match("openssh-server") for pattern in held)
 
 
 def test_it_is_all_still_so_after_a_reboot(converged: ThrowawayHost, inventory: Path) -> None:
