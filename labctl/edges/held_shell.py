@@ -124,7 +124,7 @@ class HeldShell:
             if prompt in err:
                 if given:
                     self.close()
-                    raise _wrong_password(self._host)
+                    raise host_session.wrong_password(self._host, "sudo asked again")
                 self._password = self._password or self._ask()
                 if self._password is None:
                     self.close()
@@ -178,16 +178,6 @@ class HeldShell:
 def _lost(host: str, problem: Exception) -> ConnectionLost:
     found = str(problem) or type(problem).__name__
     return ConnectionLost("the connection broke", where=host, found=found, hint="run the same command again")
-
-
-def _wrong_password(host: str) -> Failed:
-    return Failed(
-        "sudo does not take this password",
-        where=host,
-        found="sudo asked again",
-        expected="the login's own password",
-        hint="correct _sudo_password for this host, or what it is read from",
-    )
 
 
 def _short(command: str) -> str:

@@ -10,6 +10,7 @@ from pyinfra.api.command import StringCommand
 from pyinfra.connectors.util import CommandOutput
 
 from labctl.edges.pyinfra_facts import HostFacts, Survey
+from labctl.edges.sudo import through_stdin
 from labctl.errors import Failed
 from labctl.hoststate import receipt
 from labctl.hoststate.facts import HostFacts as HostFactsValue
@@ -131,7 +132,7 @@ class HostSession:
 
     def _count_commands(self) -> None:
         connector: Any = self._host.connector
-        run_shell_command = connector.run_shell_command
+        run_shell_command = through_stdin(self._host, connector.run_shell_command)
         put_file = connector.put_file
 
         def counted_run(*args: Any, **kwargs: Any) -> tuple[bool, CommandOutput]:
@@ -186,6 +187,8 @@ def explain(host: str, output: str) -> Failed:
             expected="a login that may use sudo",
             hint='run in a terminal, or set _sudo_password = Secret.env("SUDO_PASSWORD") for this host',
         )
+    if "incorrect password" in output or "incorrect authentication" in output:
+        return wrong_password(host, found)
     if "not in the sudoers" in output or "not allowed to" in output:
         return Failed(
             "the login may not use sudo",
@@ -195,6 +198,17 @@ def explain(host: str, output: str) -> Failed:
             hint=f"on {host} as root: adduser YOUR_USER sudo — or set ssh_user to a user who may",
         )
     return Failed("the host's state could not be read", where=host, found=found, hint="run again with -v")
+
+
+def wrong_password(host: str, found: str) -> Failed:
+    """The error for a password that sudo on `host` refused."""
+    return Failed(
+        "sudo does not take this password",
+        where=host,
+        found=found,
+        expected="the login's own password",
+        hint="correct _sudo_password for this host, or what it is read from",
+    )
 
 
 def _covers(covered: Probes, needed: Probes) -> bool:

@@ -9,6 +9,7 @@ from labctl.errors import BadInput
 from labctl.secret import Secret
 
 if TYPE_CHECKING:
+    from pyinfra.api.host import Host
     from pyinfra.api.inventory import Inventory
 
     from labctl.edges.deploy_runner import DeployRequest
@@ -49,7 +50,7 @@ def load_inventory(request: DeployRequest) -> Inventory:
             "the inventory names no host", where=path, found="no host", expected='hosts = ["192.168.1.20"]'
         )
     for host in inventory:
-        _open_connection_secrets(inventory.get_host_data(host.name))
+        _open_connection_secrets(host)
     return _limited(inventory, request)
 
 
@@ -85,10 +86,12 @@ def _limited(inventory: Inventory, request: DeployRequest) -> Inventory:
     return inventory
 
 
-def _open_connection_secrets(data: dict[str, Any]) -> None:
+def _open_connection_secrets(host: Host) -> None:
+    """Wherever they stand, in the host's own data or its groups': what is set here comes before both."""
     for key in _CONNECTION_SECRETS:
-        if isinstance(data.get(key), Secret):
-            data[key] = data[key].reveal()
+        value = host.data.get(key)
+        if isinstance(value, Secret):
+            setattr(host.data, key, value.reveal())
 
 
 def _broken_file(path: str, problem: Exception) -> BadInput:
