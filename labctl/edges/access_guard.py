@@ -27,30 +27,30 @@ def confirm_access(state: State, host: Host, resource: Guarded) -> bool:
     When it does not, nothing has to be done here: the host's own timer restores what was there before. This waits
     for it, so that what the deploy reports is true.
     """
+    name = resource.name
     if isinstance(host.connector, SSHConnector):
-        reachable = _new_connection_works(state, host)
-    elif isinstance(host.connector, LocalConnector):
-        reachable = _ask(host, resource)
-    else:
-        return True  # a container or a simulation: no network lies between
-    if not reachable:
-        reporter().note(
-            host,
-            f"{resource.name}: a new connection does not get through; "
-            f"the host undoes the change by itself within {resource.undo_seconds} s",
+        if _new_connection_works(state, host):
+            return True
+        _wait_for_undo(host, resource, f"{name}: a new connection does not get through")
+        reached = _new_connection_works(state, host)
+        outcome = (
+            "undone by the host itself, it can be reached again" if reached else "still not to be reached"
         )
-        time.sleep(resource.undo_seconds + 2)
-        undone = not isinstance(host.connector, SSHConnector) or _new_connection_works(state, host)
-        reporter().note(
-            host,
-            f"{resource.name}: "
-            + (
-                "undone by the host itself, it can be reached again"
-                if undone
-                else "the host still cannot be reached"
-            ),
-        )
-    return reachable
+        reporter().note(host, f"{name}: {outcome}")
+        return False
+    if isinstance(host.connector, LocalConnector):
+        if _ask(host, resource):
+            return True
+        _wait_for_undo(host, resource, f"{name}: nobody said that SSH still works")
+        reporter().note(host, f"{name}: undone by the host itself")
+        return False
+    return True  # a container or a simulation: no network lies between
+
+
+def _wait_for_undo(host: Host, resource: Guarded, why: str) -> None:
+    seconds = resource.undo_seconds
+    reporter().note(host, f"{why}; the host undoes the change by itself within {seconds} s")
+    time.sleep(seconds + 2)
 
 
 def _new_connection_works(state: State, host: Host) -> bool:
