@@ -56,7 +56,8 @@ def run(request: DeployRequest) -> Iterator[events.Event]:
         *("--events-fd", str(write_fd), "--request-fd", str(request_fd)),
     ]
     # A file and not a pipe: nobody reads it while events are read, and a full pipe would stop the driver.
-    log = tempfile.TemporaryFile("w+", encoding="utf-8") if request.verbosity == 0 else None  # noqa: SIM115
+    quiet = request.verbosity == 0
+    log = tempfile.TemporaryFile("w+", encoding="utf-8") if quiet else None  # noqa: SIM115 - outlives this line
     process = subprocess.Popen(
         command,
         pass_fds=(write_fd, request_fd),

@@ -207,7 +207,7 @@ class _Connections(BaseStateCallback):
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]  # pyinfra's are static
         self._run.emit(events.HostConnected(host.name))
 
-    def host_connect_error(self, state: State, host: Host, error: Exception) -> None:  # type: ignore[override]
+    def host_connect_error(self, state: State, host: Host, error: Exception) -> None:  # type: ignore[override]  # as above
         self._run.fail(state, host, "connect", connection_errors.explain(host, error))
 
 
@@ -218,16 +218,16 @@ class _Operations(BaseStateCallback):
         self._reporter = reporter
         self._state = state
 
-    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
+    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]  # as above
         if op_hash in state.ops[host]:
             self._reporter.started(host, *_role_and_name(state, op_hash))
 
-    def operation_host_success(  # type: ignore[override]
+    def operation_host_success(  # type: ignore[override]  # as above
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
     ) -> None:
         self._reporter.finished(host, *_role_and_name(state, op_hash), failed=False, output=[])
 
-    def operation_host_error(  # type: ignore[override]
+    def operation_host_error(  # type: ignore[override]  # as above
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
         self._reporter.finished(host, *_role_and_name(state, op_hash), failed=True, output=_last_words(host))

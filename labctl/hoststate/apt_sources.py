@@ -12,8 +12,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labctl.hoststate.host_unit import APT_GET, as_host_unit
 from labctl.hoststate.observation import Observations
-from labctl.hoststate.packages import as_host_unit
 from labctl.hoststate.resource import Action, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
 
@@ -166,9 +166,7 @@ class AptSources:
                 f"mv -f {quoted}.labctl-new {quoted}"
             )
         lines.append(f"sum=$({_HASH_SOURCES})")
-        fetch = (
-            "apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o APT::Update::Error-Mode=any update"
-        )
+        fetch = f"{APT_GET} -o APT::Update::Error-Mode=any update"
         lines.append(f"( {as_host_unit(fetch)} )")
         lines.append(f'mkdir -p {_STAMP.rsplit("/", 1)[0]}; echo "$sum" >{_STAMP}')
         return Action("\n".join(lines) + "\n")
