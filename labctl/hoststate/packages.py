@@ -12,10 +12,14 @@ from labctl.hoststate.survey import Probes
 
 _HEALTH_KEY = "dpkg-health"
 _INTERRUPTED, _BUSY = "/interrupted", "/busy"  # no package can be called that
-# `dpkg --audit` speaks of half-installed and half-configured packages; a file in updates/ is an interrupted dpkg.
+# Not `dpkg --audit`: it also names packages that were built without checksums, for ever.
+_UNFINISHED = (
+    "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${Package}\\n' | "
+    """awk '$1 !~ /^(installed|config-files|not-installed)$/ || $2 != "ok" {print $3}'"""
+)
 _HEALTH = (
-    "dpkg --audit | grep -E '^ [a-z0-9]' | awk '{print $1}' | head -5; "
-    f"ls /var/lib/dpkg/updates | grep -q . && echo {_INTERRUPTED}; "
+    f"{_UNFINISHED} | head -5; "
+    f"ls /var/lib/dpkg/updates | grep -q . && echo {_INTERRUPTED}; "  # dpkg's journal: it was killed in mid-run
     # A client that died has left its apt behind: whatever else is seen will not be true for long.
     f"if {BUSY}; then echo {_BUSY}; fi"
 )
@@ -23,7 +27,8 @@ _HEALTH = (
 _REPAIR = f"""set -eu
 {DPKG_CONFIGURE} || true
 {APT_GET} --fix-broken install || {{ {APT_GET} update; {APT_GET} --fix-broken install; }}
-test -z "$(dpkg --audit)"
+left=$({_UNFINISHED})
+[ -z "$left" ] || {{ echo "not repaired:" $left >&2; exit 1; }}
 """
 
 

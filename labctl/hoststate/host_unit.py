@@ -1,0 +1,61 @@
+"""Package work as a unit of the host: it outlives the client that asked for it, and waits for whoever is before it.
+
+The client may die and the cable may be cut: apt finishes what it began. Before it stand an earlier run's unit, whose
+client may be dead, and other package managers (apt-daily, unattended-upgrades, a person).
+"""
+
+from __future__ import annotations
+
+import shlex
+
+UNIT = "labctl-apt"
+# True also while the unit starts or ends, when `systemctl is-active` is not.
+BUSY = (
+    f"systemctl show -p ActiveState --value {UNIT}.service | grep -qx -e active -e activating -e deactivating"
+)
+
+_LOCK_SECONDS = 600
+_OPTIONS = (
+    f"-o DPkg::Lock::Timeout={_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef "
+    "-o Dpkg::Options::=--force-confold -o APT::Get::Assume-Yes=true -o Acquire::Retries=3"
+)
+APT_GET = f"patiently apt-get {_OPTIONS}"
+DPKG_CONFIGURE = "patiently dpkg --configure -a --force-confdef --force-confold"
+
+# apt waits by itself for one of its four locks only: not for those of the lists and of the archives, nor does dpkg for
+# its own. The words are those of apt 2.0 to 3.0 and dpkg 1.20 to 1.22.
+_PATIENTLY = f"""patiently() {{
+  give_up=$(( $(date +%s) + {_LOCK_SECONDS} ))
+  until "$@" 2>/run/{UNIT}.err; do
+    status=$?
+    cat /run/{UNIT}.err >&2
+    grep -qE 'Could not get lock|lock (is|was) locked by' /run/{UNIT}.err || return "$status"
+    [ "$(date +%s)" -lt "$give_up" ] || return "$status"
+    sleep 2
+  done
+  cat /run/{UNIT}.err >&2
+}}
+"""
+
+
+def as_host_unit(body: str) -> str:
+    """Return a script that runs `body` (sh) as root in a transient systemd unit of the host and waits for it.
+
+    `body` may say APT_GET and DPKG_CONFIGURE. On failure the unit's last 20 lines are printed and the exit status is
+    the body's.
+    """
+    return f"""set -eu
+install -d -m 755 /var/lib/labctl
+exec 9>/run/{UNIT}.lock
+flock 9
+while {BUSY}; do sleep 1; done
+systemctl reset-failed {UNIT}.service 2>/dev/null || true
+log=/run/{UNIT}.log; : >"$log"
+rc=0
+systemd-run --quiet --collect --wait --unit={UNIT} -p KillMode=mixed -p TimeoutStopSec=600 \\
+  -p StandardOutput=append:"$log" -p StandardError=append:"$log" \\
+  -E DEBIAN_FRONTEND=noninteractive -E NEEDRESTART_MODE=l -E LC_ALL=C.UTF-8 \\
+  sh -c {shlex.quote(_PATIENTLY + body)} 9>&- || rc=$?
+[ "$rc" = 0 ] || tail -n 20 "$log"
+exit "$rc"
+"""
