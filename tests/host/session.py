@@ -19,7 +19,7 @@ from pathlib import Path
 
 from labctl.errors import Failed
 from tests.host import cleanup
-from tests.host.cache import Cache
+from tests.host.cache import Cache, remove_old_files
 from tests.host.commands import run
 from tests.host.locks import FileLock, locked
 from tests.host.subnet import Subnet, free_subnet
@@ -117,6 +117,7 @@ def open_session(cache: Cache) -> Session:
     """
     if os.geteuid() != 0:
         raise Failed("throwaway hosts need root", hint="Run the same command with sudo")
+    remove_old_files(cache)
     with locked(cache.sessions_lock):
         cleanup.remove_dead_sessions(cache)
         name = secrets.token_hex(4)
@@ -130,6 +131,7 @@ def open_session(cache: Cache) -> Session:
         unshare, holder = _start_holder(cleanup.cgroup_name(name))
     except BaseException:
         cleanup.remove_remains(folder)
+        lock.release()
         raise
     state = {
         "subnet": subnet.number,
