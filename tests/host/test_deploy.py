@@ -196,6 +196,22 @@ def test_security_updates_leave_the_driver_and_the_kernel_alone(converged: Throw
     assert not any(pattern.match("openssh-server") for pattern in held)
 
 
+def test_an_image_is_pruned_when_nothing_named_it_twice_in_a_row(converged: ThrowawayHost) -> None:
+    images = ("localhost/old:1", "localhost/of-a-unit:1", "localhost/of-a-container:1")
+    for number, image in enumerate(images):
+        converged.console_run(f"cd /tmp && echo {number} >file && tar c file | podman import -q - {image}")
+    converged.console_run(
+        "install -d /etc/containers/systemd && cd /etc/containers/systemd &&"
+        " printf '[Container]\\nImage=localhost/of-a-unit:1\\n' >x.container"
+    )
+    converged.console_run("podman create --name keeps localhost/of-a-container:1 /file")
+    for expected in (set(images), set(images[1:])):
+        converged.console_run("systemctl start labctl-prune-images.service")
+        left = converged.console_run("podman images --format '{{.Repository}}:{{.Tag}}'").stdout.split()
+        assert set(left) == expected
+    converged.console_run("podman rm keeps; podman rmi -a; rm /etc/containers/systemd/x.container")
+
+
 def test_it_is_all_still_so_after_a_reboot(converged: ThrowawayHost, inventory: Path) -> None:
     converged.reboot()
     check = labctl("check", inventory, "--json")
