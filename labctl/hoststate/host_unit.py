@@ -44,6 +44,7 @@ def as_host_unit(body: str) -> str:
     `body` may say APT_GET and DPKG_CONFIGURE. On failure the unit's last 20 lines are printed and the exit status is
     the body's.
     """
+    # By way of a file: systemd would put its own idea of ${Package} into a command line.
     return f"""set -eu
 install -d -m 755 /var/lib/labctl
 exec 9>/run/{UNIT}.lock
@@ -51,11 +52,12 @@ flock 9
 while {BUSY}; do sleep 1; done
 systemctl reset-failed {UNIT}.service 2>/dev/null || true
 log=/run/{UNIT}.log; : >"$log"
+printf %s {shlex.quote(_PATIENTLY + body)} >/run/{UNIT}.sh
 rc=0
 systemd-run --quiet --collect --wait --unit={UNIT} -p KillMode=mixed -p TimeoutStopSec=600 \\
   -p StandardOutput=append:"$log" -p StandardError=append:"$log" \\
   -E DEBIAN_FRONTEND=noninteractive -E NEEDRESTART_MODE=l -E LC_ALL=C.UTF-8 \\
-  sh -c {shlex.quote(_PATIENTLY + body)} 9>&- || rc=$?
+  sh /run/{UNIT}.sh 9>&- || rc=$?
 [ "$rc" = 0 ] || tail -n 20 "$log"
 exit "$rc"
 """
