@@ -17,8 +17,9 @@ from pathlib import Path
 from labctl.errors import DONE, INTERRUPTED, Failed, LabctlError
 from tests.host import llama_service, tiny_gguf
 from tests.host.cache import open_cache
+from tests.host.deploying import write_inventory
 from tests.host.hosts import ThrowawayHosts
-from tests.host.labctl_command import labctl, write_inventory
+from tests.host.labctl_command import labctl
 from tests.host.leftovers import Footprint, machine_firewall
 from tests.host.llama_image import LlamaImage, llama_image
 from tests.host.llama_service import Answer
@@ -74,13 +75,13 @@ def demo(folder: Path) -> Answer:
 
 def _from_bare_to_token(host: ThrowawayHost, image: LlamaImage, folder: Path) -> Answer:
     inventory, log = folder / "inventory.py", folder / "labctl.log"
-    write_inventory(inventory, {host.name: host.pyinfra_data()})
+    write_inventory(inventory, host)
     with _step("labctl deploy") as step:
         outcome = labctl("deploy", inventory, log=log)[host.name]
-        step.result = f"{outcome.changed} of {outcome.operations} operations changed something"
+        step.result = f"{len(outcome.changed)} of {outcome.operations} operations changed something"
     with _step("labctl deploy") as step:
         outcome = labctl("deploy", inventory, log=log)[host.name]
-        step.result = f"again: {outcome.changed} changed, {outcome.remote_commands} remote commands"
+        step.result = f"again: {len(outcome.changed)} changed, {outcome.remote_commands} remote commands"
     with _step("labctl verify") as step:
         checks = labctl("verify", inventory, log=log)[host.name].checks
         step.result = ", ".join(f"{count} {verdict}" for verdict, count in checks.items())
@@ -98,7 +99,7 @@ def _from_bare_to_token(host: ThrowawayHost, image: LlamaImage, folder: Path) ->
         step.result = f"{llama_service.UNIT}.service is healthy"
     with _step("ask it") as step, forwarded_port(host.ssh, llama_service.PORT) as port:
         answer = llama_service.ask(f"http://127.0.0.1:{port}", QUESTION, most_tokens=48)
-        step.result = f"{answer.tokens} tokens of {answer.model} through an SSH port forward"
+        step.result = f"{answer.tokens} tokens of {answer.model}, by SSH port forward"
     return answer
 
 
