@@ -25,6 +25,13 @@ def fail_fast(host: Host) -> None:
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_SECONDS * 1000)
 
 
+def is_lost(host: Host) -> bool:
+    """Whether the connection to `host` stood once and is gone; never true without SSH."""
+    client: Any = getattr(host.connector, "client", None)
+    transport = client.get_transport() if client is not None else None
+    return transport is not None and not transport.is_active()
+
+
 def explain(host: Host, error: Exception) -> Failed:
     """pyinfra's connection error with what to do about it."""
     text = " ".join(str(part) for part in error.args) or type(error).__name__
@@ -56,11 +63,11 @@ def explain(host: Host, error: Exception) -> Failed:
     )
 
 
-def broken(host: str, error: Exception) -> Failed:
+def broken(host: str, error: Exception | None = None) -> Failed:
     """A connection that was there and is not any more."""
     return Failed(
         "the connection broke",
         where=host,
-        found=str(error) or type(error).__name__,
-        hint="run the same command again: it continues where this one stopped",
+        found=(str(error) or type(error).__name__) if error else None,
+        hint="when the host answers again, run the same command: it goes on where this one stopped",
     )

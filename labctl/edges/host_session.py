@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
+from paramiko import SSHException
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
 from pyinfra.connectors.util import CommandOutput
 
+from labctl.edges.connection_errors import broken, fail_fast, is_lost
 from labctl.edges.pyinfra_facts import HostFacts, Survey
 from labctl.edges.sudo import through_stdin
 from labctl.errors import Failed
@@ -41,6 +43,7 @@ class HostSession:
         self.pending = Pending()
         self.remote_commands = 0
         self.failure_output: list[str] = []  # of the last command that failed
+        fail_fast(host)
         self._count_commands()
 
     @staticmethod
@@ -137,9 +140,16 @@ class HostSession:
 
         def counted_run(*args: Any, **kwargs: Any) -> tuple[bool, CommandOutput]:
             self.remote_commands += 1
-            status, output = run_shell_command(*args, **kwargs)
+            try:
+                status, output = run_shell_command(*args, **kwargs)
+            except (EOFError, SSHException):
+                if not is_lost(self._host):
+                    raise
+                status, output = False, CommandOutput([])
             if not status:
                 self.failure_output = output.output_lines
+                if is_lost(self._host):  # to pyinfra that is a command that failed without a word
+                    raise ConnectionResetError(str(broken(self.address)))
             return status, output
 
         def counted_put(*args: Any, **kwargs: Any) -> Any:
@@ -166,13 +176,10 @@ def run_on(host: Host, script: str, *, sudo: bool, timeout: int = 300) -> tuple[
         )
     except EOFError:  # pyinfra asks for the sudo password and there is nobody to answer
         raise explain(str(host.name), "sudo: a password is required") from None
-    except (OSError, TimeoutError) as problem:
-        raise Failed(
-            "the connection broke",
-            where=str(host.name),
-            found=str(problem) or type(problem).__name__,
-            hint="run the same command again: it continues where this one stopped",
-        ) from problem
+    except ConnectionResetError:
+        raise broken(str(host.name)) from None
+    except (OSError, SSHException) as problem:
+        raise broken(str(host.name), problem) from problem
 
 
 def explain(host: str, output: str) -> Failed:
