@@ -65,6 +65,8 @@ class DrivenRun:
         ctx_inventory.set(inventory)
         state.init(inventory, config)
         state.add_callback_handler(_Connections(self))
+        self._reporter = EventReporter(self.emit, lambda host: _now(state, host))
+        reporting.use(self._reporter)
         try:
             self._connect(state, inventory)
             if state.active_hosts:
@@ -91,7 +93,7 @@ class DrivenRun:
             events.HostFailed(
                 host=host.name,
                 stage=stage,
-                message=reporting.one_line(_without_hint(problem)),
+                message=reporting.one_line(_without_hint(problem, host)),
                 hint=problem.hint,
                 exit_code=problem.exit_code,
             )
@@ -106,7 +108,7 @@ class DrivenRun:
 
     def connected(self, host: Host) -> None:
         """A connection to `host` stands."""
-        connection_errors.fail_fast(host)
+        HostSession.of(host)  # which notices when it does not any more
 
     def _prepare(self, state: State) -> None:
         state.set_stage(StateStage.Prepare)
@@ -136,9 +138,7 @@ class DrivenRun:
         self.emit(events.HostPlanned(host.name, roles, len(names)))
 
     def _execute(self, state: State) -> None:
-        reporter = EventReporter(self.emit, lambda host: _now(state, host))
-        reporting.use(reporter)
-        state.add_callback_handler(_Operations(reporter, state))
+        state.add_callback_handler(_Operations(self._reporter, state))
         state.set_stage(StateStage.Execute)
         prepared = list(state.active_hosts)
         with contextlib.suppress(PyinfraError):  # "No hosts remaining!", as above
@@ -146,7 +146,9 @@ class DrivenRun:
         for host in prepared:
             if host in state.failed_hosts:
                 self._failed.setdefault(host, FAILED)
-            counts = reporter.counts(host)
+                if connection_errors.is_lost(host):
+                    self.fail(state, host, "execute", connection_errors.broken(host.name))
+            counts = self._reporter.counts(host)
             self.emit(
                 events.HostDone(
                     host.name,
@@ -268,8 +270,10 @@ def _cause(problem: PyinfraError) -> LabctlError:
     )
 
 
-def _without_hint(problem: LabctlError) -> LabctlError:
-    return LabctlError(problem.message, where=problem.where, found=problem.found, expected=problem.expected)
+def _without_hint(problem: LabctlError, host: Host) -> LabctlError:
+    """The event names the host, and carries the hint on its own."""
+    where = None if problem.where == host.name else problem.where
+    return LabctlError(problem.message, where=where, found=problem.found, expected=problem.expected)
 
 
 def refused(problem: LabctlError) -> events.Refused:

@@ -35,6 +35,10 @@ class EventReporter:
         """Kept for the operation's end."""
         self._problems.setdefault(host.name, []).append(reporting.one_line(problem))
 
+    def question(self, host: Host, message: str) -> None:
+        """At once; whoever renders shows it."""
+        self._emit(events.Question(host.name, self._now(host)[0], message))
+
     def started(self, host: Host, role: str, name: str) -> None:
         """An operation begins."""
         self._reasons.pop(host.name, None)

@@ -10,7 +10,7 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.context import host, state
 
-from labctl.edges.access_guard import confirm_access
+from labctl.edges.access_guard import confirm_access, refuse_unconfirmable
 from labctl.edges.host_session import HostSession
 from labctl.edges.reporting import reporter
 from labctl.errors import LabctlError
@@ -32,6 +32,8 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
         if difference is None:
             host.noop(f"{resource.name}: as wanted")
             return
+        if executing and isinstance(resource, Guarded):
+            refuse_unconfirmable(host, resource)
         action = resource.action(session.observe(resource))
     except LabctlError as problem:
         if not executing:

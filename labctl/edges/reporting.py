@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from labctl.errors import LabctlError
@@ -25,6 +26,10 @@ class Reporter(Protocol):
         """Why an operation fails."""
         ...
 
+    def question(self, host: Host, message: str) -> None:
+        """Show what somebody is asked who can answer on standard input."""
+        ...
+
 
 class LogReporter:
     """Plain pyinfra: lines in its log."""
@@ -40,6 +45,11 @@ class LogReporter:
     def problem(self, host: Host, problem: LabctlError) -> None:
         """The message and what to do, in red."""
         host.log_styled(one_line(problem), fg="red")
+
+    def question(self, host: Host, message: str) -> None:
+        """At the end of a line, for the answer to follow."""
+        sys.stderr.write(f"{host.name}: {message} ")
+        sys.stderr.flush()
 
 
 def one_line(problem: LabctlError) -> str:

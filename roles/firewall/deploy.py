@@ -27,7 +27,7 @@ def firewall(settings: FirewallSettings, facts: HostFacts) -> Iterator[Resource]
     unit_file = File(f"/etc/systemd/system/{UNIT}", render(__file__, UNIT, rules=RULES))
     yield Packages("packages", ("nftables",))
     yield Files("boot unit file", (unit_file,))
-    yield Ruleset("rules", _rules(settings, facts))
+    yield Ruleset("rules", _rules(settings, facts), settings.undo_seconds)
     yield Unit("boot unit", UNIT, reads=(unit_file,))
 
 

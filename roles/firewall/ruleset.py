@@ -26,7 +26,12 @@ class Ruleset:
 
     name: str
     rules: str = field(repr=False)
-    undo_seconds: int = 45
+    undo_seconds: int
+
+    @property
+    def advice(self) -> str:
+        """The settings that decide about SSH."""
+        return "correct firewall.ssh_ports and firewall.ssh_sources, then deploy again"
 
     def probes(self) -> Probes:
         """The file, and whether what is loaded is what was loaded from it."""

@@ -34,3 +34,5 @@ class FirewallSettings(BaseModel):
     ssh_sources: tuple[Network, ...] = ()
     """Networks SSH is open to; empty means all."""
     exposed: tuple[Exposure, ...] = ()
+    undo_seconds: Annotated[int, Field(ge=10, le=600)] = 45
+    """How long the host waits for a proof that SSH still works before it puts the old rules back."""
