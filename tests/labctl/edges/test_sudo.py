@@ -10,7 +10,12 @@ from typing import Any
 
 import pytest
 from pyinfra.api.command import StringCommand
-from pyinfra.connectors.util import CommandOutput, OutputLine, make_unix_command
+from pyinfra.connectors.util import (
+    SUDO_PASSWORD_REQUIRED_LINES,
+    CommandOutput,
+    OutputLine,
+    make_unix_command,
+)
 
 from labctl.edges.sudo import through_stdin
 from labctl.secret import Secret
@@ -22,7 +27,7 @@ case "$ASKS $*" in
   yes*" -S "*) IFS= read -r given
     [ "$given" = "$RIGHT" ] || { echo 'sudo: 1 incorrect password attempt' >&2; exit 1; };;
 esac
-until [ "$1" = sh ]; do shift; done
+while :; do case "$1" in -p) shift 2;; -*) shift;; *) break;; esac; done
 exec "$@"
 """
 
@@ -37,7 +42,6 @@ class Connector:
         self.env = {"PATH": path, "ASKS": "yes" if asks else "no", "RIGHT": _PASSWORD}
         self.commands: list[str] = []
         self.host: Any = SimpleNamespace(connector_data={})
-        self.answer: str | None = None
 
     def run(self, command: StringCommand, **arguments: Any) -> tuple[bool, CommandOutput]:
         stdin = arguments.pop("_stdin", None) or []
@@ -51,8 +55,6 @@ class Connector:
             check=False,
             env=self.env,
         )
-        if "password is required" in done.stderr and self.answer:
-            self.host.connector_data["prompted_sudo_password"] = self.answer
         lines = [OutputLine("stdout", line) for line in (done.stdout + done.stderr).splitlines()]
         return done.returncode == 0, CommandOutput(lines)
 
@@ -102,19 +104,34 @@ def test_input_that_ends_within_the_password_runs_nothing(tmp_path: Path) -> Non
 
 def test_without_a_password_sudo_may_not_ask(tmp_path: Path) -> None:
     connector = Connector(tmp_path, asks=False)
-    assert connector("cat", _sudo=True, _sudo_password=None, _stdin=["one"]) == (True, "one")
-    assert connector.commands[0].startswith("sudo -H -n sh -c ")
-    refused = Connector(tmp_path, asks=True)("cat", _sudo=True)
-    assert refused == (False, "sudo: a password is required")
+    for _ in range(2):
+        assert connector("cat", _sudo=True, _sudo_password=None, _stdin=["one"]) == (True, "one")
+    # Whether it asks is found out once.
+    assert [command.count("sudo ") for command in connector.commands] == [2, 1]
+    assert connector.commands[1].strip().startswith("sudo -H -n sh -c ")
 
 
-def test_what_a_person_answers_takes_the_same_way(tmp_path: Path) -> None:
+def test_a_password_that_nobody_can_give_is_not_pyinfras_to_ask_for(tmp_path: Path) -> None:
     connector = Connector(tmp_path, asks=True)
-    connector.answer = _PASSWORD
+    status, output = connector("touch ran", _sudo=True)
+    assert not status
+    assert "password is required" in output
+    assert not set(output.splitlines()) & set(SUDO_PASSWORD_REQUIRED_LINES)
+    assert len(connector.commands) == 1
+
+
+def test_what_a_person_answers_takes_the_same_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    reporter = SimpleNamespace(question=lambda _, message: asked.append(message))
+    monkeypatch.setattr("labctl.edges.sudo.reporter", lambda: reporter)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("getpass.getpass", lambda _: _PASSWORD)
+    connector = Connector(tmp_path, asks=True)
     for count in (2, 3):  # the answer is kept for the next command
         assert connector("cat", _sudo=True, _stdin=["one"]) == (True, "one")
         assert len(connector.commands) == count
         assert "canary" not in str(connector.commands)
+    assert asked == ["sudo password:"]
 
 
 def test_without_sudo_and_with_what_labctl_never_asks_for_the_command_is_pyinfras(tmp_path: Path) -> None:
