@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,6 +35,7 @@ class ThrowawayHosts:
         self._held = ExitStack()
         self._session: Session | None = None
         self._numbers: Iterator[int] = iter(())
+        self._templates = count(1)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -144,13 +145,12 @@ class ThrowawayHosts:
         return load_layer(folder, bare)
 
     def _make_layer(self, prepare: Callable[[ThrowawayHost], None], suite: str, folder: Path) -> None:
-        host = self.boot(_TEMPLATE, suite=suite)
-        try:
-            prepare(host)
-            host.power_off()
-            host.freeze(folder)
-        finally:
-            self.destroy(host)
+        # One that `prepare` failed on stays until the session ends: somebody will want its logs.
+        host = self.boot(f"{_TEMPLATE}-{next(self._templates)}", suite=suite)
+        prepare(host)
+        host.power_off()
+        host.freeze(folder)
+        self.destroy(host)
 
     def _bare(self, suite: str) -> Layer:
         if suite not in self._bases:

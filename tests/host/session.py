@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +70,6 @@ class Session:
         log: Path,
         *,
         machine_mounts: bool = False,
-        pass_fds: Sequence[int] = (),
-        env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a daemon that ends with the session at the latest; its output goes to `log`.
 
@@ -86,8 +84,7 @@ class Session:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=pass_fds,
-                env=env,
+                env={**os.environ, cleanup.SESSION_VARIABLE: self.name},
                 start_new_session=True,  # a Ctrl-C is for the owner, who then ends things in order
             )
 
