@@ -35,7 +35,7 @@ class Ratio:
 
     def __str__(self) -> str:
         pairs = [a / b for a, b in zip(self.first.seconds, self.second.seconds, strict=True)]
-        return f"{self.value:6.2f}     ({min(pairs):.2f} to {max(pairs):.2f} pair by pair)"
+        return f"{self.value:6.2f}     ({min(pairs):.2f} to {max(pairs):.2f} in pairs)"
 
 
 def take_turns(works: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Series]:

@@ -13,7 +13,7 @@ def test_they_take_turns_and_the_first_round_is_not_counted() -> None:
 def test_the_ratio_is_that_of_the_medians_and_the_spread_that_of_the_pairs() -> None:
     ratio = Ratio(Series((1.0, 2.0, 9.0)), Series((4.0, 4.0, 3.0)))
     assert ratio.value == 0.5
-    assert str(ratio) == "  0.50     (0.25 to 3.00 pair by pair)"
+    assert str(ratio) == "  0.50     (0.25 to 3.00 in pairs)"
 
 
 def test_a_series_says_its_median_and_its_ends() -> None:
