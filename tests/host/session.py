@@ -99,12 +99,10 @@ class Session:
 
     def close(self) -> None:
         """End everything the session runs and delete its folder."""
-        assert self._unshare.stdin is not None
-        self._unshare.stdin.close()
-        self._unshare.wait()
         with locked(self.cache.sessions_lock):
             cleanup.remove_remains(self.folder)
             self._lock.release()
+        self._unshare.communicate()
 
 
 def open_session(cache: Cache) -> Session:

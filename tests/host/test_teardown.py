@@ -93,8 +93,8 @@ def test_a_holder_that_outlives_its_owner_is_ended_by_the_next_session() -> None
 
     subprocess.run(_CLEAN, check=True, stdout=subprocess.PIPE)
 
-    session._unshare.communicate()
     assert _still_running(running) == []
+    session._unshare.communicate()
     assert _traces(session.name) == []
 
 
