@@ -1,6 +1,7 @@
 """The package cache keeps what cannot change and passes on the rest, unharmed."""
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +21,12 @@ class _Archive(BaseHTTPRequestHandler):
 
     asked: list[str]
     truncate: bool
+    repeat: int
 
     def do_GET(self) -> None:
         """Answer with the request's own words."""
         self.asked.append(self.path)
-        body = f"{self.path} {self.headers.get('Range', 'whole')}".encode() * 1000
+        body = f"{self.path} {self.headers.get('Range', 'whole')}".encode() * self.repeat
         self.send_response(404 if "missing" in self.path else 200)
         if "unsized" not in self.path:
             self.send_header("Content-Length", str(len(body)))
@@ -56,13 +58,14 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
 class _Guest:
     def __init__(self, cache_port: int, archive_port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", cache_port, timeout=10)
-        self._host = f"127.0.0.1:{archive_port}"
+        self.cache_port = cache_port
+        self.host = f"127.0.0.1:{archive_port}"
 
     def ask(
         self, path: str, method: str = "GET", body: str | None = None, **headers: str
     ) -> tuple[int, bytes]:
         """One request, as the transparent redirect delivers it: a path, and the archive's name in Host."""
-        self._connection.request(method, path, body, {"Host": self._host, **headers})
+        self._connection.request(method, path, body, {"Host": self.host, **headers})
         answer = self._connection.getresponse()
         return answer.status, answer.read()
 
@@ -72,6 +75,7 @@ def archive() -> type[_Archive]:
     class Archive(_Archive):
         asked: list[str] = []  # noqa: RUF012 - one per test, and this class is made per test
         truncate = False
+        repeat = 1000
 
     return Archive
 
@@ -121,6 +125,20 @@ def test_what_broke_off_is_not_kept_and_not_passed_for_whole(
     assert guest.ask(_PACKAGE)[1] == f"{_PACKAGE} whole".encode() * 1000
 
 
+def test_a_guest_that_goes_away_leaves_the_package_to_the_others(
+    guest: _Guest, archive: type[_Archive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package_cache._Handler, "timeout", 0.2)
+    archive.repeat = 100_000  # more than the sockets on the way can hold
+    with socket.create_connection(("127.0.0.1", guest.cache_port)) as gone:
+        gone.sendall(f"GET {_PACKAGE} HTTP/1.1\r\nHost: {guest.host}\r\n\r\n".encode())
+        gone.recv(1)  # it is on its way, and then nobody reads on
+
+        assert guest.ask(_PACKAGE) == (200, f"{_PACKAGE} whole".encode() * 100_000)
+
+    assert archive.asked == [_PACKAGE]
+
+
 def test_an_error_is_passed_on_and_not_kept(guest: _Guest, tmp_path: Path) -> None:
     assert guest.ask("/debian/pool/main/missing_1_amd64.deb")[0] == 404
     assert list(tmp_path.iterdir()) == []
@@ -135,5 +153,5 @@ def test_other_methods_are_passed_on_with_their_body(guest: _Guest) -> None:
 
 
 def test_an_archive_that_is_not_there_is_a_bad_gateway(guest: _Guest) -> None:
-    guest._host = "127.0.0.1:9"
+    guest.host = "127.0.0.1:9"
     assert guest.ask(_PACKAGE)[0] == 502
