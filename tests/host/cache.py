@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.errors import BadInput
+from labctl.errors import BadInput, Failed
 
 CACHE_VARIABLE = "LABCTL_TEST_CACHE"
 DEFAULT_CACHE = Path("/var/cache/labctl-tests")
@@ -54,8 +54,11 @@ class Cache:
 def open_cache() -> Cache:
     """The cache named by LABCTL_TEST_CACHE, else the default, with its folders made.
 
-    Raises `BadInput` for a path that cannot be written as an option of an overlay mount.
+    Raises `Failed` without root, for whom alone any of it is of use, and `BadInput` for a path that cannot be
+    written as an option of an overlay mount.
     """
+    if os.geteuid() != 0:
+        raise Failed("throwaway hosts need root", hint="Run the same command with sudo")
     cache = Cache(Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).resolve())
     if set(str(cache.root)) & set(":,\\"):
         raise BadInput(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.errors import BadInput
+from labctl.errors import BadInput, Failed
 from tests.host.cache import CACHE_VARIABLE, Cache, open_cache, remove_old_files
 
 
@@ -20,6 +20,7 @@ def _age(file: Path, days: float) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "here"))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     return open_cache()
 
 
@@ -32,6 +33,7 @@ def test_its_folders_are_made_where_it_was_asked_to_be(cache: Cache, tmp_path: P
 
 def test_a_path_an_overlay_cannot_be_told_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, "/var/tmp/a,b")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(BadInput, match=r"LABCTL_TEST_CACHE.*/var/tmp/a,b"):
         open_cache()
 
@@ -48,3 +50,9 @@ def test_packages_go_after_a_month_unused_and_logs_after_a_week(cache: Cache) ->
 
     assert not any(file.exists() for file in old)
     assert all(file.exists() for file in young)
+
+
+def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Failed, match="need root.*sudo"):
+        open_cache()
