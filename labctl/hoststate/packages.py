@@ -24,7 +24,15 @@ _HEALTH = (
     f"if {BUSY}; then echo {_BUSY}; fi"
 )
 
+# Killed while its files were being unpacked: apt's --fix-broken does not see it, and dpkg refuses to configure it.
+_HALF_UNPACKED = (
+    "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${binary:Package}\\n' | "
+    """awk '$1 == "half-installed" || $2 == "reinstreq" {print $3}'"""
+)
 _REPAIR = f"""set -eu
+again=$({_HALF_UNPACKED})
+reinstall() {{ [ -z "$again" ] || {APT_GET} --fix-broken --reinstall install $again; }}
+reinstall || {{ {APT_GET} update; reinstall; }}
 {DPKG_CONFIGURE} || true
 {APT_GET} --fix-broken install || {{ {APT_GET} update; {APT_GET} --fix-broken install; }}
 left=$({_UNFINISHED})
@@ -117,9 +125,10 @@ class Packages:
 
 
 def _unfinished(seen: Observations, name: str) -> bool:
-    """Unpacked but not configured: what `dpkg --configure -a` finishes."""
+    """On its way in when dpkg was interrupted: what the repair finishes."""
     package = seen.packages[name]
     return package is not None and package.status in (
+        "half-installed",
         "unpacked",
         "half-configured",
         "triggers-awaited",

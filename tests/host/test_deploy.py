@@ -95,6 +95,9 @@ _TIMER = "labctl-prune-images.timer"
 _HALF_INSTALL = (
     "cd /tmp; apt-get -yq remove curl; apt-get -q download curl; dpkg --unpack ./curl*.deb; rm curl*.deb"
 )
+_HALF_UNPACKED = (  # as a power cut leaves it
+    "sed -i '/^Package: curl$/,/^$/ s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status"
+)
 _PLANTED = [
     Planted("file edited by hand", {"base: journal size limit", "base: journald"}, f"echo '#' >>{_JOURNALD}"),
     Planted("mode of a file", {"base: kernel settings"}, "chmod 600 /etc/sysctl.d/60-labctl.conf"),
@@ -102,6 +105,7 @@ _PLANTED = [
     Planted("file replaced by a link", {"base: security updates"}, f"ln -sf /dev/null {_UPGRADES}"),
     Planted("package purged", {"base: packages"}, "apt-get -yq purge unattended-upgrades"),
     Planted("package half installed", {"base: package database"}, _HALF_INSTALL),
+    Planted("package half unpacked", {"base: package database"}, _HALF_UNPACKED),
     Planted("unit stopped", {"podman: image pruning"}, f"systemctl stop {_TIMER}"),
     Planted("unit disabled", {"base: security update timer"}, "systemctl disable apt-daily-upgrade.timer"),
     Planted("unit masked", {"base: security update timer"}, "systemctl mask --now apt-daily-upgrade.timer"),
