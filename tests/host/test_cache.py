@@ -54,5 +54,5 @@ def test_packages_go_after_a_month_unused_and_logs_after_a_week(cache: Cache) ->
 
 def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(Failed, match="need root.*sudo"):
+    with pytest.raises(Failed, match=r"need root.*sudo"):
         open_cache()
