@@ -4,6 +4,7 @@ A throwaway Debian host is booted, deployed to over SSH, verified; one hand-writ
 server on it, which is asked an OpenAI-style chat request through an SSH port forward.
 """
 
+import io
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
 
 from labctl.errors import DONE, INTERRUPTED, Failed, LabctlError
@@ -122,24 +123,41 @@ def _throwaway_hosts(folder: Path) -> Iterator[ThrowawayHosts]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Step:
-    """A line of the demo's output; `result` is what it says at its end."""
+class _Step(io.TextIOBase):
+    """A line of the demo's output; `result` is what it says at its end.
 
-    result = "done"
+    As a stream it takes what is complained of meanwhile, and gives that a line of its own.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.result = "done"
+        self._title = f"  {title:<16} "
+        self._is_open = True
+        print(self._title, end="", flush=True)
+
+    def write(self, text: str) -> int:
+        """Print an aside."""
+        print(("\n    " if self._is_open else "") + text, end="", flush=True)
+        self._is_open = False
+        return len(text)
+
+    def finish(self, seconds: float) -> None:
+        """Complete the line, after asides anew."""
+        print(f"{'' if self._is_open else self._title}{self.result:<50} {seconds:6.1f} s", flush=True)
 
 
 @contextmanager
 def _step(title: str) -> Iterator[_Step]:
     """One line: title, result, seconds. The title stands there while the work goes on."""
-    step, began = _Step(), time.monotonic()
-    print(f"  {title:<16} ", end="", flush=True)
+    step, began = _Step(title), time.monotonic()
     try:
-        yield step
+        with redirect_stderr(step):
+            yield step
     except BaseException as error:
         step.result = "interrupted" if isinstance(error, KeyboardInterrupt) else "FAILED"
         raise
     finally:
-        print(f"{step.result:<50} {time.monotonic() - began:6.1f} s", flush=True)
+        step.finish(time.monotonic() - began)
 
 
 @contextmanager
