@@ -11,6 +11,7 @@ import pytest
 from tests.host.delay_proxy import DelayProxy
 
 _DELAY_S = 0.05
+_PATIENCE_S = 20  # a proxy that swallows something fails a test instead of hanging it
 
 
 @contextmanager
@@ -20,12 +21,17 @@ def _server(serve: Callable[[socket.socket], None]) -> Iterator[tuple[str, int]]
         def accept_once() -> None:
             connection, _ = listener.accept()
             with connection:
+                connection.settimeout(_PATIENCE_S)
                 serve(connection)
 
         thread = threading.Thread(target=accept_once)
         thread.start()
         yield listener.getsockname()
         thread.join()
+
+
+def _connect(proxy: DelayProxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=_PATIENCE_S)
 
 
 def _echo_until_end(connection: socket.socket) -> None:
@@ -47,7 +53,7 @@ def test_every_byte_and_each_end_arrive() -> None:
     with (
         _server(_echo_until_end) as target,
         DelayProxy(target, milliseconds=1) as proxy,
-        socket.create_connection(("127.0.0.1", proxy.port)) as client,
+        _connect(proxy) as client,
     ):
         client.sendall(sent)
         client.shutdown(socket.SHUT_WR)
@@ -65,7 +71,7 @@ def test_nothing_is_early() -> None:
 
     with _server(greet_then_listen) as target, DelayProxy(target, milliseconds=_DELAY_S * 1000) as proxy:
         begun = time.monotonic()
-        with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+        with _connect(proxy) as client:
             assert client.recv(10) == b"banner"
             greeted = time.monotonic()
             client.sendall(b"question")
@@ -79,7 +85,7 @@ def test_nothing_is_early() -> None:
 def test_a_target_that_is_not_there_closes_the_connection() -> None:
     with (
         DelayProxy(("127.0.0.1", 9), milliseconds=1) as proxy,
-        socket.create_connection(("127.0.0.1", proxy.port)) as client,
+        _connect(proxy) as client,
     ):
         assert _read_to_end(client) == b""
 
@@ -87,9 +93,9 @@ def test_a_target_that_is_not_there_closes_the_connection() -> None:
 def test_it_is_gone_after_the_block() -> None:
     with _server(_echo_until_end) as target:
         with DelayProxy(target, milliseconds=1) as proxy:
-            client = socket.create_connection(("127.0.0.1", proxy.port))
+            client = _connect(proxy)
             client.sendall(b"x")
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", proxy.port))
+            _connect(proxy)
         client.close()
         socket.create_connection(target).close()  # lets the server end where the proxy never reached it
