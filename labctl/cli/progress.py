@@ -34,6 +34,14 @@ def watched(events: Iterable[Event], *, verbosity: int) -> Iterator[Event]:
             yield event
 
 
+def asked(events: Iterable[Event]) -> Iterator[Event]:
+    """Pass events on and show questions alone: with --json too, somebody may sit there who can answer."""
+    for event in events:
+        if isinstance(event, Question):
+            print(line_of(event, verbosity=0), file=sys.stderr, flush=True)
+        yield event
+
+
 def _lines_can_move() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
 

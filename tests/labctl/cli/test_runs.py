@@ -103,6 +103,14 @@ def test_json_is_alone_on_stdout_and_nothing_on_stderr(capsys: pytest.CaptureFix
     assert said.err == ""
 
 
+def test_a_question_is_shown_beside_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    show_run("deploy", "x.py", iter(events_of("deploy-question")), as_json=True, verbosity=0)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["exit_code"] == 0
+    assert printed.err.count("\n") == 1
+    assert "Type yes within" in printed.err
+
+
 def test_the_answer_is_on_stdout_and_progress_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         show_run("deploy", "inventory/home.py", iter(events_of("deploy-changes")), as_json=False, verbosity=0)
