@@ -23,6 +23,9 @@
 
 In tests the fixtures of `fixtures.py` do this. `python -m tests.host up` boots one to play with.
 
+LABCTL_TEST_CACHE names the folder for base images, layers, packages and sessions (default /var/cache/labctl-tests);
+LABCTL_TEST_DEBIAN_MIRROR a Debian mirror, where this machine's own apt knows none.
+
 What these hosts are. systemd-nspawn containers in namespaces of their own; session.py says how they start and why
 nothing is left behind even after SIGKILL, network.py how they are wired, base_image.py what is on them.
 
