@@ -1,5 +1,6 @@
 """Wall times of things that take turns, and how they are printed."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -8,9 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Series:
-    """Wall times in seconds, in the order they were taken."""
+    """Wall times in seconds, in the order they were taken.
+
+    cpu_seconds: what the processes on this machine computed meanwhile, user and system; not those on the hosts.
+    """
 
     seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
@@ -18,7 +23,10 @@ class Series:
         return statistics.median(self.seconds)
 
     def __str__(self) -> str:
-        return f"{self.median:6.2f} s   ({min(self.seconds):.2f} to {max(self.seconds):.2f})"
+        spread = f"({min(self.seconds):.2f} to {max(self.seconds):.2f})"
+        return (
+            f"{self.median:6.2f} s   {spread:<18} {statistics.median(self.cpu_seconds):5.2f} s of client CPU"
+        )
 
 
 @dataclass(frozen=True)
@@ -40,11 +48,22 @@ class Ratio:
 
 def take_turns(works: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Series]:
     """Do each in turn, `rounds` times over; one more round before that is not counted (caches, byte code)."""
-    seconds: dict[str, list[float]] = {name: [] for name in works}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for number in range(rounds + 1):
         for name, work in works.items():
-            began = time.monotonic()
+            began, cpu_began = time.monotonic(), _cpu_seconds()
             work()
             if number > 0:
-                seconds[name].append(time.monotonic() - began)
-    return {name: Series(tuple(values)) for name, values in seconds.items()}
+                taken[name].append((time.monotonic() - began, _cpu_seconds() - cpu_began))
+    return {
+        name: Series(tuple(wall for wall, _ in pairs), tuple(cpu for _, cpu in pairs))
+        for name, pairs in taken.items()
+    }
+
+
+def _cpu_seconds() -> float:
+    """What this process and its ended children have computed so far."""
+    return sum(
+        usage.ru_utime + usage.ru_stime
+        for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )

@@ -1,5 +1,9 @@
 """Series of wall times: who is measured when, and what is made of it."""
 
+import subprocess
+import sys
+from functools import partial
+
 from tests.bench.measurement import Ratio, Series, take_turns
 
 
@@ -11,10 +15,22 @@ def test_they_take_turns_and_the_first_round_is_not_counted() -> None:
 
 
 def test_the_ratio_is_that_of_the_medians_and_the_spread_that_of_the_pairs() -> None:
-    ratio = Ratio(Series((1.0, 2.0, 9.0)), Series((4.0, 4.0, 3.0)))
+    ratio = Ratio(_series(1.0, 2.0, 9.0), _series(4.0, 4.0, 3.0))
     assert ratio.value == 0.5
     assert str(ratio) == "  0.50     (0.25 to 3.00 in pairs)"
 
 
 def test_a_series_says_its_median_and_its_ends() -> None:
-    assert str(Series((1.5, 1.25, 3.0))) == "  1.50 s   (1.25 to 3.00)"
+    assert str(_series(1.5, 1.25, 3.0)) == "  1.50 s   (1.25 to 3.00)      1.00 s of client CPU"
+
+
+def test_what_a_child_computes_is_counted_and_what_it_waits_is_not() -> None:
+    python = partial(subprocess.run, check=True)
+    busy = partial(python, [sys.executable, "-c", "sum(range(10_000_000))"])
+    idle = partial(python, [sys.executable, "-c", "import time; time.sleep(0.5)"])
+    taken = take_turns({"busy": busy, "idle": idle}, rounds=1)
+    assert taken["busy"].cpu_seconds > taken["idle"].cpu_seconds
+
+
+def _series(*seconds: float) -> Series:
+    return Series(seconds, (1.0,) * len(seconds))
