@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from labctl.edges import host_session
 from labctl.errors import Failed
 
 COMMAND_SECONDS = 120
@@ -124,11 +123,11 @@ class HeldShell:
             if prompt in err:
                 if given:
                     self.close()
-                    raise host_session.wrong_password(self._host, "sudo asked again")
+                    raise _refused(self._host, "sudo: incorrect password")
                 self._password = self._password or self._ask()
                 if self._password is None:
                     self.close()
-                    raise host_session.explain(self._host, "sudo: a password is required")
+                    raise _refused(self._host, "sudo: a password is required")
                 self._send(f"{self._password}\n".encode())
                 given, err = True, b""
             try:
@@ -143,7 +142,7 @@ class HeldShell:
                 ) from None
             except (EOFError, OSError):
                 self.close()
-                raise host_session.explain(self._host, (out + err).decode("utf-8", "replace")) from None
+                raise _refused(self._host, (out + err).decode("utf-8", "replace")) from None
             out, err = out + more_out, err + more_err
 
     def _read(
@@ -173,6 +172,12 @@ class HeldShell:
     def _receive(self, timeout_s: float) -> tuple[bytes, bytes]:
         assert self._streams is not None
         return self._streams.receive(timeout_s)
+
+
+def _refused(host: str, output: str) -> Failed:
+    from labctl.edges import host_session  # brings all of pyinfra, which takes longer than most commands
+
+    return host_session.explain(host, output)
 
 
 def _lost(host: str, problem: Exception) -> ConnectionLost:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -50,8 +52,8 @@ class VerifyPlugin:
         roles: tuple[RoleChecks, ...],
         emit: Callable[[events.HostEvent], None],
     ) -> None:
-        self._host = host
-        self._facts = facts
+        self.host = host
+        self.facts = facts
         self._roles = {one.path.resolve(): one for one in roles}
         self._name = host.backend.get_hostname()
         self._emit = emit
@@ -59,20 +61,10 @@ class VerifyPlugin:
         self.counts: Counter[str] = Counter()
         self.problem: LabctlError | None = None
 
-    @pytest.fixture(scope="session")
-    def host(self) -> Host:
-        """The host, as testinfra sees it."""
-        return self._host
-
-    @pytest.fixture(scope="session")
-    def facts(self) -> HostFacts:
-        """What the host is."""
-        return self._facts
-
-    @pytest.fixture(scope="module")
-    def settings(self, request: pytest.FixtureRequest) -> Any:
-        """The validated settings of the role whose check asks."""
-        return self._role(request.path).settings
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give this module's fixtures what they return."""
+        config.stash[_PLUGIN] = self
+        config.pluginmanager.register(sys.modules[__name__])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A checks.py that cannot be read, or that skips itself as a whole, is no success."""
@@ -86,7 +78,7 @@ class VerifyPlugin:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Announce the checks; a role without any is a mistake, never a success."""
-        found = {self._role(item.path).role for item in session.items}
+        found = {self.role(item.path).role for item in session.items}
         for one in self._roles.values():
             if one.role not in found and self.problem is None:
                 self.problem = Failed(
@@ -111,7 +103,7 @@ class VerifyPlugin:
             return result
         verdict = self._verdict
         self.counts[verdict.status] += 1
-        role = self._role(item.path).role
+        role = self.role(item.path).role
         self._emit(
             events.Verified(self._name, role, _name_of(item), verdict.status, verdict.reason, verdict.output)
         )
@@ -138,8 +130,47 @@ class VerifyPlugin:
             hint="run again with -v and report this",
         )
 
-    def _role(self, path: Path) -> RoleChecks:
+    def role(self, path: Path) -> RoleChecks:
+        """The role whose checks stand in this file."""
         return self._roles[path.resolve()]
+
+
+def run_checks(roles: tuple[RoleChecks, ...], plugin: VerifyPlugin) -> None:
+    """Run the roles' checks in their order, and nothing of whoever's pytest configuration lies around."""
+    for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(variable, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    paths = [str(one.path) for one in roles]
+    root = os.path.commonpath([str(Path(path).parent) for path in paths])
+    pytest.main(
+        [
+            *paths,
+            *("-c", os.devnull, "--rootdir", root, "--noconftest", "-p", "no:cacheprovider"),
+            *("-p", "no:faulthandler", "-q", "--no-header", "--tb=short"),
+        ],
+        plugins=[plugin],
+    )
+
+
+_PLUGIN = pytest.StashKey[VerifyPlugin]()
+
+
+@pytest.fixture(scope="session")
+def host(pytestconfig: pytest.Config) -> Host:
+    """The host, as testinfra sees it."""
+    return pytestconfig.stash[_PLUGIN].host
+
+
+@pytest.fixture(scope="session")
+def facts(pytestconfig: pytest.Config) -> HostFacts:
+    """What the host is."""
+    return pytestconfig.stash[_PLUGIN].facts
+
+
+@pytest.fixture(scope="module")
+def settings(request: pytest.FixtureRequest) -> Any:
+    """The validated settings of the role whose check asks."""
+    return request.config.stash[_PLUGIN].role(request.path).settings
 
 
 def _name_of(item: pytest.Item) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import inspect
-import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from pyinfra.api import Host, State
 
     from labctl.edges.deploy_runner import DeployRequest
-    from labctl.edges.verify_plugin import RoleChecks, VerifyPlugin
+    from labctl.edges.verify_plugin import RoleChecks
     from labctl.hoststate.role import Role
 
 
@@ -89,7 +88,7 @@ class VerifyRun(DrivenRun):
 
     def _verify(self, state: State, host: Host) -> None:
         from labctl.edges.testinfra_backend import testinfra_host
-        from labctl.edges.verify_plugin import VerifyPlugin
+        from labctl.edges.verify_plugin import VerifyPlugin, run_checks
 
         session = HostSession.of(host)
         roles = tuple(_checks_of(role, settings) for role, settings in session.selected)
@@ -105,7 +104,7 @@ class VerifyRun(DrivenRun):
         shell.open()
         plugin = VerifyPlugin(testinfra_host(host.name, shell), session.facts, roles, self.emit)
         try:
-            _run_pytest(roles, plugin)
+            run_checks(roles, plugin)
         finally:
             shell.close()
         if plugin.problem is not None:
@@ -163,22 +162,3 @@ def _checks_of(role: Role, settings: Any) -> RoleChecks:
             hint=f"write it, or verify the other roles: --skip {role.name}",
         )
     return RoleChecks(role.name, path, settings)
-
-
-def _run_pytest(roles: tuple[RoleChecks, ...], plugin: VerifyPlugin) -> None:
-    """Run the roles' checks in their order, and nothing of whoever's pytest configuration lies around."""
-    import pytest
-
-    for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-        os.environ.pop(variable, None)
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    paths = [str(one.path) for one in roles]
-    root = os.path.commonpath([str(Path(path).parent) for path in paths])
-    pytest.main(
-        [
-            *paths,
-            *("-c", os.devnull, "--rootdir", root, "--noconftest", "-p", "no:cacheprovider"),
-            *("-q", "--no-header", "--tb=short"),
-        ],
-        plugins=[plugin],
-    )

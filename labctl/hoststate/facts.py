@@ -103,7 +103,7 @@ def parse(output: str) -> HostFacts:
 
 
 def refuse_unsupported(host: str, facts: HostFacts) -> None:
-    """Raise Failed when the roles know nothing of this operating system."""
+    """Raise Failed when the roles know nothing of this operating system, or the login can never be root."""
     if (facts.os_id, facts.os_version) not in SUPPORTED:
         supported = ", ".join(f"{name.capitalize()} {version}" for name, version in SUPPORTED)
         raise Failed(
@@ -113,11 +113,6 @@ def refuse_unsupported(host: str, facts: HostFacts) -> None:
             expected=supported,
             hint=f"install one of: {supported}",
         )
-
-
-def refuse_unfit(host: str, facts: HostFacts) -> None:
-    """Raise Failed when nothing can be deployed on this host; called before anything is changed."""
-    refuse_unsupported(host, facts)
     if facts.uid != 0 and not facts.has_sudo:
         raise Failed(
             "sudo is not installed and the login is not root",
@@ -126,6 +121,11 @@ def refuse_unfit(host: str, facts: HostFacts) -> None:
             expected="root, or a user who may use sudo",
             hint=f"on {host} as root: apt-get install sudo && adduser YOUR_USER sudo — or set ssh_user to root",
         )
+
+
+def refuse_unfit(host: str, facts: HostFacts) -> None:
+    """Raise Failed when nothing can be deployed on this host; called before anything is changed."""
+    refuse_unsupported(host, facts)
     if facts.free_mib is not None and facts.free_mib < _LEAST_FREE_MIB:
         raise Failed(
             f"the disk is full: {facts.free_mib} MiB free",
