@@ -11,7 +11,7 @@ import gevent
 import pyinfra
 from paramiko import SSHException
 from pyinfra.api.config import Config
-from pyinfra.api.connect import connect_all, disconnect_all
+from pyinfra.api.connect import disconnect_all
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
@@ -93,18 +93,24 @@ class DrivenRun:
             events.HostFailed(
                 host=host.name,
                 stage=stage,
-                message=reporting.one_line(_without_hint(problem, host)),
+                message=str(_without_hint(problem, host)),
                 hint=problem.hint,
                 exit_code=problem.exit_code,
             )
         )
 
     def _connect(self, state: State, inventory: Inventory) -> None:
+        """Not pyinfra's connect_all: one host whose key file is missing would end it for those that come after."""
         state.set_stage(StateStage.Connect)
-        with contextlib.suppress(PyinfraError):  # "No hosts remaining!": each host's own error was reported
-            connect_all(state)
-        for host in state.active_hosts:
-            self.connected(host)
+        jobs = {state.pool.spawn(_try_to_connect, host): host for host in inventory}
+        for job in gevent.iwait(list(jobs)):
+            problem = job.get()
+            if problem is not None:
+                self.fail(state, jobs[job], "connect", problem)
+        for host in inventory:
+            if host.connected:
+                state.activate_host(host)
+                self.connected(host)
 
     def connected(self, host: Host) -> None:
         """A connection to `host` stands."""
@@ -201,16 +207,13 @@ class DrivenRun:
 
 
 class _Connections(BaseStateCallback):
-    """Each host's connection, good or not, as an event."""
+    """Each host's connection as an event."""
 
     def __init__(self, run: DrivenRun) -> None:
         self._run = run
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]  # pyinfra's are static
         self._run.emit(events.HostConnected(host.name))
-
-    def host_connect_error(self, state: State, host: Host, error: Exception) -> None:  # type: ignore[override]  # as above
-        self._run.fail(state, host, "connect", connection_errors.explain(host, error))
 
 
 class _Operations(BaseStateCallback):
@@ -233,6 +236,15 @@ class _Operations(BaseStateCallback):
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
         self._reporter.finished(host, *_role_and_name(state, op_hash), failed=True, output=_last_words(host))
+
+
+def _try_to_connect(host: Host) -> LabctlError | None:
+    """Why there is no connection; None when there is one. Values that no connection can be made of are among it."""
+    try:
+        host.connect(raise_exceptions=True)
+    except (PyinfraError, OSError, SSHException, TypeError, ValueError) as error:
+        return connection_errors.explain(host, error)
+    return None
 
 
 def _role_and_name(state: State, operation: str) -> tuple[str, str]:

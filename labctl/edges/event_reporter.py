@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from labctl.edges import events, reporting
+from labctl.edges import events
 from labctl.errors import LabctlError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class EventReporter:
 
     def problem(self, host: Host, problem: LabctlError) -> None:
         """Kept for the operation's end."""
-        self._problems.setdefault(host.name, []).append(reporting.one_line(problem))
+        self._problems.setdefault(host.name, []).append(str(problem))
 
     def question(self, host: Host, message: str) -> None:
         """At once; whoever renders shows it."""

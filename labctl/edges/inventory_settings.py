@@ -27,14 +27,14 @@ def settings(where: str, data: Mapping[str, Any], roles: Iterable[Role]) -> dict
     take a typo for None), for a value of the wrong type, and for a setting that a role does not have.
     """
     known = {role.name: role for role in roles}
-    for key in data:
+    for key in map(str, data):
         if (
             key not in known
             and key not in OPTIONS
             and not key.startswith(_FREE_PREFIX)
             and key not in _pyinfra_keys()
         ):
-            raise _unknown(where, key, [*known, *OPTIONS, *_pyinfra_keys()])
+            raise _unknown(where, key, [*known, *OPTIONS], [*_pyinfra_keys()])
     return {name: _validate(f"{where}.{name}", role.settings, data.get(name)) for name, role in known.items()}
 
 
@@ -91,15 +91,14 @@ def _shown(value: Any) -> str:
     return repr(value)[:60] if plain else f"a {type(value).__name__}"
 
 
-def _unknown(where: str, key: str, candidates: list[str]) -> BadInput:
-    near = difflib.get_close_matches(key, candidates, n=1)
+def _unknown(where: str, key: str, candidates: list[str], others: Iterable[str] = ()) -> BadInput:
+    """`others` may be meant as well, and are too many to be listed."""
+    near = difflib.get_close_matches(key, [*candidates, *others], n=1)
     return BadInput(
         f"nothing is called {key}",
         where=f"{where}.{key}",
         found=key,
-        expected=near[0]
-        if near
-        else "one of: " + ", ".join(sorted(c for c in candidates if not c.startswith("_"))),
+        expected=near[0] if near else "one of: " + ", ".join(sorted(candidates)),
         hint=f"did you mean {near[0]}?" if near else f"a key of your own starts with {_FREE_PREFIX}",
     )
 

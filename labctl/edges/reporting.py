@@ -44,20 +44,12 @@ class LogReporter:
 
     def problem(self, host: Host, problem: LabctlError) -> None:
         """The message and what to do, in red."""
-        host.log_styled(one_line(problem), fg="red")
+        host.log_styled(str(problem), fg="red")
 
     def question(self, host: Host, message: str) -> None:
         """At the end of a line, for the answer to follow."""
         sys.stderr.write(f"{host.name}: {message} ")
         sys.stderr.flush()
-
-
-def one_line(problem: LabctlError) -> str:
-    """A problem as one line: what, where it stands, what was found, what to do."""
-    text = f"{problem.where}: {problem.message}" if problem.where else problem.message
-    if problem.found:
-        text += f" (found {problem.found})"
-    return f"{text} — {problem.hint}" if problem.hint else text
 
 
 _current: Reporter = LogReporter()
