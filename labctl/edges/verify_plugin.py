@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 
 from labctl.edges import events
-from labctl.edges.checks import Host, NotRunHere
+from labctl.edges.checks import Host
 from labctl.edges.held_shell import ConnectionLost
+from labctl.edges.verdicts import Verdict, last_line, name_of, verdict_of
 from labctl.errors import Failed, LabctlError
 from labctl.hoststate.facts import HostFacts
-
-_OUTPUT_LINES, _LINE_CHARACTERS = 12, 300
 
 
 @dataclass(frozen=True)
@@ -28,15 +27,6 @@ class RoleChecks:
     role: str
     path: Path
     settings: Any
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How one check ended."""
-
-    status: events.Verdict
-    reason: str | None = None
-    output: tuple[str, ...] = ()
 
 
 class VerifyPlugin:
@@ -72,7 +62,7 @@ class VerifyPlugin:
             self.problem = Failed(
                 "the checks cannot be read",
                 where=report.nodeid or self._name,
-                found=_last_line(str(report.longrepr)),
+                found=last_line(str(report.longrepr)),
                 hint="correct the file" if report.failed else "a check says not_run_here(reason) by itself",
             )
 
@@ -105,7 +95,7 @@ class VerifyPlugin:
         self.counts[verdict.status] += 1
         role = self.role(item.path).role
         self._emit(
-            events.Verified(self._name, role, _name_of(item), verdict.status, verdict.reason, verdict.output)
+            events.Verified(self._name, role, name_of(item), verdict.status, verdict.reason, verdict.output)
         )
         return result
 
@@ -118,7 +108,7 @@ class VerifyPlugin:
         if call.excinfo is not None and self._verdict.status == "passed":
             if isinstance(call.excinfo.value, ConnectionLost):
                 self.problem = call.excinfo.value
-            self._verdict = _verdict(item, call.excinfo)
+            self._verdict = verdict_of(item, call.excinfo)
         return report
 
     def pytest_internalerror(self, excrepr: object) -> None:
@@ -126,7 +116,7 @@ class VerifyPlugin:
         self.problem = Failed(
             "the checks could not be run",
             where=self._name,
-            found=_last_line(str(excrepr)),
+            found=last_line(str(excrepr)),
             hint="run again with -v and report this",
         )
 
@@ -171,52 +161,3 @@ def facts(pytestconfig: pytest.Config) -> HostFacts:
 def settings(request: pytest.FixtureRequest) -> Any:
     """The validated settings of the role whose check asks."""
     return request.config.stash[_PLUGIN].role(request.path).settings
-
-
-def _name_of(item: pytest.Item) -> str:
-    """The first line of the docstring; with the parameters, where there are any."""
-    function = getattr(item, "function", None)
-    lines = (getattr(function, "__doc__", None) or "").strip().splitlines()
-    name = lines[0].strip().removesuffix(".") if lines else _words(item)
-    parameters = item.name.partition("[")[2].removesuffix("]")
-    return f"{name} [{parameters}]" if parameters else name
-
-
-def _words(item: pytest.Item) -> str:
-    return item.name.partition("[")[0].removeprefix("test_").replace("_", " ")
-
-
-def _verdict(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> Verdict:
-    error = raised.value
-    if isinstance(error, NotRunHere):
-        return Verdict("not run here", str(error))
-    text = str(error)
-    if isinstance(error, pytest.skip.Exception):
-        return _failed(item, raised, f"skipped ({text}): a check that is left out says not_run_here(reason)")
-    if isinstance(error, AssertionError | LabctlError | pytest.fail.Exception):
-        return _failed(item, raised, text)
-    return _failed(item, raised, f"{type(error).__name__}: {text}")
-
-
-def _failed(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], text: str) -> Verdict:
-    """The first line is the reason; what pytest adds about the compared values, and the place, is output."""
-    reason, *rest = [line for line in text.splitlines() if line.strip()] or ["failed without a word"]
-    if rest and rest[0].lstrip().startswith("assert "):
-        rest = []  # the bare expression with its values; the message was written to be read instead
-    lines = [_cut(line) for line in rest[:_OUTPUT_LINES]]
-    return Verdict("failed", _cut(reason), (*lines, _place(item, raised)))
-
-
-def _place(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> str:
-    inside = [entry for entry in raised.traceback if Path(entry.path) == item.path]
-    line = inside[-1].lineno + 1 if inside else (item.reportinfo()[1] or 0) + 1
-    return f"{'/'.join(item.path.parts[-3:])}:{line}"
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return _cut(lines[-1].removeprefix("E ").strip()) if lines else "nothing"
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LINE_CHARACTERS else line[: _LINE_CHARACTERS - 1] + "…"
