@@ -31,10 +31,11 @@ def main(argv: list[str] | None = None) -> int:
     with os.fdopen(arguments.request_fd, encoding="utf-8") as pipe:
         request = DeployRequest.from_json(pipe.read())
     with os.fdopen(arguments.events_fd, "w", encoding="utf-8", buffering=1) as stream:
-        return _run(request, stream)
+        return perform(request, stream)
 
 
-def _run(request: DeployRequest, stream: TextIO) -> int:
+def perform(request: DeployRequest, stream: TextIO) -> int:
+    """Do what `request` says and write its events, `Ended` last; returns the exit code."""
     import pyinfra_cli  # noqa: F401 - patches the standard library before paramiko is imported
 
     from labctl.edges.driven_run import DrivenRun

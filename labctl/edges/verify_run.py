@@ -5,12 +5,13 @@ from __future__ import annotations
 import getpass
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.edges import events
 from labctl.edges.driven_run import DrivenRun, refused
+from labctl.edges.exit_codes import combined
 from labctl.edges.forked import Turn, in_processes
 from labctl.edges.held_shell import HeldShell
 from labctl.edges.host_session import HostSession
@@ -138,15 +139,6 @@ class VerifyRun(DrivenRun):
         """All processes write to one pipe, and a line can be longer than what a pipe takes in one piece."""
         with self._turn:
             self._write(event)
-
-
-def combined(codes: Iterable[int]) -> int:
-    """One exit code for all hosts: could not, then not as it should be, then done."""
-    seen = set(codes)
-    broken = seen - {DONE, ANSWER_IS_NO}
-    if broken:
-        return BAD_INPUT if broken == {BAD_INPUT} else FAILED
-    return ANSWER_IS_NO if ANSWER_IS_NO in seen else DONE
 
 
 def _checks_of(role: Role, settings: Any) -> RoleChecks:
