@@ -56,7 +56,7 @@ def explain(host: Host, error: Exception) -> LabctlError:
     elif "authentication" in words:
         message = "the host refuses this login"
         hint = f"try `{by_hand}` by hand; set ssh_user and ssh_key for this host in the inventory"
-    elif "not found in known_hosts" in words:
+    elif "no host key for" in words:
         message = "the host's key is not known here"
         hint = f"log in once with `{by_hand}` and compare its fingerprint with the one the host itself shows"
     elif "host key" in words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ from labctl.edges.sudo import through_stdin
 from labctl.errors import Failed
 from labctl.hoststate import receipt
 from labctl.hoststate.facts import HostFacts as HostFactsValue
+from labctl.hoststate.facts import refuse_powerless
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.receipt import Cause
 from labctl.hoststate.resource import Difference, Pending, Resource
@@ -66,6 +68,11 @@ class HostSession:
     def sudo(self) -> bool:
         """True when the login is not root."""
         return self.facts.uid != 0
+
+    def refuse_powerless(self) -> None:
+        """Raise Failed when the login needs a password to become root and nobody can give it."""
+        if not (self._host.data.get("_sudo_password") or sys.stdin.isatty()):
+            refuse_powerless(self.address, self.facts)
 
     @property
     def address(self) -> str:

@@ -22,7 +22,10 @@ _LEAST_FREE_MIB = (
 
 SCRIPT = r"""export LC_ALL=C
 echo "uid $(id -u)"
+echo "login $(id -un)"
+echo "groups $(id -nG)"
 echo "sudo $(command -v sudo >/dev/null && echo yes || echo no)"
+if [ "$(id -u)" != 0 ]; then echo "sudo-says $(sudo -n true 2>&1 | tail -n 1)"; fi
 . /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}"; echo "codename ${VERSION_CODENAME:-}"
 echo "arch $(uname -m)"
 echo "kernel $(uname -r)"
@@ -55,6 +58,10 @@ class HostFacts:
     memory_mib: int
     running: frozenset[str]  # of the services that would fight with ours
     time_daemons: frozenset[str]  # time synchronisation packages the host already has
+    init: str  # the name of process 1
+    login: str
+    groups: frozenset[str]  # the login's
+    sudo_complaint: str | None  # why sudo, asked without a password, does nothing; None when it does
 
     @property
     def is_debian(self) -> bool:
@@ -63,7 +70,7 @@ class HostFacts:
 
 
 def parse(output: str) -> HostFacts:
-    """Read what SCRIPT printed. Raises Failed when the output ends early or the host does not run systemd."""
+    """Read what SCRIPT printed. Raises Failed when the output ends early."""
     lines = output.splitlines()
     if "end" not in lines:
         raise Failed(
@@ -99,19 +106,30 @@ def parse(output: str) -> HostFacts:
         memory_mib=int(one.get("memory") or 0),
         running=frozenset(running),
         time_daemons=frozenset(packages),
+        init=one.get("init", ""),
+        login=one.get("login", ""),
+        groups=frozenset(one.get("groups", "").split()),
+        sudo_complaint=one.get("sudo-says") or None,
     )
 
 
 def refuse_unsupported(host: str, facts: HostFacts) -> None:
-    """Raise Failed when the roles know nothing of this operating system, or the login can never be root."""
+    """Raise Failed when the roles can do nothing with this system, or the login can never be root."""
     if (facts.os_id, facts.os_version) not in SUPPORTED:
         supported = ", ".join(f"{name.capitalize()} {version}" for name, version in SUPPORTED)
         raise Failed(
             f"{facts.os_id} {facts.os_version} is not supported",
             where=host,
-            found=f"{facts.os_id} {facts.os_version}",
             expected=supported,
-            hint=f"install one of: {supported}",
+            hint="install one of these on the machine; nothing was changed",
+        )
+    if facts.init != "systemd":
+        raise Failed(
+            "the host does not run systemd",
+            where=host,
+            found=f"{facts.init or 'nothing'} as process 1",
+            expected="systemd",
+            hint="deploy to a machine or a system container, not to an application container",
         )
     if facts.uid != 0 and not facts.has_sudo:
         raise Failed(
@@ -128,12 +146,33 @@ def refuse_unfit(host: str, facts: HostFacts) -> None:
     refuse_unsupported(host, facts)
     if facts.free_mib is not None and facts.free_mib < _LEAST_FREE_MIB:
         raise Failed(
-            f"the disk is full: {facts.free_mib} MiB free",
+            "the disk is too full",
             where=host,
             found=f"{facts.free_mib} MiB free on / or /var",
             expected=f"at least {_LEAST_FREE_MIB} MiB",
             hint="free some room first: `sudo apt-get clean`, `sudo journalctl --vacuum-size=100M`, `df -h`",
         )
+
+
+def refuse_powerless(host: str, facts: HostFacts) -> None:
+    """Raise Failed when sudo does nothing for the login without a password; for when there is none to give."""
+    if facts.sudo_complaint is None:
+        return
+    if "sudo" in facts.groups:
+        raise Failed(
+            "sudo wants a password and there is nobody to ask",
+            where=host,
+            found=facts.sudo_complaint,
+            expected=f"{facts.login} to use sudo",
+            hint='run in a terminal, or set _sudo_password = Secret.env("SUDO_PASSWORD") for this host',
+        )
+    raise Failed(
+        "the login may not use sudo",
+        where=host,
+        found=f"{facts.login}: {facts.sudo_complaint}",
+        expected="a user in the group sudo, or root",
+        hint=f"on {host} as root: adduser {facts.login} sudo — or set ssh_user to a user who may",
+    )
 
 
 def as_mapping(facts: HostFacts) -> Mapping[str, object]:
