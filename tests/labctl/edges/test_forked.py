@@ -46,10 +46,12 @@ def test_one_that_dies_takes_no_other_with_it(capfd: pytest.CaptureFixture[str])
             raise RuntimeError("broken in some way")
         if name == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        if name == "leaves":
+            os._exit(0)
         return 3
 
-    codes = in_processes(["raises", "killed", "works"], work)
-    assert codes == {"raises": CRASHED, "killed": -signal.SIGKILL, "works": 3}
+    codes = in_processes(["raises", "killed", "leaves", "works"], work)
+    assert codes == {"raises": CRASHED, "killed": -signal.SIGKILL, "leaves": CRASHED, "works": 3}
     assert "RuntimeError: broken in some way" in capfd.readouterr().err
 
 
