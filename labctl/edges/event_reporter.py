@@ -12,6 +12,9 @@ from labctl.errors import LabctlError
 if TYPE_CHECKING:
     from pyinfra.api.host import Host
 
+# What a command printed last, when nobody knows why it failed, and when its cause stands above it.
+_LINES, _LINES_BESIDE_A_CAUSE = 20, 5
+
 
 class EventReporter:
     """`now(host)` is the (role, name) of the operation that runs on a host."""
@@ -50,8 +53,9 @@ class EventReporter:
         reason = self._reasons.pop(host.name, None)
         status: events.Status = "failed" if failed else "changed" if reason else "unchanged"
         self._counts.setdefault(host.name, Counter())[status] += 1
-        lines = tuple([*self._problems.pop(host.name, []), *output][-20:])
-        self._emit(events.OperationFinished(host.name, role, name, status, reason, lines))
+        problems = self._problems.pop(host.name, [])
+        kept = output[-_LINES_BESIDE_A_CAUSE:] if problems else output[-_LINES:]
+        self._emit(events.OperationFinished(host.name, role, name, status, reason, (*problems, *kept)))
 
     def counts(self, host: Host) -> Counter[str]:
         """How many operations changed something, did not, failed."""

@@ -14,6 +14,7 @@ from labctl.edges.access_guard import confirm_access, refuse_unconfirmable
 from labctl.edges.host_session import HostSession
 from labctl.edges.reporting import reporter
 from labctl.errors import LabctlError
+from labctl.hoststate.failure_causes import explain
 from labctl.hoststate.guard import Guarded
 from labctl.hoststate.resource import Action, Resource
 
@@ -44,14 +45,18 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
         return
     if executing:
         reporter().reason(host, resource.name, difference.reason)
+        session.failure_output = []
     try:
         yield _command(action)
         if isinstance(resource, Guarded):
             yield FunctionCommand(confirm_access, (resource,), {})
             yield _command(resource.confirm())
-    finally:
+    finally:  # pyinfra drops this generator when a command fails
         if executing:
             session.invalidate()
+            cause = explain(session.failure_output)
+            if cause:
+                reporter().problem(host, cause)
 
 
 def _command(action: Action) -> StringCommand:
