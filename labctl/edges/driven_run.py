@@ -194,8 +194,8 @@ class DrivenRun:
                 self.emit(
                     events.Pending(host.name, role, name, found.certainty.value, cause.value, found.reason)
                 )
-            unchanged = len(host.op_hash_order) - pending
-            self.emit(events.HostDone(host.name, 0, unchanged, 0, session.remote_commands))
+            done = events.CheckFinished(host.name, len(host.op_hash_order), pending, session.remote_commands)
+            self.emit(done)
         self._pending += pending
         return None
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pyinfra.api.host import Host
 
 _KEY = "labctl session"
+# sudo's own words and, the last, those of sudo-rs (Ubuntu from 25.10).
+_NEVER_ROOT = ("not in the sudoers", "not allowed to", "I'm afraid I can't do that")
 
 
 class HostSession:
@@ -203,7 +205,7 @@ def explain(host: str, output: str) -> Failed:
         )
     if "incorrect password" in output or "incorrect authentication" in output:
         return wrong_password(host, found)
-    if "not in the sudoers" in output or "not allowed to" in output:
+    if any(words in output for words in _NEVER_ROOT):
         return Failed(
             "the login may not use sudo",
             where=host,

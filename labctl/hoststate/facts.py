@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.errors import Failed
@@ -16,9 +15,9 @@ SUPPORTED = {
     ("ubuntu", "26.04"): "resolute",
 }
 
-_LEAST_FREE_MIB = (
-    1024  # Podman and its dependencies unpack to about 400 MiB, apt lists and archives to 300 MiB more
-)
+# Podman and its dependencies unpack to about 400 MiB, apt lists and archives to 300 MiB more; a host that has them
+# needs room for small files.
+_LEAST_FREE_MIB, _LEAST_FREE_DEPLOYED_MIB = 1024, 100
 
 SCRIPT = r"""export LC_ALL=C
 echo "uid $(id -u)"
@@ -29,14 +28,19 @@ if [ "$(id -u)" != 0 ]; then echo "sudo-says $(sudo -n true 2>&1 | tail -n 1)"; 
 . /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}"; echo "codename ${VERSION_CODENAME:-}"
 echo "arch $(uname -m)"
 echo "kernel $(uname -r)"
-echo "ssh-port ${SSH_CONNECTION##* }"
+echo "ssh-ports ${SSH_CONNECTION##* } $(sed -nE 's/^[[:space:]]*[Pp]ort[[:space:]=]+([0-9]+).*/\1/p' \
+  /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null | tr '\n' ' ') $(systemctl -q is-active ssh.socket &&
+  systemctl show -p Listen --value ssh.socket | grep -oE ':[0-9]+ ' | tr -d ':\n')"
+echo "deployed $([ -e /var/lib/labctl/receipt.json ] && echo yes)"
 echo "init $(cat /proc/1/comm 2>/dev/null)"
 echo "container $(systemd-detect-virt --container 2>/dev/null)"
 echo "free $(df -Pm / /var | awk 'NR>1{printf "%s ", $4}')"
 echo "memory $(awk '/MemTotal/{print int($2/1024)}' /proc/meminfo)"
-for u in ufw firewalld nftables chrony chronyd ntpsec ntp openntpd docker; do
-  systemctl -q is-active $u.service 2>/dev/null && echo "running $u"; done
-for p in chrony ntpsec openntpd; do [ -e /var/lib/dpkg/info/$p.list ] && echo "package $p"; done
+systemctl -q is-active firewalld.service 2>/dev/null && echo "running firewalld"
+# Ubuntu's unit for ufw is active on every server; whether ufw filters anything stands in its configuration.
+systemctl -q is-active ufw.service 2>/dev/null && grep -qsi '^ENABLED=yes' /etc/ufw/ufw.conf && echo "running ufw"
+for p in chrony ntpsec openntpd; do
+  [ "$(dpkg-query -W -f '${db:Status-Status}' $p 2>/dev/null)" = installed ] && echo "package $p"; done
 echo end
 """
 
@@ -53,7 +57,8 @@ class HostFacts:
     arch: str
     kernel: str
     container: str | None
-    ssh_port: int | None  # where sshd took this connection; None without SSH
+    ssh_ports: frozenset[int]  # where sshd took this connection, and where its configuration says it listens
+    deployed: bool  # an earlier deploy came to its end
     free_mib: int | None  # the least of /, /var
     memory_mib: int
     running: frozenset[str]  # of the services that would fight with ours
@@ -62,11 +67,6 @@ class HostFacts:
     login: str
     groups: frozenset[str]  # the login's
     sudo_complaint: str | None  # why sudo, asked without a password, does nothing; None when it does
-
-    @property
-    def is_debian(self) -> bool:
-        """True for Debian, False for Ubuntu."""
-        return self.os_id == "debian"
 
 
 def parse(output: str) -> HostFacts:
@@ -101,7 +101,8 @@ def parse(output: str) -> HostFacts:
         arch=one.get("arch", ""),
         kernel=one.get("kernel", ""),
         container=one["container"] if one.get("container") not in (None, "", "none") else None,
-        ssh_port=int(one["ssh-port"]) if one.get("ssh-port", "").isdigit() else None,
+        ssh_ports=frozenset(int(word) for word in one.get("ssh-ports", "").split() if word.isdigit()),
+        deployed=one.get("deployed") == "yes",
         free_mib=min(free) if free else None,
         memory_mib=int(one.get("memory") or 0),
         running=frozenset(running),
@@ -144,12 +145,13 @@ def refuse_unsupported(host: str, facts: HostFacts) -> None:
 def refuse_unfit(host: str, facts: HostFacts) -> None:
     """Raise Failed when nothing can be deployed on this host; called before anything is changed."""
     refuse_unsupported(host, facts)
-    if facts.free_mib is not None and facts.free_mib < _LEAST_FREE_MIB:
+    least_mib = _LEAST_FREE_DEPLOYED_MIB if facts.deployed else _LEAST_FREE_MIB
+    if facts.free_mib is not None and facts.free_mib < least_mib:
         raise Failed(
             "the disk is too full",
             where=host,
             found=f"{facts.free_mib} MiB free on / or /var",
-            expected=f"at least {_LEAST_FREE_MIB} MiB",
+            expected=f"at least {least_mib} MiB",
             hint="free some room first: `sudo apt-get clean`, `sudo journalctl --vacuum-size=100M`, `df -h`",
         )
 
@@ -173,10 +175,3 @@ def refuse_powerless(host: str, facts: HostFacts) -> None:
         expected="a user in the group sudo, or root",
         hint=f"on {host} as root: adduser {facts.login} sudo — or set ssh_user to a user who may",
     )
-
-
-def as_mapping(facts: HostFacts) -> Mapping[str, object]:
-    """The facts for JSON."""
-    return {
-        name: sorted(value) if isinstance(value, frozenset) else value for name, value in vars(facts).items()
-    }

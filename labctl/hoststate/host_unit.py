@@ -15,6 +15,7 @@ BUSY = (
 )
 
 _LOCK_SECONDS = 600
+_TURN_SECONDS = 3600  # a driver's build takes minutes; an hour is a package script that waits for nobody
 _OPTIONS = (
     f"-o DPkg::Lock::Timeout={_LOCK_SECONDS} -o Dpkg::Options::=--force-confdef "
     "-o Dpkg::Options::=--force-confold -o APT::Get::Assume-Yes=true -o Acquire::Retries=3"
@@ -48,8 +49,15 @@ def as_host_unit(body: str) -> str:
     return f"""set -eu
 install -d -m 755 /var/lib/labctl
 exec 9>/run/{UNIT}.lock
-flock 9
-while {BUSY}; do sleep 1; done
+give_up=$(( $(date +%s) + {_TURN_SECONDS} ))
+flock -w {_TURN_SECONDS} 9 || {{ echo "another labctl has held /run/{UNIT}.lock for {_TURN_SECONDS} s" >&2; exit 1; }}
+while {BUSY}; do
+  [ "$(date +%s)" -lt "$give_up" ] || {{
+    echo "{UNIT}.service of an earlier run does not end: see /run/{UNIT}.log, then systemctl stop {UNIT}" >&2
+    exit 1
+  }}
+  sleep 1
+done
 systemctl reset-failed {UNIT}.service 2>/dev/null || true
 log=/run/{UNIT}.log; : >"$log"
 printf %s {shlex.quote(_PATIENTLY + body)} >/run/{UNIT}.sh

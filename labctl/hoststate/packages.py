@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from labctl.hoststate.host_unit import APT_GET, BUSY, DPKG_CONFIGURE, as_host_unit
 from labctl.hoststate.observation import Observations
-from labctl.hoststate.resource import Action, Difference, Pending, digest_of
+from labctl.hoststate.resource import Action, Certainty, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
 
 _HEALTH_KEY = "dpkg-health"
 _INTERRUPTED, _BUSY = "/interrupted", "/busy"  # no package can be called that
+# Whoever installs packages holds this lock; the kernel lists locks by the inode of their file (proc_locks(5)).
+_LOCKED = 'grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend) " /proc/locks'
 # Not `dpkg --audit`: it also names packages that were built without checksums, for ever.
 _UNFINISHED = (
     "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${Package}\\n' | "
@@ -20,8 +22,8 @@ _UNFINISHED = (
 _HEALTH = (
     f"{_UNFINISHED} | head -5; "
     f"ls /var/lib/dpkg/updates | grep -q . && echo {_INTERRUPTED}; "  # dpkg's journal: it was killed in mid-run
-    # A client that died has left its apt behind: whatever else is seen will not be true for long.
-    f"if {BUSY}; then echo {_BUSY}; fi"
+    # A client that died has left its apt behind, or unattended-upgrades is at work: what is seen will not be true long.
+    f"if {BUSY} || {_LOCKED}; then echo {_BUSY}; fi"
 )
 
 # Killed while its files were being unpacked: apt's --fix-broken does not see it, and dpkg refuses to configure it.
@@ -30,6 +32,7 @@ _HALF_UNPACKED = (
     """awk '$1 == "half-installed" || $2 == "reinstreq" {print $3}'"""
 )
 _REPAIR = f"""set -eu
+{DPKG_CONFIGURE} || true
 again=$({_HALF_UNPACKED})
 reinstall() {{ [ -z "$again" ] || {APT_GET} --fix-broken --reinstall install $again; }}
 reinstall || {{ {APT_GET} update; reinstall; }}
@@ -54,7 +57,7 @@ class PackageHealth:
         """Different when dpkg was interrupted, packages are half-configured, or an earlier run's apt is at work."""
         broken = seen.texts[_HEALTH_KEY].split()
         if _BUSY in broken:
-            return Difference("an earlier run is still installing packages")
+            return Difference("packages are being installed at this moment", Certainty.POSSIBLE)
         names = [name for name in broken if name != _INTERRUPTED]
         return (
             Difference("dpkg was interrupted" + (": " + ", ".join(names) if names else ""))

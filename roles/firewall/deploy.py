@@ -32,7 +32,7 @@ def firewall(settings: FirewallSettings, facts: HostFacts) -> Iterator[Resource]
 
 
 def _rules(settings: FirewallSettings, facts: HostFacts) -> str:
-    ssh_ports = settings.ssh_ports or tuple(sorted({22, facts.ssh_port or 22}))
+    ssh_ports = settings.ssh_ports or tuple(sorted({22, *facts.ssh_ports}))
     return render(
         __file__,
         "firewall.nft",

@@ -30,7 +30,7 @@ class FirewallSettings(BaseModel):
     manage: bool = True
     """False leaves whatever firewall the host has alone."""
     ssh_ports: tuple[Port, ...] = ()
-    """Ports SSH stays open on; empty means 22 and the port of the deploying connection."""
+    """Ports SSH stays open on; empty means 22, sshd's own and that of the deploying connection."""
     ssh_sources: tuple[Network, ...] = ()
     """Networks SSH is open to; empty means all."""
     exposed: tuple[Exposure, ...] = ()

@@ -38,9 +38,9 @@ def exposures(settings: FirewallSettings) -> tuple[Opening, ...]:
     return tuple(Opening(one.protocol, one.port, one.sources or EVERYWHERE) for one in settings.exposed)
 
 
-def openings(settings: FirewallSettings, ssh_port: int | None) -> tuple[Opening, ...]:
-    """What the inventory exposes, and SSH: on 22 and the port of this connection where it does not name ports."""
-    ports = settings.ssh_ports or tuple(sorted({22, ssh_port or 22}))
+def openings(settings: FirewallSettings, ssh_ports: Iterable[int]) -> tuple[Opening, ...]:
+    """What the inventory exposes, and SSH: on 22 and sshd's own ports where it does not name any."""
+    ports = settings.ssh_ports or tuple(sorted({22, *ssh_ports}))
     ssh = tuple(Opening("tcp", port, settings.ssh_sources or EVERYWHERE) for port in ports)
     return ssh + exposures(settings)
 

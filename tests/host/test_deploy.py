@@ -125,6 +125,15 @@ _PLANTED = [
         "sed -i 's/ contrib//' /etc/apt/sources.list.d/*.sources",
     ),
     Planted(
+        "hold script gone", {"base: security updates"}, "rm /usr/local/lib/labctl/hold-driver-and-kernel"
+    ),
+    Planted(
+        "service of a timer edited",
+        {"podman: image pruning files", "podman: image pruning"},
+        "echo '# mine' >>/etc/systemd/system/labctl-prune-images.service",
+    ),
+    Planted("receipt readable by all", {_RECEIPT}, "chmod 644 /var/lib/labctl/receipt.json"),
+    Planted(
         "held packages forgotten",
         {"base: driver and kernel held back"},
         "rm /etc/apt/apt.conf.d/54labctl-held",
@@ -201,19 +210,24 @@ def test_security_updates_leave_the_driver_and_the_kernel_alone(converged: Throw
 
 
 def test_an_image_is_pruned_when_nothing_named_it_twice_in_a_row(converged: ThrowawayHost) -> None:
-    images = ("localhost/old:1", "localhost/of-a-unit:1", "localhost/of-a-container:1")
+    images = (
+        *("localhost/old:1", "localhost/of-a-unit:1", "localhost/of-a-container:1"),
+        *("localhost/spaced:1", "localhost/untagged:latest"),
+    )
     for number, image in enumerate(images):
         converged.console_run(f"cd /tmp && echo {number} >file && tar c file | podman import -q - {image}")
     converged.console_run(
-        "install -d /etc/containers/systemd && cd /etc/containers/systemd &&"
-        " printf '[Container]\\nImage=localhost/of-a-unit:1\\n' >x.container"
+        "install -d /etc/containers/systemd/deeper && cd /etc/containers/systemd &&"
+        " printf '[Container]\\nImage=localhost/of-a-unit:1\\n' >x.container &&"
+        " printf '[Container]\\nImage = localhost/spaced:1\\n' >y.container &&"
+        " printf '[Container]\\nImage=localhost/untagged\\n' >deeper/z.container"
     )
     converged.console_run("podman create --name keeps localhost/of-a-container:1 /file")
     for expected in (set(images), set(images[1:])):
         converged.console_run("systemctl start labctl-prune-images.service")
         left = converged.console_run("podman images --format '{{.Repository}}:{{.Tag}}'").stdout.split()
         assert set(left) == expected
-    converged.console_run("podman rm keeps; podman rmi -a; rm /etc/containers/systemd/x.container")
+    converged.console_run("podman rm keeps; podman rmi -a; rm -r /etc/containers/systemd/*")
 
 
 def test_it_is_all_still_so_after_a_reboot(converged: ThrowawayHost, inventory: Path) -> None:

@@ -224,6 +224,11 @@ def test_a_second_firewall_is_refused_and_nothing_is_touched(lab: Lab, rival: st
         f"printf '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n' >{unit}; "
         f"systemctl daemon-reload; systemctl start {rival}"
     )
+    if rival == "ufw":
+        # As on every Ubuntu server: the unit is active and nothing is filtered.
+        lab.client.console_run("mkdir -p /etc/ufw; echo ENABLED=no >/etc/ufw/ufw.conf")
+        assert lab.deploy(host=lab.client).exit_code == 0
+        lab.client.console_run("echo ENABLED=yes >/etc/ufw/ufw.conf")
     before = lab.client.console_run(_STATE).stdout
     try:
         run = lab.deploy(host=lab.client, exposed=[{"port": 443}])
@@ -233,4 +238,6 @@ def test_a_second_firewall_is_refused_and_nothing_is_touched(lab: Lab, rival: st
         assert f"systemctl disable --now {rival}" in error["hint"]
         assert lab.client.console_run(_STATE).stdout == before
     finally:
-        lab.client.console_run(f"systemctl stop {rival}; rm {unit}; systemctl daemon-reload")
+        lab.client.console_run(
+            f"systemctl stop {rival}; rm -r {unit} /etc/ufw; systemctl daemon-reload", check=False
+        )

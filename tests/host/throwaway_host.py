@@ -176,7 +176,6 @@ class ThrowawayHost:
             "ssh_key": str(self.key_path),
             "ssh_known_hosts_file": str(self.known_hosts_path),
             "ssh_strict_host_key_checking": "yes",
-            "_sudo": True,
         }
 
     def ssh_command(self) -> str:
