@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.operations import run_ops
+from pyinfra.api.output import set_echo
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.log import setup_logging
@@ -62,6 +64,7 @@ class DrivenRun:
         state.print_output = state.print_fact_output = self._request.verbosity > 2
         if self._request.verbosity:
             setup_logging(logging.INFO)
+            set_echo(_to_stderr)  # without it, pyinfra's API prints no command however often -v is said
         ctx_inventory.set(inventory)
         state.init(inventory, config)
         state.add_callback_handler(_Connections(self))
@@ -245,6 +248,10 @@ def _try_to_connect(host: Host) -> LabctlError | None:
     except (PyinfraError, OSError, SSHException, TypeError, ValueError) as error:
         return connection_errors.explain(host, error)
     return None
+
+
+def _to_stderr(message: object = None, **_: object) -> None:
+    sys.stderr.write(f"{message}\n")
 
 
 def _role_and_name(state: State, operation: str) -> tuple[str, str]:
