@@ -91,6 +91,8 @@ class HostSession:
 
     def cause(self, role: str, resource: Resource) -> Cause:
         """Why `resource` is pending: by the receipt that the last survey saw."""
+        if self._seen and isinstance(resource, receipt.ReceiptFile):
+            return resource.cause(self._seen)
         text = self._seen.texts.get(receipt.KEY, "") if self._seen else ""
         return receipt.cause(receipt.parse(text), f"{role}: {resource.name}", resource.digest())
 

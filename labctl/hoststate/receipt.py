@@ -104,6 +104,13 @@ class ReceiptFile:
         same = dict(old.wanted) == dict(self._next(seen).wanted)
         return None if same else Difference("speaks of an earlier deploy")
 
+    def cause(self, seen: Observations) -> Cause:
+        """Why this file itself is pending: somebody touched it, or something else is wanted."""
+        old = parse(seen.texts[KEY])
+        if old is None:
+            return Cause.NEW_HOST
+        return Cause.DRIFT if dict(old.wanted) == dict(self._next(seen).wanted) else Cause.NEWS
+
     def will_change(self, seen: Observations) -> Pending:
         """The file."""
         return Pending(paths=frozenset({PATH}))

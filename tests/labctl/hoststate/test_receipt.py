@@ -39,7 +39,12 @@ def test_it_is_written_once_and_then_left_alone() -> None:
 
 
 def test_one_that_others_may_read_is_written_anew() -> None:
-    assert _FILE.compare(_seen(_written(_FILE, _seen("")), mode="644"), Pending()) is not None
+    seen = _seen(_written(_FILE, _seen("")), mode="644")
+    assert _FILE.compare(seen, Pending()) is not None
+    assert _FILE.cause(seen) is Cause.DRIFT
+    changed = ReceiptFile("1.2.3", ("base",), (("base: files", "digest-2"),))
+    assert changed.cause(seen) is Cause.NEWS
+    assert changed.cause(_seen("")) is Cause.NEW_HOST
 
 
 def test_a_newer_labctl_that_wants_the_same_writes_nothing() -> None:
