@@ -27,19 +27,19 @@ else
 	@[[ "$${CI:-}" != true ]] || { echo "CI=true: leaving out the host tests counts as failure."; exit 1; }
 endif
 
-demo: venv need-root host-packages ## Boot a host, deploy, verify, ask a real llama.cpp server, leave nothing behind
+demo: need-root venv host-packages ## Boot a host, deploy, verify, ask a real llama.cpp server, leave nothing behind
 	$(BIN)/python -m tests.host.demo
 
 check: venv ## The fast loop: lint, types, import layers, unit tests; no root
 	$(BIN)/python -m pytest -m "$(FAST)"
 
-host: venv need-root host-packages ## Boot a throwaway host and print how to reach it
+host: need-root venv host-packages ## Boot a throwaway host and print how to reach it
 	$(BIN)/python -m tests.host up
 
-bench: venv need-root host-packages ## Measure deploys on throwaway hosts
-	$(BIN)/python -m pytest -m bench -s
+bench: need-root venv host-packages ## Measure deploys on throwaway hosts, against Ansible with Mitogen
+	$(BIN)/python -m tests.bench.steady_state
 
-nightly: venv need-root host-packages ## The slow tier
+nightly: need-root venv host-packages ## The slow tier
 	$(BIN)/python -m pytest -m nightly
 
 format: venv ## Let ruff format and fix what it can

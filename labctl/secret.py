@@ -57,5 +57,5 @@ class Secret:
 def _content(path: Path) -> str | None:
     try:
         return path.expanduser().read_text(encoding="utf-8").removesuffix("\n")
-    except OSError:
+    except (OSError, UnicodeDecodeError):  # the latter's message would quote from the file
         return None

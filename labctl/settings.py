@@ -28,6 +28,7 @@ class FirewallData(TypedDict, total=False):
     ssh_ports: list[int]
     ssh_sources: list[str]
     exposed: list[ExposureData]
+    undo_seconds: int
 
 
 class RegistryMirrorData(TypedDict):

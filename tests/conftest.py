@@ -2,8 +2,13 @@
 
 import os
 from collections.abc import Generator
+from unittest import mock
 
 import pytest
+
+# pyinfra's command line patches the standard library when it is imported. In the one process of all tests that would
+# reach tests that have nothing to do with it; a patched os.close, for one, waits for a loop that nobody turns.
+mock.patch("gevent.monkey.patch_all").start()
 
 pytest_plugins = ("tests.host.fixtures",)
 

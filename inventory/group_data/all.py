@@ -13,6 +13,7 @@ firewall: FirewallData = {
     "manage": True,  # False: leave the firewall this host has alone
     "ssh_sources": [],  # networks SSH is open to; [] is all of them
     "exposed": [],  # what else may be reached: {"port": 443, "from": ["192.168.1.0/24"]}
+    "undo_seconds": 45,  # a change that nobody can log in after is undone by the host after this time
 }
 
 podman: PodmanData = {

@@ -1,5 +1,6 @@
 """A run while it goes on: one moving line per host on a terminal, plain lines elsewhere. Always on stderr."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,10 +28,22 @@ class Progress(Protocol):
 
 def watched(events: Iterable[Event], *, verbosity: int) -> Iterator[Event]:
     """Pass events on while showing them: to a person at a terminal as bars, to a log as lines."""
-    with _bars() if sys.stderr.isatty() else _lines(verbosity) as progress:
+    with _bars() if _lines_can_move() else _lines(verbosity) as progress:
         for event in events:
             progress.show(event)
             yield event
+
+
+def asked(events: Iterable[Event]) -> Iterator[Event]:
+    """Pass events on and show questions alone: with --json too, somebody may sit there who can answer."""
+    for event in events:
+        if isinstance(event, Question):
+            print(line_of(event, verbosity=0), file=sys.stderr, flush=True)
+        yield event
+
+
+def _lines_can_move() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown"}
 
 
 def line_of(event: Event, *, verbosity: int) -> str | None:

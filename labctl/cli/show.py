@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 
 from labctl.cli.document import run_document
-from labctl.cli.progress import watched
+from labctl.cli.progress import asked, watched
 from labctl.cli.report import report_of
 from labctl.cli.summary import summary
 from labctl.edges.events import Event, Mode
@@ -14,7 +14,7 @@ from labctl.errors import BadInput
 
 def show_run(mode: Mode, inventory: str, events: Iterator[Event], *, as_json: bool, verbosity: int) -> int:
     """Show the run to its end; returns its exit code. Raises BadInput when the run was refused."""
-    report = report_of(mode, events if as_json else watched(events, verbosity=verbosity))
+    report = report_of(mode, asked(events) if as_json else watched(events, verbosity=verbosity))
     if refused := report.refused:
         raise BadInput(
             refused.message,

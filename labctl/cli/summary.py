@@ -40,8 +40,7 @@ def _host(host: HostReport, mode: Mode, width: int) -> Iterator[str]:
         yield from _item(operation.role, operation.name, operation.reason, width)
     for pending in host.every(Pending):
         yield from _item(pending.role, pending.name, _why(pending), width)
-    for check in host.checks("not run here"):
-        yield from _item(check.role, check.name, _joined("not run here", check.reason), width)
+    yield from _checks(host, width)
     for note in host.every(Note):
         yield from _wrapped(f"! {note.message}", width, indent=2)
     for failed in host.failed:
@@ -71,6 +70,17 @@ def _headline(host: HostReport, mode: Mode) -> str:
 def _why(pending: Pending) -> str:
     cause = pending.cause if pending.certainty == "certain" else f"possible {pending.cause}"
     return _joined(cause, pending.reason)
+
+
+def _checks(host: HostReport, width: int) -> Iterator[str]:
+    """A line per check, by role. Those that failed are not here: they come last, right above the prompt."""
+    for role in dict.fromkeys(check.role for check in host.every(Verified)):
+        checks = [check for check in host.every(Verified) if check.role == role and check.status != "failed"]
+        if checks:
+            yield f"  {role}"
+        for check in checks:
+            verdict = "ok" if check.status == "passed" else check.status
+            yield from _wrapped(_joined(f"{verdict}: {check.name}", check.reason), width, indent=4)
 
 
 def _failed(failed: OperationFinished | Verified, width: int) -> Iterator[str]:
@@ -108,11 +118,16 @@ def _next_step(report: RunReport, inventory: str) -> str:
         ("deploy", 0): f"Done. Next: labctl verify{argument}",
         ("check", 0): "Nothing to change.",
         ("check", 3): f"Next: labctl deploy{argument}",
-        ("verify", 0): "All checks passed.",
+        ("verify", 0): _all_passed(report),
         ("verify", 3): f"Next: labctl check{argument}",
     }
     again = f"labctl {report.mode}{argument}"
     return steps.get((report.mode, report.exit_code), f"Mend what is named above, then run again: {again}")
+
+
+def _all_passed(report: RunReport) -> str:
+    left = sum(len(host.checks("not run here")) for host in report.hosts.values())
+    return f"All checks passed but {left} that cannot be run here." if left else "All checks passed."
 
 
 def _wrapped(text: str, width: int, *, indent: int) -> list[str]:

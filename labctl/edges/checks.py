@@ -27,7 +27,7 @@ def not_run_here(reason: str) -> NoReturn:
 
 
 def output_of(host: Host, command: str, *args: str) -> str:
-    """The standard output of a command that must succeed, without white space at its ends.
+    """The standard output of a command that must succeed, without the line ends around it.
 
     `%s` in `command` stands for the quoted `args`, as in testinfra. The check fails with the command's own last words
     when it does not succeed.
@@ -37,4 +37,4 @@ def output_of(host: Host, command: str, *args: str) -> str:
     if done.rc != 0:
         words = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
         raise AssertionError(f"`{command}` failed with exit status {done.rc}: {words}")
-    return done.stdout.strip()
+    return done.stdout.strip("\n")

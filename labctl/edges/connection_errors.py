@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from labctl.errors import Failed
+from labctl.errors import BadInput, Failed, LabctlError
 
 if TYPE_CHECKING:
     from pyinfra.api.host import Host
@@ -25,42 +25,65 @@ def fail_fast(host: Host) -> None:
         transport.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_SECONDS * 1000)
 
 
-def explain(host: Host, error: Exception) -> Failed:
-    """pyinfra's connection error with what to do about it."""
+def is_lost(host: Host) -> bool:
+    """Whether the connection to `host` stood once and is gone; never true without SSH."""
+    client: Any = getattr(host.connector, "client", None)
+    transport = client.get_transport() if client is not None else None
+    return transport is not None and not transport.is_active()
+
+
+def explain(host: Host, error: Exception) -> LabctlError:
+    """Why no connection was made, with what to do about it."""
     text = " ".join(str(part) for part in error.args) or type(error).__name__
-    lower = text.lower()
+    words = text.lower()
     data = host.data
     target = f"{data.get('ssh_user') or 'you'}@{data.get('ssh_hostname') or host.name}"
+    by_hand = f"ssh {target}"
     if data.get("ssh_port"):
         target += f" (port {data.get('ssh_port')})"
-    if "could not resolve" in lower or "name or service not known" in lower:
+    if "private key" in words or "key file" in words:
+        return BadInput(
+            "the SSH key cannot be used",
+            where=f"inventory: {host.name}.ssh_key",
+            found=text,
+            expected="a private key file of this machine",
+            hint="correct its path; a key with a passphrase wants an agent (ssh-add) or ssh_key_password",
+        )
+    message, hint = "no SSH connection", f"try `{by_hand}` by hand"
+    if "could not resolve" in words or "name or service not known" in words:
+        message = "no host has this name"
         hint = "is the name spelled right? else set ssh_hostname to the address"
-        return Failed("no host has this name", where=host.name, found=target, hint=hint)
-    if "authentication" in lower or "no authentication methods" in lower:
-        hint = f"try `ssh {target.split(' ')[0]}` by hand; set ssh_user and ssh_key for this host in the inventory"
-        return Failed("the host refuses this login", where=host.name, found=target, hint=hint)
-    if "host key" in lower:
+    elif "authentication" in words:
+        message = "the host refuses this login"
+        hint = f"try `{by_hand}` by hand; set ssh_user and ssh_key for this host in the inventory"
+    elif "no host key for" in words:
+        message = "the host's key is not known here"
+        hint = f"log in once with `{by_hand}` and compare its fingerprint with the one the host itself shows"
+    elif "host key" in words:
+        message = "the host shows another key than before"
         hint = f"if the machine was reinstalled: ssh-keygen -R {data.get('ssh_hostname') or host.name} — if not, stop"
-        return Failed("the host shows another key than before", where=host.name, found=target, hint=hint)
-    if "private key" in lower or "no such file" in lower:
-        hint = "set ssh_key to a private key file that exists"
-        return Failed("the SSH key cannot be used", where=host.name, found=text, hint=hint)
-    if "refused" in lower:
+    elif _is_refused(error):
+        message = "nothing answers on the SSH port"
         hint = "is sshd running, and is the port right (ssh_port)?"
-        return Failed("nothing answers on the SSH port", where=host.name, found=target, hint=hint)
-    if "timed out" in lower or "unreachable" in lower or "no route" in lower or "unable to connect" in lower:
+    elif any(word in words for word in ("timed out", "unreachable", "no route", "unable to connect")):
+        message = "the host does not answer"
         hint = "is it switched on, is the address right, is a firewall between?"
-        return Failed("the host does not answer", where=host.name, found=target, hint=hint)
-    return Failed(
-        "no SSH connection", where=host.name, found=text, hint=f"try `ssh {target.split(' ')[0]}` by hand"
-    )
+    else:
+        target += f": {text}"
+    return Failed(message, where=host.name, found=target, hint=hint)
 
 
-def broken(host: str, error: Exception) -> Failed:
+def _is_refused(error: Exception) -> bool:
+    """paramiko tries every address of a name and keeps what each of them said."""
+    causes = getattr(error.__context__, "errors", {})
+    return any(isinstance(cause, ConnectionRefusedError) for cause in causes.values())
+
+
+def broken(host: str, error: Exception | None = None) -> Failed:
     """A connection that was there and is not any more."""
     return Failed(
         "the connection broke",
         where=host,
-        found=str(error) or type(error).__name__,
-        hint="run the same command again: it continues where this one stopped",
+        found=(str(error) or type(error).__name__) if error else None,
+        hint="when the host answers again, run the same command: it goes on where this one stopped",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ from labctl.edges.bundle import deploy_file
 
 @dataclasses.dataclass(frozen=True)
 class DeployRequest:
-    """What to do: `mode` deploy or check; the rest as on the command line."""
+    """What to do; all but `mode` and `deploy_file` as on the command line."""
 
     mode: events.Mode
     inventory: str
@@ -28,7 +29,7 @@ class DeployRequest:
     deploy_file: str = dataclasses.field(default_factory=lambda: str(deploy_file("gpu_host.py")))
 
     def to_json(self) -> str:
-        """For the driver's command line."""
+        """For the driver, over a pipe."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
@@ -42,28 +43,34 @@ class DeployRequest:
 
 
 def run(request: DeployRequest) -> Iterator[events.Event]:
-    """Yield the events of one deploy or check; the last is `Ended`.
+    """Yield the events of one deploy, check or verify; the last is `Ended`.
 
     A driver that dies without a word (killed, out of memory) ends with exit code 1 as well. pyinfra's own log goes to
     standard error with -v and is kept back otherwise, to be shown if the driver ends without an event.
     """
     read_fd, write_fd = os.pipe()
+    # Not on the command line: `--data` may hold what nobody else on this machine should read in a process list.
+    request_fd, fill_fd = os.pipe()
     command = [
         *(sys.executable, "-m", "labctl.edges.pyinfra_driver"),
-        *("--events-fd", str(write_fd), "--request", request.to_json()),
+        *("--events-fd", str(write_fd), "--request-fd", str(request_fd)),
     ]
     # A file and not a pipe: nobody reads it while events are read, and a full pipe would stop the driver.
-    log = tempfile.TemporaryFile("w+", encoding="utf-8") if request.verbosity == 0 else None  # noqa: SIM115
+    quiet = request.verbosity == 0
+    log = tempfile.TemporaryFile("w+", encoding="utf-8") if quiet else None  # noqa: SIM115 - outlives this line
     process = subprocess.Popen(
         command,
-        pass_fds=(write_fd,),
+        pass_fds=(write_fd, request_fd),
         stdout=log or sys.stderr,
         stderr=log or sys.stderr,
         env={**os.environ, "PYINFRA_PROGRESS": "off"},
     )
     os.close(write_fd)
+    os.close(request_fd)
     ended = False
     try:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(fill_fd, "w", encoding="utf-8") as pipe:
+            pipe.write(request.to_json())
         with os.fdopen(read_fd, encoding="utf-8") as stream:
             for line in stream:
                 event = events.parse(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import gevent
 import pyinfra
 from paramiko import SSHException
 from pyinfra.api.config import Config
-from pyinfra.api.connect import connect_all, disconnect_all
+from pyinfra.api.connect import disconnect_all
 from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.inventory import Inventory
 from pyinfra.api.operations import run_ops
+from pyinfra.api.output import set_echo
 from pyinfra.api.state import BaseStateCallback, State, StateStage
 from pyinfra.context import ctx_config, ctx_host, ctx_inventory, ctx_state
 from pyinfra_cli.log import setup_logging
@@ -62,9 +64,12 @@ class DrivenRun:
         state.print_output = state.print_fact_output = self._request.verbosity > 2
         if self._request.verbosity:
             setup_logging(logging.INFO)
+            set_echo(_to_stderr)  # without it, pyinfra's API prints no command however often -v is said
         ctx_inventory.set(inventory)
         state.init(inventory, config)
         state.add_callback_handler(_Connections(self))
+        self._reporter = EventReporter(self.emit, lambda host: _now(state, host))
+        reporting.use(self._reporter)
         try:
             self._connect(state, inventory)
             if state.active_hosts:
@@ -91,22 +96,28 @@ class DrivenRun:
             events.HostFailed(
                 host=host.name,
                 stage=stage,
-                message=reporting.one_line(_without_hint(problem)),
+                message=str(_without_hint(problem, host)),
                 hint=problem.hint,
                 exit_code=problem.exit_code,
             )
         )
 
     def _connect(self, state: State, inventory: Inventory) -> None:
+        """Not pyinfra's connect_all: one host whose key file is missing would end it for those that come after."""
         state.set_stage(StateStage.Connect)
-        with contextlib.suppress(PyinfraError):  # "No hosts remaining!": each host's own error was reported
-            connect_all(state)
-        for host in state.active_hosts:
-            self.connected(host)
+        jobs = {state.pool.spawn(_try_to_connect, host): host for host in inventory}
+        for job in gevent.iwait(list(jobs)):
+            problem = job.get()
+            if problem is not None:
+                self.fail(state, jobs[job], "connect", problem)
+        for host in inventory:
+            if host.connected:
+                state.activate_host(host)
+                self.connected(host)
 
     def connected(self, host: Host) -> None:
         """A connection to `host` stands."""
-        connection_errors.fail_fast(host)
+        HostSession.of(host)  # which notices when it does not any more
 
     def _prepare(self, state: State) -> None:
         state.set_stage(StateStage.Prepare)
@@ -136,9 +147,7 @@ class DrivenRun:
         self.emit(events.HostPlanned(host.name, roles, len(names)))
 
     def _execute(self, state: State) -> None:
-        reporter = EventReporter(self.emit, lambda host: _now(state, host))
-        reporting.use(reporter)
-        state.add_callback_handler(_Operations(reporter, state))
+        state.add_callback_handler(_Operations(self._reporter, state))
         state.set_stage(StateStage.Execute)
         prepared = list(state.active_hosts)
         with contextlib.suppress(PyinfraError):  # "No hosts remaining!", as above
@@ -146,7 +155,9 @@ class DrivenRun:
         for host in prepared:
             if host in state.failed_hosts:
                 self._failed.setdefault(host, FAILED)
-            counts = reporter.counts(host)
+                if connection_errors.is_lost(host):
+                    self.fail(state, host, "execute", connection_errors.broken(host.name))
+            counts = self._reporter.counts(host)
             self.emit(
                 events.HostDone(
                     host.name,
@@ -186,8 +197,8 @@ class DrivenRun:
                 self.emit(
                     events.Pending(host.name, role, name, found.certainty.value, cause.value, found.reason)
                 )
-            unchanged = len(host.op_hash_order) - pending
-            self.emit(events.HostDone(host.name, 0, unchanged, 0, session.remote_commands))
+            done = events.CheckFinished(host.name, len(host.op_hash_order), pending, session.remote_commands)
+            self.emit(done)
         self._pending += pending
         return None
 
@@ -199,16 +210,13 @@ class DrivenRun:
 
 
 class _Connections(BaseStateCallback):
-    """Each host's connection, good or not, as an event."""
+    """Each host's connection as an event."""
 
     def __init__(self, run: DrivenRun) -> None:
         self._run = run
 
     def host_connect(self, state: State, host: Host) -> None:  # type: ignore[override]  # pyinfra's are static
         self._run.emit(events.HostConnected(host.name))
-
-    def host_connect_error(self, state: State, host: Host, error: Exception) -> None:  # type: ignore[override]
-        self._run.fail(state, host, "connect", connection_errors.explain(host, error))
 
 
 class _Operations(BaseStateCallback):
@@ -218,19 +226,32 @@ class _Operations(BaseStateCallback):
         self._reporter = reporter
         self._state = state
 
-    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]
+    def operation_host_start(self, state: State, host: Host, op_hash: str) -> None:  # type: ignore[override]  # as above
         if op_hash in state.ops[host]:
             self._reporter.started(host, *_role_and_name(state, op_hash))
 
-    def operation_host_success(  # type: ignore[override]
+    def operation_host_success(  # type: ignore[override]  # as above
         self, state: State, host: Host, op_hash: str, retry_count: int = 0
     ) -> None:
         self._reporter.finished(host, *_role_and_name(state, op_hash), failed=False, output=[])
 
-    def operation_host_error(  # type: ignore[override]
+    def operation_host_error(  # type: ignore[override]  # as above
         self, state: State, host: Host, op_hash: str, retry_count: int = 0, max_retries: int = 0
     ) -> None:
         self._reporter.finished(host, *_role_and_name(state, op_hash), failed=True, output=_last_words(host))
+
+
+def _try_to_connect(host: Host) -> LabctlError | None:
+    """Why there is no connection; None when there is one. Values that no connection can be made of are among it."""
+    try:
+        host.connect(raise_exceptions=True)
+    except (PyinfraError, OSError, SSHException, TypeError, ValueError) as error:
+        return connection_errors.explain(host, error)
+    return None
+
+
+def _to_stderr(message: object = None, **_: object) -> None:
+    sys.stderr.write(f"{message}\n")
 
 
 def _role_and_name(state: State, operation: str) -> tuple[str, str]:
@@ -268,8 +289,10 @@ def _cause(problem: PyinfraError) -> LabctlError:
     )
 
 
-def _without_hint(problem: LabctlError) -> LabctlError:
-    return LabctlError(problem.message, where=problem.where, found=problem.found, expected=problem.expected)
+def _without_hint(problem: LabctlError, host: Host) -> LabctlError:
+    """The event names the host, and carries the hint on its own."""
+    where = None if problem.where == host.name else problem.where
+    return LabctlError(problem.message, where=where, found=problem.found, expected=problem.expected)
 
 
 def refused(problem: LabctlError) -> events.Refused:

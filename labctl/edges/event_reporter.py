@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from labctl.edges import events, reporting
+from labctl.edges import events
 from labctl.errors import LabctlError
 
 if TYPE_CHECKING:
     from pyinfra.api.host import Host
+
+# What a command printed last, when nobody knows why it failed, and when its cause stands above it.
+_LINES, _LINES_BESIDE_A_CAUSE = 20, 5
 
 
 class EventReporter:
@@ -33,7 +36,11 @@ class EventReporter:
 
     def problem(self, host: Host, problem: LabctlError) -> None:
         """Kept for the operation's end."""
-        self._problems.setdefault(host.name, []).append(reporting.one_line(problem))
+        self._problems.setdefault(host.name, []).append(str(problem))
+
+    def question(self, host: Host, message: str) -> None:
+        """At once; whoever renders shows it."""
+        self._emit(events.Question(host.name, self._now(host)[0], message))
 
     def started(self, host: Host, role: str, name: str) -> None:
         """An operation begins."""
@@ -46,8 +53,9 @@ class EventReporter:
         reason = self._reasons.pop(host.name, None)
         status: events.Status = "failed" if failed else "changed" if reason else "unchanged"
         self._counts.setdefault(host.name, Counter())[status] += 1
-        lines = tuple([*self._problems.pop(host.name, []), *output][-20:])
-        self._emit(events.OperationFinished(host.name, role, name, status, reason, lines))
+        problems = self._problems.pop(host.name, [])
+        kept = output[-_LINES_BESIDE_A_CAUSE:] if problems else output[-_LINES:]
+        self._emit(events.OperationFinished(host.name, role, name, status, reason, (*problems, *kept)))
 
     def counts(self, host: Host) -> Counter[str]:
         """How many operations changed something, did not, failed."""

@@ -13,6 +13,7 @@ from types import FrameType
 
 AT_ONCE = 16
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
+_FINISHED = 100  # is added to what the work returned, so that an exit in its midst does not pass for its end
 
 
 class Turn:
@@ -31,8 +32,8 @@ class Turn:
 def in_processes(names: Iterable[str], work: Callable[[str], int]) -> dict[str, int]:
     """Run `work(name)` for each name in a process of its own, at most 16 at a time.
 
-    Returns what each returned; CRASHED for one that raised (the traceback is on stderr) and the negative signal number
-    for one that was killed. A SIGTERM to this process ends them all.
+    Returns what each returned (0 to 99); CRASHED for one that raised (the traceback is on stderr) or left in its midst,
+    and the negative signal number for one that was killed. A SIGTERM to this process ends them all.
     """
     waiting = list(names)
     running: dict[int, str] = {}
@@ -55,7 +56,7 @@ def in_processes(names: Iterable[str], work: Callable[[str], int]) -> dict[str, 
             # The oldest, and not whichever ends first: gevent's waitpid(-1), which this may be, names one twice.
             pid = next(iter(running))
             _, status = os.waitpid(pid, 0)
-            codes[running.pop(pid)] = os.waitstatus_to_exitcode(status)
+            codes[running.pop(pid)] = _result(os.waitstatus_to_exitcode(status))
     finally:
         signal.signal(signal.SIGTERM, before)
     return codes
@@ -65,10 +66,16 @@ def _work_and_leave(name: str, work: Callable[[str], int]) -> None:
     code = CRASHED
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        code = work(name)
+        code = _FINISHED + work(name)
     except BaseException:  # noqa: BLE001 - nothing may climb into the parent's code in this copy of it
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _result(code: int) -> int:
+    if code < 0:
+        return code
+    return code - _FINISHED if code >= _FINISHED else CRASHED

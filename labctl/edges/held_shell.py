@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from labctl.edges import host_session
 from labctl.errors import Failed
 
 COMMAND_SECONDS = 120
@@ -124,11 +123,11 @@ class HeldShell:
             if prompt in err:
                 if given:
                     self.close()
-                    raise _wrong_password(self._host)
+                    raise _refused(self._host, "sudo: incorrect password")
                 self._password = self._password or self._ask()
                 if self._password is None:
                     self.close()
-                    raise host_session.explain(self._host, "sudo: a password is required")
+                    raise _refused(self._host, "sudo: a password is required")
                 self._send(f"{self._password}\n".encode())
                 given, err = True, b""
             try:
@@ -143,7 +142,7 @@ class HeldShell:
                 ) from None
             except (EOFError, OSError):
                 self.close()
-                raise host_session.explain(self._host, (out + err).decode("utf-8", "replace")) from None
+                raise _refused(self._host, (out + err).decode("utf-8", "replace")) from None
             out, err = out + more_out, err + more_err
 
     def _read(
@@ -175,19 +174,15 @@ class HeldShell:
         return self._streams.receive(timeout_s)
 
 
+def _refused(host: str, output: str) -> Failed:
+    from labctl.edges import host_session  # brings all of pyinfra, which takes longer than most commands
+
+    return host_session.explain(host, output)
+
+
 def _lost(host: str, problem: Exception) -> ConnectionLost:
     found = str(problem) or type(problem).__name__
     return ConnectionLost("the connection broke", where=host, found=found, hint="run the same command again")
-
-
-def _wrong_password(host: str) -> Failed:
-    return Failed(
-        "sudo does not take this password",
-        where=host,
-        found="sudo asked again",
-        expected="the login's own password",
-        hint="correct _sudo_password for this host, or what it is read from",
-    )
 
 
 def _short(command: str) -> str:

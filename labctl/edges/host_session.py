@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
+from paramiko import SSHException
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
 from pyinfra.connectors.util import CommandOutput
 
+from labctl.edges.connection_errors import broken, fail_fast, is_lost
 from labctl.edges.pyinfra_facts import HostFacts, Survey
+from labctl.edges.sudo import through_stdin
 from labctl.errors import Failed
 from labctl.hoststate import receipt
 from labctl.hoststate.facts import HostFacts as HostFactsValue
+from labctl.hoststate.facts import refuse_powerless
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.receipt import Cause
 from labctl.hoststate.resource import Difference, Pending, Resource
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
     from pyinfra.api.host import Host
 
 _KEY = "labctl session"
+# sudo's own words and, the last, those of sudo-rs (Ubuntu from 25.10).
+_NEVER_ROOT = ("not in the sudoers", "not allowed to", "I'm afraid I can't do that")
 
 
 class HostSession:
@@ -40,6 +47,7 @@ class HostSession:
         self.pending = Pending()
         self.remote_commands = 0
         self.failure_output: list[str] = []  # of the last command that failed
+        fail_fast(host)
         self._count_commands()
 
     @staticmethod
@@ -63,6 +71,11 @@ class HostSession:
         """True when the login is not root."""
         return self.facts.uid != 0
 
+    def refuse_powerless(self) -> None:
+        """Raise Failed when the login needs a password to become root and nobody can give it."""
+        if not (self._host.data.get("_sudo_password") or sys.stdin.isatty()):
+            refuse_powerless(self.address, self.facts)
+
     @property
     def address(self) -> str:
         """The host's name for messages."""
@@ -78,6 +91,8 @@ class HostSession:
 
     def cause(self, role: str, resource: Resource) -> Cause:
         """Why `resource` is pending: by the receipt that the last survey saw."""
+        if self._seen and isinstance(resource, receipt.ReceiptFile):
+            return resource.cause(self._seen)
         text = self._seen.texts.get(receipt.KEY, "") if self._seen else ""
         return receipt.cause(receipt.parse(text), f"{role}: {resource.name}", resource.digest())
 
@@ -131,14 +146,21 @@ class HostSession:
 
     def _count_commands(self) -> None:
         connector: Any = self._host.connector
-        run_shell_command = connector.run_shell_command
+        run_shell_command = through_stdin(self._host, connector.run_shell_command)
         put_file = connector.put_file
 
         def counted_run(*args: Any, **kwargs: Any) -> tuple[bool, CommandOutput]:
             self.remote_commands += 1
-            status, output = run_shell_command(*args, **kwargs)
+            try:
+                status, output = run_shell_command(*args, **kwargs)
+            except (EOFError, SSHException):
+                if not is_lost(self._host):
+                    raise
+                status, output = False, CommandOutput([])
             if not status:
                 self.failure_output = output.output_lines
+                if is_lost(self._host):  # to pyinfra that is a command that failed without a word
+                    raise ConnectionResetError(str(broken(self.address)))
             return status, output
 
         def counted_put(*args: Any, **kwargs: Any) -> Any:
@@ -165,13 +187,10 @@ def run_on(host: Host, script: str, *, sudo: bool, timeout: int = 300) -> tuple[
         )
     except EOFError:  # pyinfra asks for the sudo password and there is nobody to answer
         raise explain(str(host.name), "sudo: a password is required") from None
-    except (OSError, TimeoutError) as problem:
-        raise Failed(
-            "the connection broke",
-            where=str(host.name),
-            found=str(problem) or type(problem).__name__,
-            hint="run the same command again: it continues where this one stopped",
-        ) from problem
+    except ConnectionResetError:
+        raise broken(str(host.name)) from None
+    except (OSError, SSHException) as problem:
+        raise broken(str(host.name), problem) from problem
 
 
 def explain(host: str, output: str) -> Failed:
@@ -186,7 +205,9 @@ def explain(host: str, output: str) -> Failed:
             expected="a login that may use sudo",
             hint='run in a terminal, or set _sudo_password = Secret.env("SUDO_PASSWORD") for this host',
         )
-    if "not in the sudoers" in output or "not allowed to" in output:
+    if "incorrect password" in output or "incorrect authentication" in output:
+        return wrong_password(host, found)
+    if any(words in output for words in _NEVER_ROOT):
         return Failed(
             "the login may not use sudo",
             where=host,
@@ -195,6 +216,17 @@ def explain(host: str, output: str) -> Failed:
             hint=f"on {host} as root: adduser YOUR_USER sudo — or set ssh_user to a user who may",
         )
     return Failed("the host's state could not be read", where=host, found=found, hint="run again with -v")
+
+
+def wrong_password(host: str, found: str) -> Failed:
+    """The error for a password that sudo on `host` refused."""
+    return Failed(
+        "sudo does not take this password",
+        where=host,
+        found=found,
+        expected="the login's own password",
+        hint="correct _sudo_password for this host, or what it is read from",
+    )
 
 
 def _covers(covered: Probes, needed: Probes) -> bool:

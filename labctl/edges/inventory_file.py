@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from labctl.edges.bundle import deploy_file
 from labctl.errors import BadInput
 from labctl.secret import Secret
 
 if TYPE_CHECKING:
+    from pyinfra.api.host import Host
     from pyinfra.api.inventory import Inventory
 
     from labctl.edges.deploy_runner import DeployRequest
@@ -40,17 +42,56 @@ def load_inventory(request: DeployRequest) -> Inventory:
     with ctx_state.use(State()), ctx_config.use(Config()):
         try:
             inventory = make_inventory(path, cwd=str(Path.cwd()), override_data=_overrides(request))
-        except UnexpectedExternalError as problem:
+        except (UnexpectedExternalError, SyntaxError) as problem:
             raise _broken_file(path, problem) from problem
-        except (CliError, TypeError) as problem:
-            raise BadInput(str(problem), where=path, hint="correct the inventory") from problem
+        except (CliError, TypeError, ValueError, LookupError, AttributeError) as problem:
+            raise BadInput(
+                "this is not an inventory",
+                where=path,
+                found=str(problem),
+                expected='hosts = [("aibox", {"ssh_hostname": "192.168.1.20"})]',
+                hint="correct the file; no host was touched",
+            ) from problem
     if not len(inventory):
         raise BadInput(
             "the inventory names no host", where=path, found="no host", expected='hosts = ["192.168.1.20"]'
         )
     for host in inventory:
-        _open_connection_secrets(inventory.get_host_data(host.name))
-    return _limited(inventory, request)
+        _open_connection_secrets(host)
+    limited = _limited(inventory, request)
+    _refuse_bad_data(limited, request)
+    return limited
+
+
+def _refuse_bad_data(inventory: Inventory, request: DeployRequest) -> None:
+    """Before any host is connected to: a typo in the data of one must not stop a run half-way over all."""
+    from labctl.edges.pyinfra_roles import refuse_bad_data, roles_of
+
+    for host in inventory:
+        _refuse_bad_connection_data(host)
+    ours = deploy_file("gpu_host.py")
+    if Path(request.deploy_file) != ours:
+        return  # somebody's own may do more than run roles: it is tried on each host once that is connected
+    roles = roles_of(ours)
+    for host in inventory:
+        refuse_bad_data(f"inventory: {host.name}", host.data.dict(), roles)
+
+
+def _refuse_bad_connection_data(host: Host) -> None:
+    from pyinfra.api.exceptions import ConnectorDataTypeError
+    from pyinfra.connectors.base import host_to_connector_data
+
+    kind = host.connector_cls
+    try:
+        host_to_connector_data(kind.data_cls, kind.data_meta, host.data)
+    except ConnectorDataTypeError as problem:
+        text = " ".join(str(problem).replace("::", ":").split()).removeprefix("Invalid connector data ")
+        raise BadInput(
+            "a setting of the connection cannot be used",
+            where=f"inventory: {host.name}",
+            found=text,
+            hint="correct it in the inventory; no host was touched",
+        ) from problem
 
 
 def _overrides(request: DeployRequest) -> dict[str, Any]:
@@ -85,22 +126,33 @@ def _limited(inventory: Inventory, request: DeployRequest) -> Inventory:
     return inventory
 
 
-def _open_connection_secrets(data: dict[str, Any]) -> None:
+def _open_connection_secrets(host: Host) -> None:
+    """Wherever they stand, in the host's own data or its groups': what is set here comes before both."""
     for key in _CONNECTION_SECRETS:
-        if isinstance(data.get(key), Secret):
-            data[key] = data[key].reveal()
+        value = host.data.get(key)
+        if isinstance(value, Secret):
+            setattr(host.data, key, value.reveal())
 
 
 def _broken_file(path: str, problem: Exception) -> BadInput:
-    cause: Any = problem.args[0] if problem.args else problem
-    file = problem.args[1] if len(problem.args) > 1 else path
-    line = getattr(cause, "lineno", None)
-    trace = getattr(cause, "__traceback__", None)
+    """`problem` is the syntax error itself, or pyinfra's error around what the file raised and the file's name."""
+    file: str
+    if isinstance(problem, SyntaxError):
+        cause, file, line, words = problem, problem.filename or path, problem.lineno, problem.msg
+    else:
+        cause, file = problem.args
+        line, words = _line_in(file, cause), str(cause)
+    where = f"{file}:{line}" if line else file
+    hint = "correct the file; no host was touched"
+    return BadInput(f"{type(cause).__name__}: {words}", where=where, hint=hint)
+
+
+def _line_in(file: str, error: BaseException) -> int | None:
+    """The line of `file` that `error` passed last on its way up."""
+    line = None
+    trace = error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == file:
             line = trace.tb_lineno
         trace = trace.tb_next
-    where = f"{file}:{line}" if line else str(file)
-    return BadInput(
-        f"{type(cause).__name__}: {cause}", where=where, hint="correct the file; no host was touched"
-    )
+    return line

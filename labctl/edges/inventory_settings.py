@@ -5,14 +5,19 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labctl.errors import BadInput
 from labctl.hoststate.role import Role
+from labctl.secret import Secret
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 # Keys of labctl's own beside the roles'; `x_` is the reader's own, as `x-` is in compose files.
 OPTIONS = ("only", "skip", "firewall_confirmed")
 _FREE_PREFIX = "x_"
+_WHERE_FROM = 'Secret.env("NAME") or Secret.file("PATH"), from labctl.secret'
 
 
 def settings(where: str, data: Mapping[str, Any], roles: Iterable[Role]) -> dict[str, Any]:
@@ -22,14 +27,14 @@ def settings(where: str, data: Mapping[str, Any], roles: Iterable[Role]) -> dict
     take a typo for None), for a value of the wrong type, and for a setting that a role does not have.
     """
     known = {role.name: role for role in roles}
-    for key in data:
+    for key in map(str, data):
         if (
             key not in known
             and key not in OPTIONS
             and not key.startswith(_FREE_PREFIX)
             and key not in _pyinfra_keys()
         ):
-            raise _unknown(where, key, [*known, *OPTIONS, *_pyinfra_keys()])
+            raise _unknown(where, key, [*known, *OPTIONS], [*_pyinfra_keys()])
     return {name: _validate(f"{where}.{name}", role.settings, data.get(name)) for name, role in known.items()}
 
 
@@ -51,33 +56,49 @@ def _validate(where: str, model: type[Any], value: Any) -> Any:
         return value
     if not isinstance(value, Mapping):
         raise BadInput(
-            "settings are a mapping", where=where, found=repr(value)[:60], expected="{setting: value, …}"
+            "settings are a mapping", where=where, found=_shown(value), expected="{setting: value, …}"
         )
     try:
         return model(**value)
     except ValidationError as problem:
-        first = problem.errors(include_url=False, include_context=False)[0]
+        first = problem.errors(include_url=False)[0]
         path = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise _unknown(where, path, list(model.model_fields)) from None
         raise BadInput(
             f"{path or 'the settings'} cannot be used",
             where=f"{where}.{path}" if path else where,
-            found=repr(first["input"])[:60],
-            expected=first["msg"],
+            found=_found(first),
+            expected=_WHERE_FROM if _wants_secret(first) else first["msg"],
             hint="correct it in the inventory or its group_data; nothing was changed on any host",
         ) from None
 
 
-def _unknown(where: str, key: str, candidates: list[str]) -> BadInput:
-    near = difflib.get_close_matches(key, candidates, n=1)
+def _wants_secret(problem: ErrorDetails) -> bool:
+    return problem["type"] == "is_instance_of" and problem.get("ctx", {}).get("class") == Secret.__name__
+
+
+def _found(problem: ErrorDetails) -> str:
+    if problem["type"] == "missing":
+        return "nothing"
+    kind = type(problem["input"]).__name__
+    return f"a {kind} in plain sight" if _wants_secret(problem) else _shown(problem["input"])
+
+
+def _shown(value: Any) -> str:
+    """A value for a message; of one with parts the kind alone, since a secret may be among them."""
+    plain = isinstance(value, str | int | float | Secret) or value is None
+    return repr(value)[:60] if plain else f"a {type(value).__name__}"
+
+
+def _unknown(where: str, key: str, candidates: list[str], others: Iterable[str] = ()) -> BadInput:
+    """`others` may be meant as well, and are too many to be listed."""
+    near = difflib.get_close_matches(key, [*candidates, *others], n=1)
     return BadInput(
         f"nothing is called {key}",
         where=f"{where}.{key}",
         found=key,
-        expected=near[0]
-        if near
-        else "one of: " + ", ".join(sorted(c for c in candidates if not c.startswith("_"))),
+        expected=near[0] if near else "one of: " + ", ".join(sorted(candidates)),
         hint=f"did you mean {near[0]}?" if near else f"a key of your own starts with {_FREE_PREFIX}",
     )
 

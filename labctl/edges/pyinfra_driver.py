@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the request given as JSON; returns the exit code of the run."""
+    """Run the request that waits as JSON in a pipe; returns the exit code of the run."""
     parser = argparse.ArgumentParser(prog="labctl.edges.pyinfra_driver")
     parser.add_argument("--events-fd", type=int, required=True)
-    parser.add_argument("--request", required=True)
+    parser.add_argument("--request-fd", type=int, required=True)
     arguments = parser.parse_args(argv)
 
     from labctl.edges.deploy_runner import DeployRequest
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent reports the interruption
-    request = DeployRequest.from_json(arguments.request)
+    with os.fdopen(arguments.request_fd, encoding="utf-8") as pipe:
+        request = DeployRequest.from_json(pipe.read())
     with os.fdopen(arguments.events_fd, "w", encoding="utf-8", buffering=1) as stream:
-        return _run(request, stream)
+        return perform(request, stream)
 
 
-def _run(request: DeployRequest, stream: TextIO) -> int:
+def perform(request: DeployRequest, stream: TextIO) -> int:
+    """Do what `request` says and write its events, `Ended` last; returns the exit code."""
     import pyinfra_cli  # noqa: F401 - patches the standard library before paramiko is imported
 
     from labctl.edges.driven_run import DrivenRun

@@ -10,10 +10,11 @@ from pyinfra.api.operation import operation
 from pyinfra.api.state import State
 from pyinfra.context import host, state
 
-from labctl.edges.access_guard import confirm_access
+from labctl.edges.access_guard import confirm_access, refuse_unconfirmable
 from labctl.edges.host_session import HostSession
 from labctl.edges.reporting import reporter
 from labctl.errors import LabctlError
+from labctl.hoststate.failure_causes import explain
 from labctl.hoststate.guard import Guarded
 from labctl.hoststate.resource import Action, Resource
 
@@ -32,6 +33,8 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
         if difference is None:
             host.noop(f"{resource.name}: as wanted")
             return
+        if executing and isinstance(resource, Guarded):
+            refuse_unconfirmable(host, resource)
         action = resource.action(session.observe(resource))
     except LabctlError as problem:
         if not executing:
@@ -42,14 +45,18 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
         return
     if executing:
         reporter().reason(host, resource.name, difference.reason)
+        session.failure_output = []
     try:
         yield _command(action)
         if isinstance(resource, Guarded):
             yield FunctionCommand(confirm_access, (resource,), {})
             yield _command(resource.confirm())
-    finally:
+    finally:  # pyinfra drops this generator when a command fails
         if executing:
             session.invalidate()
+            cause = explain(session.failure_output)
+            if cause:
+                reporter().problem(host, cause)
 
 
 def _command(action: Action) -> StringCommand:

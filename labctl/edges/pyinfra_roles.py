@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import runpy
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from pyinfra.api.deploy import deploy
@@ -15,7 +17,6 @@ import labctl
 from labctl.edges import inventory_settings
 from labctl.edges.host_session import HostSession
 from labctl.edges.pyinfra_operations import converge
-from labctl.edges.reporting import one_line
 from labctl.errors import LabctlError
 from labctl.hoststate import receipt
 from labctl.hoststate.facts import HostFacts, refuse_unfit, refuse_unsupported
@@ -63,16 +64,15 @@ def role(
 
 def deploy_roles(*roles: RoleDeploy) -> None:
     """Run `roles` in this order on the current host; `only` and `skip` in the host's data choose among them."""
+    if _asked_for is not None:
+        _asked_for.extend(one.role for one in roles)
+        return
     with _errors_as_pyinfras():
         session = HostSession.of(host)
         values = [one.role for one in roles]
         settings = _settings(values)
-        data = host.data
-        chosen = select(
-            tuple(value.name for value in values),
-            inventory_settings.names(data.get("only")),
-            inventory_settings.names(data.get("skip")),
-        )
+        chosen = _chosen(host.data.dict(), values)
+        session.refuse_powerless()
         session.selected += [(value, settings[value.name]) for value in values if value.name in chosen]
         if session.select_only:
             refuse_unsupported(session.address, session.facts)
@@ -90,6 +90,35 @@ def deploy_roles(*roles: RoleDeploy) -> None:
                 _converge(resources)
         with host.deploy(RECEIPT_ROLE, None, None):
             _converge([last])
+
+
+def roles_of(deploy_file: Path) -> list[Role]:
+    """The roles that a deploy file runs, without a host: the file must consist of `deploy_roles` alone."""
+    global _asked_for  # noqa: PLW0603 - the file's call reaches nobody else
+    found: list[Role] = []
+    _asked_for = found
+    try:
+        runpy.run_path(str(deploy_file))
+    finally:
+        _asked_for = None
+    return found
+
+
+_asked_for: list[Role] | None = None
+
+
+def refuse_bad_data(where: str, data: Mapping[str, Any], roles: list[Role]) -> None:
+    """Raise BadInput when `deploy_roles` would, for a host with this data."""
+    inventory_settings.settings(where, data, roles)
+    _chosen(data, roles)
+
+
+def _chosen(data: Mapping[str, Any], roles: list[Role]) -> tuple[str, ...]:
+    return select(
+        tuple(role.name for role in roles),
+        inventory_settings.names(data.get("only")),
+        inventory_settings.names(data.get("skip")),
+    )
 
 
 def _settings(roles: list[Role]) -> dict[str, Any]:
@@ -133,4 +162,4 @@ def _errors_as_pyinfras() -> Iterator[None]:
     try:
         yield
     except LabctlError as problem:
-        raise DeployError(one_line(problem)) from problem
+        raise DeployError(str(problem)) from problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from labctl.errors import LabctlError
@@ -25,6 +26,10 @@ class Reporter(Protocol):
         """Why an operation fails."""
         ...
 
+    def question(self, host: Host, message: str) -> None:
+        """Show what somebody is asked who can answer on standard input."""
+        ...
+
 
 class LogReporter:
     """Plain pyinfra: lines in its log."""
@@ -39,15 +44,12 @@ class LogReporter:
 
     def problem(self, host: Host, problem: LabctlError) -> None:
         """The message and what to do, in red."""
-        host.log_styled(one_line(problem), fg="red")
+        host.log_styled(str(problem), fg="red")
 
-
-def one_line(problem: LabctlError) -> str:
-    """A problem as one line: what, where it stands, what was found, what to do."""
-    text = f"{problem.where}: {problem.message}" if problem.where else problem.message
-    if problem.found:
-        text += f" (found {problem.found})"
-    return f"{text} — {problem.hint}" if problem.hint else text
+    def question(self, host: Host, message: str) -> None:
+        """At the end of a line, for the answer to follow."""
+        sys.stderr.write(f"{host.name}: {message} ")
+        sys.stderr.flush()
 
 
 _current: Reporter = LogReporter()

@@ -106,10 +106,12 @@ class ProcessStreams:
         return out, err
 
     def close(self) -> None:
-        """Close its streams: a shell then ends by itself, after the command it runs."""
+        """Close its streams and end it; one run by sudo ends by itself, after the command it runs."""
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert stream is not None
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
+        with contextlib.suppress(PermissionError):
+            self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END_SECONDS)  # one run by sudo cannot be killed by who started it
+            self._process.wait(_END_SECONDS)

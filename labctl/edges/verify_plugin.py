@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -11,12 +13,11 @@ from typing import Any
 import pytest
 
 from labctl.edges import events
-from labctl.edges.checks import Host, NotRunHere
+from labctl.edges.checks import Host
 from labctl.edges.held_shell import ConnectionLost
+from labctl.edges.verdicts import Verdict, last_line, name_of, verdict_of
 from labctl.errors import Failed, LabctlError
 from labctl.hoststate.facts import HostFacts
-
-_OUTPUT_LINES, _LINE_CHARACTERS = 12, 300
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,6 @@ class RoleChecks:
     role: str
     path: Path
     settings: Any
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """How one check ended."""
-
-    status: events.Verdict
-    reason: str | None = None
-    output: tuple[str, ...] = ()
 
 
 class VerifyPlugin:
@@ -50,8 +42,8 @@ class VerifyPlugin:
         roles: tuple[RoleChecks, ...],
         emit: Callable[[events.HostEvent], None],
     ) -> None:
-        self._host = host
-        self._facts = facts
+        self.host = host
+        self.facts = facts
         self._roles = {one.path.resolve(): one for one in roles}
         self._name = host.backend.get_hostname()
         self._emit = emit
@@ -59,20 +51,10 @@ class VerifyPlugin:
         self.counts: Counter[str] = Counter()
         self.problem: LabctlError | None = None
 
-    @pytest.fixture(scope="session")
-    def host(self) -> Host:
-        """The host, as testinfra sees it."""
-        return self._host
-
-    @pytest.fixture(scope="session")
-    def facts(self) -> HostFacts:
-        """What the host is."""
-        return self._facts
-
-    @pytest.fixture(scope="module")
-    def settings(self, request: pytest.FixtureRequest) -> Any:
-        """The validated settings of the role whose check asks."""
-        return self._role(request.path).settings
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Give this module's fixtures what they return."""
+        config.stash[_PLUGIN] = self
+        config.pluginmanager.register(sys.modules[__name__])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A checks.py that cannot be read, or that skips itself as a whole, is no success."""
@@ -80,13 +62,13 @@ class VerifyPlugin:
             self.problem = Failed(
                 "the checks cannot be read",
                 where=report.nodeid or self._name,
-                found=_last_line(str(report.longrepr)),
+                found=last_line(str(report.longrepr)),
                 hint="correct the file" if report.failed else "a check says not_run_here(reason) by itself",
             )
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Announce the checks; a role without any is a mistake, never a success."""
-        found = {self._role(item.path).role for item in session.items}
+        found = {self.role(item.path).role for item in session.items}
         for one in self._roles.values():
             if one.role not in found and self.problem is None:
                 self.problem = Failed(
@@ -111,9 +93,9 @@ class VerifyPlugin:
             return result
         verdict = self._verdict
         self.counts[verdict.status] += 1
-        role = self._role(item.path).role
+        role = self.role(item.path).role
         self._emit(
-            events.Verified(self._name, role, _name_of(item), verdict.status, verdict.reason, verdict.output)
+            events.Verified(self._name, role, name_of(item), verdict.status, verdict.reason, verdict.output)
         )
         return result
 
@@ -126,7 +108,7 @@ class VerifyPlugin:
         if call.excinfo is not None and self._verdict.status == "passed":
             if isinstance(call.excinfo.value, ConnectionLost):
                 self.problem = call.excinfo.value
-            self._verdict = _verdict(item, call.excinfo)
+            self._verdict = verdict_of(item, call.excinfo)
         return report
 
     def pytest_internalerror(self, excrepr: object) -> None:
@@ -134,58 +116,48 @@ class VerifyPlugin:
         self.problem = Failed(
             "the checks could not be run",
             where=self._name,
-            found=_last_line(str(excrepr)),
+            found=last_line(str(excrepr)),
             hint="run again with -v and report this",
         )
 
-    def _role(self, path: Path) -> RoleChecks:
+    def role(self, path: Path) -> RoleChecks:
+        """The role whose checks stand in this file."""
         return self._roles[path.resolve()]
 
 
-def _name_of(item: pytest.Item) -> str:
-    """The first line of the docstring; with the parameters, where there are any."""
-    function = getattr(item, "function", None)
-    lines = (getattr(function, "__doc__", None) or "").strip().splitlines()
-    name = lines[0].strip().removesuffix(".") if lines else _words(item)
-    parameters = item.name.partition("[")[2].removesuffix("]")
-    return f"{name} [{parameters}]" if parameters else name
+def run_checks(roles: tuple[RoleChecks, ...], plugin: VerifyPlugin) -> None:
+    """Run the roles' checks in their order, and nothing of whoever's pytest configuration lies around."""
+    for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
+        os.environ.pop(variable, None)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    paths = [str(one.path) for one in roles]
+    root = os.path.commonpath([str(Path(path).parent) for path in paths])
+    pytest.main(
+        [
+            *paths,
+            *("-c", os.devnull, "--rootdir", root, "--noconftest", "-p", "no:cacheprovider"),
+            *("-p", "no:faulthandler", "-q", "--no-header", "--tb=short"),
+        ],
+        plugins=[plugin],
+    )
 
 
-def _words(item: pytest.Item) -> str:
-    return item.name.partition("[")[0].removeprefix("test_").replace("_", " ")
+_PLUGIN = pytest.StashKey[VerifyPlugin]()
 
 
-def _verdict(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> Verdict:
-    error = raised.value
-    if isinstance(error, NotRunHere):
-        return Verdict("not run here", str(error))
-    text = str(error)
-    if isinstance(error, pytest.skip.Exception):
-        return _failed(item, raised, f"skipped ({text}): a check that is left out says not_run_here(reason)")
-    if isinstance(error, AssertionError | LabctlError | pytest.fail.Exception):
-        return _failed(item, raised, text)
-    return _failed(item, raised, f"{type(error).__name__}: {text}")
+@pytest.fixture(scope="session")
+def host(pytestconfig: pytest.Config) -> Host:
+    """The host, as testinfra sees it."""
+    return pytestconfig.stash[_PLUGIN].host
 
 
-def _failed(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException], text: str) -> Verdict:
-    """The first line is the reason; what pytest adds about the compared values, and the place, is output."""
-    reason, *rest = [line for line in text.splitlines() if line.strip()] or ["failed without a word"]
-    if rest and rest[0].lstrip().startswith("assert "):
-        rest = []  # the bare expression with its values; the message was written to be read instead
-    lines = [_cut(line) for line in rest[:_OUTPUT_LINES]]
-    return Verdict("failed", _cut(reason), (*lines, _place(item, raised)))
+@pytest.fixture(scope="session")
+def facts(pytestconfig: pytest.Config) -> HostFacts:
+    """What the host is."""
+    return pytestconfig.stash[_PLUGIN].facts
 
 
-def _place(item: pytest.Item, raised: pytest.ExceptionInfo[BaseException]) -> str:
-    inside = [entry for entry in raised.traceback if Path(entry.path) == item.path]
-    line = inside[-1].lineno + 1 if inside else (item.reportinfo()[1] or 0) + 1
-    return f"{'/'.join(item.path.parts[-3:])}:{line}"
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return _cut(lines[-1].removeprefix("E ").strip()) if lines else "nothing"
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _LINE_CHARACTERS else line[: _LINE_CHARACTERS - 1] + "…"
+@pytest.fixture(scope="module")
+def settings(request: pytest.FixtureRequest) -> Any:
+    """The validated settings of the role whose check asks."""
+    return request.config.stash[_PLUGIN].role(request.path).settings

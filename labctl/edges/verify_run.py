@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import getpass
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.edges import events
 from labctl.edges.driven_run import DrivenRun, refused
+from labctl.edges.exit_codes import combined
 from labctl.edges.forked import Turn, in_processes
 from labctl.edges.held_shell import HeldShell
 from labctl.edges.host_session import HostSession
 from labctl.edges.inventory_file import load_inventory
 from labctl.edges.shell_streams import starter
 from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, BadInput, Failed, LabctlError
+from labctl.secret import Secret
 
 if TYPE_CHECKING:
     from pyinfra.api import Host, State
 
     from labctl.edges.deploy_runner import DeployRequest
-    from labctl.edges.verify_plugin import RoleChecks, VerifyPlugin
+    from labctl.edges.verify_plugin import RoleChecks
     from labctl.hoststate.role import Role
 
 
@@ -88,7 +89,7 @@ class VerifyRun(DrivenRun):
 
     def _verify(self, state: State, host: Host) -> None:
         from labctl.edges.testinfra_backend import testinfra_host
-        from labctl.edges.verify_plugin import VerifyPlugin
+        from labctl.edges.verify_plugin import VerifyPlugin, run_checks
 
         session = HostSession.of(host)
         roles = tuple(_checks_of(role, settings) for role, settings in session.selected)
@@ -104,7 +105,7 @@ class VerifyRun(DrivenRun):
         shell.open()
         plugin = VerifyPlugin(testinfra_host(host.name, shell), session.facts, roles, self.emit)
         try:
-            _run_pytest(roles, plugin)
+            run_checks(roles, plugin)
         finally:
             shell.close()
         if plugin.problem is not None:
@@ -124,10 +125,13 @@ class VerifyRun(DrivenRun):
         """sudo's, from the inventory or from whoever sits there."""
         given = host.data.get("_sudo_password")
         if given:
-            return str(given)
-        with self._turn:
+            return given.reveal() if isinstance(given, Secret) else str(given)
+        if not sys.stdin.isatty():
+            return None
+        with self._turn:  # the other hosts' events wait too: nothing may be written over the question
+            self._write(events.Question(host.name, "", "sudo password:"))
             try:
-                return getpass.getpass(f"[{host.name}] sudo password: ") if sys.stdin.isatty() else None
+                return getpass.getpass("") or None
             except EOFError:
                 return None
 
@@ -135,15 +139,6 @@ class VerifyRun(DrivenRun):
         """All processes write to one pipe, and a line can be longer than what a pipe takes in one piece."""
         with self._turn:
             self._write(event)
-
-
-def combined(codes: Iterable[int]) -> int:
-    """One exit code for all hosts: could not, then not as it should be, then done."""
-    seen = set(codes)
-    broken = seen - {DONE, ANSWER_IS_NO}
-    if broken:
-        return BAD_INPUT if broken == {BAD_INPUT} else FAILED
-    return ANSWER_IS_NO if ANSWER_IS_NO in seen else DONE
 
 
 def _checks_of(role: Role, settings: Any) -> RoleChecks:
@@ -159,22 +154,3 @@ def _checks_of(role: Role, settings: Any) -> RoleChecks:
             hint=f"write it, or verify the other roles: --skip {role.name}",
         )
     return RoleChecks(role.name, path, settings)
-
-
-def _run_pytest(roles: tuple[RoleChecks, ...], plugin: VerifyPlugin) -> None:
-    """Run the roles' checks in their order, and nothing of whoever's pytest configuration lies around."""
-    import pytest
-
-    for variable in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
-        os.environ.pop(variable, None)
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    paths = [str(one.path) for one in roles]
-    root = os.path.commonpath([str(Path(path).parent) for path in paths])
-    pytest.main(
-        [
-            *paths,
-            *("-c", os.devnull, "--rootdir", root, "--noconftest", "-p", "no:cacheprovider"),
-            *("-q", "--no-header", "--tb=short"),
-        ],
-        plugins=[plugin],
-    )

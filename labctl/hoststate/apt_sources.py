@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from labctl.errors import Failed
+from labctl.hoststate.host_unit import APT_GET, as_host_unit
 from labctl.hoststate.observation import Observations
-from labctl.hoststate.packages import as_host_unit
 from labctl.hoststate.resource import Action, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
 
@@ -139,6 +140,13 @@ class AptSources:
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Names the files that lack a component, or says that the lists are older than the sources."""
         changes = self._changes(seen)
+        if not changes and not self._has_own_entry(seen):
+            raise Failed(
+                "none of apt's sources is the distribution's own",
+                where="/etc/apt/sources.list, /etc/apt/sources.list.d",
+                expected=f"an entry for {self.codename} with the component main",
+                hint=f"add {' '.join(self.components)} to the distribution's entry by hand, with its own Signed-By",
+            )
         if changes:
             return Difference(f"components missing in {', '.join(sorted(changes))}")
         words = dict(
@@ -166,9 +174,7 @@ class AptSources:
                 f"mv -f {quoted}.labctl-new {quoted}"
             )
         lines.append(f"sum=$({_HASH_SOURCES})")
-        fetch = (
-            "apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 -o APT::Update::Error-Mode=any update"
-        )
+        fetch = f"{APT_GET} -o APT::Update::Error-Mode=any update"
         lines.append(f"( {as_host_unit(fetch)} )")
         lines.append(f'mkdir -p {_STAMP.rsplit("/", 1)[0]}; echo "$sum" >{_STAMP}')
         return Action("\n".join(lines) + "\n")
@@ -177,14 +183,24 @@ class AptSources:
         """A hash of the release and the wanted components."""
         return digest_of([self.codename, *self.components])
 
+    def _has_own_entry(self, seen: Observations) -> bool:
+        """An entry that would take one more component is the distribution's own."""
+        return any(_add(path, text, self.codename, ("one-more",)) != text for path, text in _files(seen))
+
     def _changes(self, seen: Observations) -> dict[str, str]:
-        changes: dict[str, str] = {}
-        for line in seen.texts[_KEY].splitlines():
-            if not line.startswith("file "):
-                continue
+        wanted = {
+            path: (text, _add(path, text, self.codename, self.components)) for path, text in _files(seen)
+        }
+        return {path: after for path, (before, after) in wanted.items() if after != before}
+
+
+def _add(path: str, text: str, codename: str, components: Sequence[str]) -> str:
+    return add_components(text, path.endswith(".sources"), codename, components)
+
+
+def _files(seen: Observations) -> Iterator[tuple[str, str]]:
+    """The sources files that were seen: path, content."""
+    for line in seen.texts[_KEY].splitlines():
+        if line.startswith("file "):
             _, path, encoded = [*line.split(" "), ""][:3]
-            text = base64.b64decode(encoded).decode("utf-8", "replace")
-            wanted = add_components(text, path.endswith(".sources"), self.codename, self.components)
-            if wanted != text:
-                changes[path] = wanted
-        return changes
+            yield path, base64.b64decode(encoded).decode("utf-8", "replace")

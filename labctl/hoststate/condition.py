@@ -54,7 +54,7 @@ class Condition:
 
     def digest(self) -> str:
         """A hash of what is wanted."""
-        return digest_of([self.name, self.wanted])
+        return digest_of([self.name, self.wanted, self.probe, self.apply])
 
 
 def _short(words: list[str]) -> str:

@@ -12,10 +12,15 @@ class Guarded(Resource, Protocol):
     """A resource whose action arms a timer on the host that restores what was there before.
 
     `undo_seconds` is that timer. `confirm` is run over the old connection after a new one has succeeded: it disarms the
-    timer and makes the change permanent.
+    timer and makes the change permanent. `advice` is what to do after a change that locked the client out.
     """
 
     undo_seconds: int
+
+    @property
+    def advice(self) -> str:
+        """Which settings to look at."""
+        ...
 
     def confirm(self) -> Action:
         """The script that keeps the change."""

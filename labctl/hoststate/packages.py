@@ -5,56 +5,41 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from labctl.hoststate.host_unit import APT_GET, BUSY, DPKG_CONFIGURE, as_host_unit
 from labctl.hoststate.observation import Observations
-from labctl.hoststate.resource import Action, Difference, Pending, digest_of
+from labctl.hoststate.resource import Action, Certainty, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
 
 _HEALTH_KEY = "dpkg-health"
-# `dpkg --audit` speaks of half-installed and half-configured packages; a file in updates/ is an interrupted dpkg.
+_INTERRUPTED, _BUSY = "/interrupted", "/busy"  # no package can be called that
+# Whoever installs packages holds this lock; the kernel lists locks by the inode of their file (proc_locks(5)).
+_LOCKED = 'grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend) " /proc/locks'
+# Not `dpkg --audit`: it also names packages that were built without checksums, for ever.
+_UNFINISHED = (
+    "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${Package}\\n' | "
+    """awk '$1 !~ /^(installed|config-files|not-installed)$/ || $2 != "ok" {print $3}'"""
+)
 _HEALTH = (
-    "dpkg --audit | grep -E '^ [a-z0-9]' | awk '{print $1}' | head -5; "
-    "ls /var/lib/dpkg/updates | grep -q . && echo interrupted"
+    f"{_UNFINISHED} | head -5; "
+    f"ls /var/lib/dpkg/updates | grep -q . && echo {_INTERRUPTED}; "  # dpkg's journal: it was killed in mid-run
+    # A client that died has left its apt behind, or unattended-upgrades is at work: what is seen will not be true long.
+    f"if {BUSY} || {_LOCKED}; then echo {_BUSY}; fi"
 )
 
-# apt runs in a transient unit, so that it belongs to the host and not to the SSH session: the client may die, the cable
-# may be cut, apt finishes. A second run waits for the first one's unit.
-_UNIT = "labctl-apt"
-_OPTIONS = (
-    "-o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
-    "-o APT::Get::Assume-Yes=true -o Acquire::Retries=3"
+# Killed while its files were being unpacked: apt's --fix-broken does not see it, and dpkg refuses to configure it.
+_HALF_UNPACKED = (
+    "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${binary:Package}\\n' | "
+    """awk '$1 == "half-installed" || $2 == "reinstreq" {print $3}'"""
 )
-
-
-def as_host_unit(body: str) -> str:
-    """Return a script that runs `body` (sh) as root in a transient systemd unit of the host and waits for it.
-
-    On failure the unit's last 20 lines are printed and the exit status is the body's.
-    """
-    return f"""set -eu
-install -d -m 755 /var/lib/labctl
-while systemctl -q is-active {_UNIT}.service; do sleep 1; done
-systemctl reset-failed {_UNIT}.service 2>/dev/null || true
-log=/run/labctl-apt.log; : >"$log"
-rc=0
-systemd-run --quiet --collect --wait --unit={_UNIT} -p KillMode=mixed -p TimeoutStopSec=600 \\
-  -p StandardOutput=append:"$log" -p StandardError=append:"$log" \\
-  -E DEBIAN_FRONTEND=noninteractive -E NEEDRESTART_MODE=l -E LC_ALL=C.UTF-8 \\
-  sh -c {shlex.quote(body)} || rc=$?
-[ "$rc" = 0 ] || tail -n 20 "$log"
-exit "$rc"
-"""
-
-
-# dpkg's own lock has no time-out option: another package manager (unattended-upgrades) is waited for here.
 _REPAIR = f"""set -eu
-n=0
-until out=$(dpkg --configure -a --force-confdef --force-confold 2>&1); do
-  n=$((n+1))
-  case "$out" in *"is locked by another process"*|*"database lock"*) [ "$n" -lt 300 ] && sleep 2 && continue;; esac
-  printf '%s\\n' "$out"; break
-done
-apt-get {_OPTIONS} --fix-broken install
-test -z "$(dpkg --audit)"
+{DPKG_CONFIGURE} || true
+again=$({_HALF_UNPACKED})
+reinstall() {{ [ -z "$again" ] || {APT_GET} --fix-broken --reinstall install $again; }}
+reinstall || {{ {APT_GET} update; reinstall; }}
+{DPKG_CONFIGURE} || true
+{APT_GET} --fix-broken install || {{ {APT_GET} update; {APT_GET} --fix-broken install; }}
+left=$({_UNFINISHED})
+[ -z "$left" ] || {{ echo "not repaired:" $left >&2; exit 1; }}
 """
 
 
@@ -69,16 +54,23 @@ class PackageHealth:
         return Probes(snippets=((_HEALTH_KEY, _HEALTH),))
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
-        """Different when dpkg was interrupted or packages are half-configured."""
+        """Different when dpkg was interrupted, packages are half-configured, or an earlier run's apt is at work."""
         broken = seen.texts[_HEALTH_KEY].split()
-        return Difference("dpkg was interrupted: " + ", ".join(broken)) if broken else None
+        if _BUSY in broken:
+            return Difference("packages are being installed at this moment", Certainty.POSSIBLE)
+        names = [name for name in broken if name != _INTERRUPTED]
+        return (
+            Difference("dpkg was interrupted" + (": " + ", ".join(names) if names else ""))
+            if broken
+            else None
+        )
 
     def will_change(self, seen: Observations) -> Pending:
         """The packages that dpkg named: their configuration will be finished."""
         return Pending(packages=frozenset(seen.texts[_HEALTH_KEY].split()))
 
     def action(self, seen: Observations) -> Action:
-        """Finish what dpkg began, then let apt repair dependencies."""
+        """Let an earlier run end, finish what dpkg began, then let apt repair dependencies."""
         return Action(as_host_unit(_REPAIR))
 
     def digest(self) -> str:
@@ -118,8 +110,8 @@ class Packages:
         """Install and remove in one apt run; the lists are refreshed when an archive has moved on since."""
         wanted = [shlex.quote(name) for name in self._missing(seen)]
         wanted += [shlex.quote(name) + "-" for name in self._extra(seen)]
-        install = f"apt-get {_OPTIONS} --no-install-recommends install {' '.join(wanted)}"
-        body = f"set -eu\n{install} || {{ apt-get {_OPTIONS} update; {install}; }}\n"
+        install = f"{APT_GET} --no-install-recommends install {' '.join(wanted)}"
+        body = f"set -eu\n{install} || {{ {APT_GET} update; {install}; }}\n"
         return Action(as_host_unit(body))
 
     def digest(self) -> str:
@@ -136,9 +128,10 @@ class Packages:
 
 
 def _unfinished(seen: Observations, name: str) -> bool:
-    """Unpacked but not configured: what `dpkg --configure -a` finishes."""
+    """On its way in when dpkg was interrupted: what the repair finishes."""
     package = seen.packages[name]
     return package is not None and package.status in (
+        "half-installed",
         "unpacked",
         "half-configured",
         "triggers-awaited",

@@ -90,7 +90,7 @@ class ReceiptFile:
     def probes(self) -> Probes:
         """The receipt as it is, and a fresh salt for the case that there is none."""
         salt = "od -An -N16 -tx1 /dev/urandom | tr -d ' \\n'"
-        return Probes(snippets=((KEY, f"cat {PATH}"), ("receipt salt", salt)))
+        return Probes(frozenset({PATH}), snippets=((KEY, f"cat {PATH}"), ("receipt salt", salt)))
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Different when the host's receipt is not the one this deploy would leave."""
@@ -98,8 +98,18 @@ class ReceiptFile:
         if old is None:
             return Difference("none on this host yet")
         # A newer labctl that wants the same is no reason to write.
+        file = seen.files[PATH]
+        if file is None or (file.mode, file.owner) != ("600", "root"):
+            return Difference("not readable by root alone")
         same = dict(old.wanted) == dict(self._next(seen).wanted)
         return None if same else Difference("speaks of an earlier deploy")
+
+    def cause(self, seen: Observations) -> Cause:
+        """Why this file itself is pending: somebody touched it, or something else is wanted."""
+        old = parse(seen.texts[KEY])
+        if old is None:
+            return Cause.NEW_HOST
+        return Cause.DRIFT if dict(old.wanted) == dict(self._next(seen).wanted) else Cause.NEWS
 
     def will_change(self, seen: Observations) -> Pending:
         """The file."""

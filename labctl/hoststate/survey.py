@@ -109,7 +109,7 @@ def _mark(probes: Probes) -> str:
 def _sections(mark: str, output: str) -> dict[str, list[str]]:
     sections: dict[str, list[str]] = {}
     current: list[str] = []
-    for line in output.splitlines():
+    for line in output.split("\n"):  # a path may hold what splitlines() takes for a line's end
         if line.startswith(mark + " "):
             current = sections.setdefault(line[len(mark) + 1 :], [])
         else:

@@ -30,7 +30,7 @@ _JOURNAL_USAGE = "ec387f577b844b8fa948f33cad9a75e6"  # SD_MESSAGE_JOURNAL_USAGE 
 
 
 def test_package_database(host: Host) -> None:
-    """dpkg has nothing half-installed and apt no broken dependency"""
+    """dpkg and apt find nothing half-done"""
     audit = output_of(host, "dpkg --audit")
     assert not audit, f"dpkg --audit says: {audit.splitlines()[0]}"
     interrupted = output_of(host, "ls /var/lib/dpkg/updates")
@@ -48,7 +48,7 @@ def test_packages(host: Host, settings: BaseSettings, facts: HostFacts) -> None:
 
 
 def test_apt_components(host: Host, facts: HostFacts) -> None:
-    """apt has the lists of every component that drivers and Podman come from"""
+    """apt knows every component it needs"""
     release = re.compile(
         rf"^ +release .*\bo=(?:Debian|Ubuntu),.*\bn={re.escape(facts.codename)},.*\bc=([^,\s]+)", re.MULTILINE
     )
@@ -60,7 +60,7 @@ def test_apt_components(host: Host, facts: HostFacts) -> None:
 
 
 def test_security_updates(host: Host, settings: BaseSettings) -> None:
-    """security updates are installed at night, or are not, as the inventory says; nothing reboots by itself"""
+    """security updates come as asked, and never a reboot"""
     dump = output_of(host, "apt-config dump")
     effective = dict(re.findall(r'^(\S+) "(.*)";$', dump, re.MULTILINE))
     enabled = "1" if settings.unattended_upgrades else "0"
@@ -84,7 +84,7 @@ def test_security_updates(host: Host, settings: BaseSettings) -> None:
 
 
 def test_driver_and_kernel_held(host: Host) -> None:
-    """unattended-upgrades touches no package of the driver or the kernel"""
+    """driver and kernel are held back from updates"""
     packages = parse_installed(output_of(host, INSTALLED))
     must = driver_and_kernel(packages, output_of(host, KERNEL_OWNERS), output_of(host, DRIVER_OWNERS))
     if not must:
@@ -96,7 +96,7 @@ def test_driver_and_kernel_held(host: Host) -> None:
 
 
 def test_journal_limit(host: Host, settings: BaseSettings) -> None:
-    """the running journald keeps the journal within base.journald_max_use"""
+    """the running journald keeps to its limit"""
     limit = int(settings.journald_max_use[:-1]) * _BYTES[settings.journald_max_use[-1]]
     config = output_of(host, "systemd-analyze cat-config systemd/journald.conf")
     effective = re.findall(r"^SystemMaxUse=(.*)$", config, re.MULTILINE)[-1:]
@@ -120,7 +120,7 @@ def test_journal_limit(host: Host, settings: BaseSettings) -> None:
 
 
 def test_service_limits(host: Host, facts: HostFacts) -> None:
-    """a new service may lock memory without limit and open 1048576 files"""
+    """a new service gets the limits inference needs"""
     _limits(
         "systemd-run --quiet --wait --pipe --collect sh -c 'ulimit -Hl; ulimit -Hn; ulimit -l; ulimit -n'",
         host,
@@ -129,12 +129,12 @@ def test_service_limits(host: Host, facts: HostFacts) -> None:
 
 
 def test_login_limits(host: Host, facts: HostFacts) -> None:
-    """a login may lock memory without limit and open 1048576 files"""
+    """a login gets the limits inference needs"""
     _limits("su -s /bin/sh -c 'ulimit -Hl; ulimit -Hn; ulimit -l; ulimit -n' nobody", host, facts)
 
 
 def test_kernel_settings_files(host: Host, settings: BaseSettings) -> None:
-    """no other file overrides the kernel settings asked for at the next boot"""
+    """the next boot makes the kernel settings asked for"""
     config = output_of(host, "systemd-analyze cat-config sysctl.d")
     assigned = re.findall(r"^-?([A-Za-z0-9_./-]+?)\s*=\s*(.*?)\s*$", config, re.MULTILINE)
     effective = {key.replace("/", "."): value for key, value in assigned}
@@ -162,14 +162,14 @@ def test_time_synchronised(host: Host, facts: HostFacts) -> None:
 
 
 def test_no_failed_unit(host: Host) -> None:
-    """none of the units that labctl looks after has failed"""
+    """no unit that labctl looks after has failed"""
     listed = output_of(host, "systemctl list-units --all --state=failed --plain --no-legend")
     failed = [line.split()[0] for line in listed.splitlines() if line.startswith(_UNITS)]
     assert not failed, f"failed: {', '.join(failed)}; `systemctl status {failed[0]}` says why"
 
 
 def test_receipt(host: Host) -> None:
-    """the receipt of the last deploy is there and readable by root alone"""
+    """the receipt is there, for root alone"""
     found = output_of(host, "stat -c '%%a %%U:%%G' %s", receipt.PATH)
     assert found == "600 root:root", f"{receipt.PATH} is {found}, not 600 root:root"
     assert receipt.parse(output_of(host, "cat %s", receipt.PATH)), f"{receipt.PATH} cannot be read"

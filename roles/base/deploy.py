@@ -36,7 +36,6 @@ SYSCTLS = {
 }
 
 JOURNALD = "/etc/systemd/journald.conf.d/50-labctl.conf"
-TIMESYNCD = "/etc/systemd/timesyncd.conf.d/50-labctl.conf"
 LIMITS = "/etc/systemd/system.conf.d/50-labctl.conf"
 AUTO_UPGRADES = "/etc/apt/apt.conf.d/52labctl-unattended-upgrades"
 HOLD_HOOK = "/etc/apt/apt.conf.d/53labctl-hold-driver-and-kernel"
@@ -61,12 +60,14 @@ def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
     yield from sysctls(
         "kernel settings", "/etc/sysctl.d/60-labctl.conf", {**SYSCTLS, **settings.sysctls}, facts
     )
-    yield _security_updates(settings)
+    hold = render(__file__, "hold-driver-and-kernel", held=HOLD_LIST)
+    yield _security_updates(settings, hold)
     packages = _packages(settings, facts)
     yield Packages("packages", packages)
     yield Condition(
         "driver and kernel held back",
-        probe=f"{HOLD_SCRIPT} --check && echo held",
+        # The script as it should be, not as the host has it: what is seen then does not depend on the file.
+        probe=f"sh -s -- --check <<'END_OF_SCRIPT' && echo held\n{hold}END_OF_SCRIPT\n",
         wanted="held",
         problem="the list of held packages is not what is installed",
         settled_by=packages,  # dpkg's hook makes the list after every run
@@ -81,6 +82,7 @@ def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
         settled_by=packages,  # systemd's own packages re-execute it
     )
     if settings.unattended_upgrades:
+        yield Unit("package list timer", "apt-daily.timer")
         yield Unit("security update timer", "apt-daily-upgrade.timer", package="unattended-upgrades")
     if not facts.container and not facts.time_daemons:
         # In a container the clock is the machine's: systemd-timesyncd refuses to start there.
@@ -93,14 +95,14 @@ def _packages(settings: BaseSettings, facts: HostFacts) -> tuple[str, ...]:
     return tuple(dict.fromkeys(PACKAGES + time + settings.packages))
 
 
-def _security_updates(settings: BaseSettings) -> Files:
+def _security_updates(settings: BaseSettings, hold: str) -> Files:
     return Files(
         "security updates",
         (
             File(
                 AUTO_UPGRADES, render(__file__, "unattended-upgrades", enabled=settings.unattended_upgrades)
             ),
-            File(HOLD_SCRIPT, render(__file__, "hold-driver-and-kernel", held=HOLD_LIST), mode="755"),
+            File(HOLD_SCRIPT, hold, mode="755"),
             File(HOLD_HOOK, render(__file__, "hold-hook", script=HOLD_SCRIPT)),
         ),
     )

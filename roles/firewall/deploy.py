@@ -27,12 +27,12 @@ def firewall(settings: FirewallSettings, facts: HostFacts) -> Iterator[Resource]
     unit_file = File(f"/etc/systemd/system/{UNIT}", render(__file__, UNIT, rules=RULES))
     yield Packages("packages", ("nftables",))
     yield Files("boot unit file", (unit_file,))
-    yield Ruleset("rules", _rules(settings, facts))
+    yield Ruleset("rules", _rules(settings, facts), settings.undo_seconds)
     yield Unit("boot unit", UNIT, reads=(unit_file,))
 
 
 def _rules(settings: FirewallSettings, facts: HostFacts) -> str:
-    ssh_ports = settings.ssh_ports or tuple(sorted({22, facts.ssh_port or 22}))
+    ssh_ports = settings.ssh_ports or tuple(sorted({22, *facts.ssh_ports}))
     return render(
         __file__,
         "firewall.nft",

@@ -26,7 +26,12 @@ class Ruleset:
 
     name: str
     rules: str = field(repr=False)
-    undo_seconds: int = 45
+    undo_seconds: int
+
+    @property
+    def advice(self) -> str:
+        """The settings that decide about SSH."""
+        return "correct firewall.ssh_ports and firewall.ssh_sources, then deploy again"
 
     def probes(self) -> Probes:
         """The file, and whether what is loaded is what was loaded from it."""
@@ -77,9 +82,16 @@ nft -f {_NEW} || {{ systemctl stop {_UNDO_UNIT}.timer; exit 1; }}
 export PATH="$PATH:/usr/sbin:/sbin"
 systemctl -q is-active {_UNDO_UNIT}.timer || {{ echo "the host has already undone the change" >&2; exit 1; }}
 systemctl stop {_UNDO_UNIT}.timer
+[ "$(sha256sum <{_NEW} | cut -d' ' -f1)" = {self._sha256} ] || {{
+  nft -f {_UNDO}
+  echo "another labctl is changing the firewall at the same time" >&2; exit 1; }}
+# The timer may have fired between the question and the stop: what is confirmed is what is loaded now.
+while systemctl is-active {_UNDO_UNIT}.service | grep -q -e '^activ' -e '^deactiv'; do sleep 0.1; done
+nft -f {_NEW}
 install -d -m 755 /etc/labctl /var/lib/labctl
 install -m 600 {_NEW} {RULES}.labctl-new; sync {RULES}.labctl-new; mv -f {RULES}.labctl-new {RULES}
-echo "{self._sha256} $({_LISTING})" >{_LOADED}
+echo "{self._sha256} $({_LISTING})" >{_LOADED}.labctl-new
+sync {_LOADED}.labctl-new; mv -f {_LOADED}.labctl-new {_LOADED}
 rm -f {_NEW} {_UNDO}
 """
         return Action(script)

@@ -30,7 +30,9 @@ class FirewallSettings(BaseModel):
     manage: bool = True
     """False leaves whatever firewall the host has alone."""
     ssh_ports: tuple[Port, ...] = ()
-    """Ports SSH stays open on; empty means 22 and the port of the deploying connection."""
+    """Ports SSH stays open on; empty means 22, sshd's own and that of the deploying connection."""
     ssh_sources: tuple[Network, ...] = ()
     """Networks SSH is open to; empty means all."""
     exposed: tuple[Exposure, ...] = ()
+    undo_seconds: Annotated[int, Field(ge=10, le=600)] = 45
+    """How long the host waits for a proof that SSH still works before it puts the old rules back."""

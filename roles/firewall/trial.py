@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -37,9 +38,9 @@ def exposures(settings: FirewallSettings) -> tuple[Opening, ...]:
     return tuple(Opening(one.protocol, one.port, one.sources or EVERYWHERE) for one in settings.exposed)
 
 
-def openings(settings: FirewallSettings, ssh_port: int | None) -> tuple[Opening, ...]:
-    """What the inventory exposes, and SSH: on 22 and the port of this connection where it does not name ports."""
-    ports = settings.ssh_ports or tuple(sorted({22, ssh_port or 22}))
+def openings(settings: FirewallSettings, ssh_ports: Iterable[int]) -> tuple[Opening, ...]:
+    """What the inventory exposes, and SSH: on 22 and sshd's own ports where it does not name any."""
+    ports = settings.ssh_ports or tuple(sorted({22, *ssh_ports}))
     ssh = tuple(Opening("tcp", port, settings.ssh_sources or EVERYWHERE) for port in ports)
     return ssh + exposures(settings)
 
@@ -57,10 +58,12 @@ def tries(wanted: Iterable[Opening], listening: Iterable[tuple[str, int]]) -> li
 
 
 def first_difference(wanted: str, found: str) -> str | None:
-    """The first line in which two listings differ, None when they do not."""
-    for should, does in zip([*wanted.splitlines(), ""], [*found.splitlines(), ""], strict=False):
-        if should != does:
-            return f"`{does.strip() or 'nothing'}` where `{should.strip() or 'nothing'}` should be"
+    """The first line that one of two listings has alone, in words; None when they are the same."""
+    for line in difflib.ndiff(wanted.splitlines(), found.splitlines()):
+        if line.startswith("- "):
+            return f"`{line[2:].strip()}` is missing"
+        if line.startswith("+ "):
+            return f"`{line[2:].strip()}` was added"
     return None
 
 

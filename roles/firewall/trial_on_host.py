@@ -88,12 +88,17 @@ def knock(tries: list[tuple[str, str, int]]) -> None:
     waiting = {_open(*each): each for each in tries}
     answered = []
     until = time.monotonic() + MOST_SECONDS
+    poll = select.poll()  # select() itself ends at 1024 sockets
+    by_number = {one.fileno(): one for one in waiting}
+    for number, one in by_number.items():
+        poll.register(number, select.POLLIN | (select.POLLOUT if one.type == socket.SOCK_STREAM else 0))
     while waiting and time.monotonic() < until:
-        tcp = [one for one in waiting if one.type == socket.SOCK_STREAM]
-        readable, writable, _ = select.select(waiting, tcp, [], QUIET_SECONDS)
-        if not (readable or writable):
+        ready = poll.poll(QUIET_SECONDS * 1000)
+        if not ready:
             break
-        for each in {*readable, *writable}:
+        for number, _ in ready:
+            poll.unregister(number)
+            each = by_number[number]
             answered.append(waiting.pop(each))
             each.close()
     sys.stdout.write(json.dumps(answered))

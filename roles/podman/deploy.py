@@ -51,19 +51,19 @@ def podman(settings: PodmanSettings, facts: HostFacts) -> Iterator[Resource]:
         '"$(podman version --format {{.Client.Version}}), remove it or the source it came from" >&2; exit 1',
     )
     units = "/etc/systemd/system"
+    service = File(
+        f"{units}/{PRUNE_UNIT}.service", render(__file__, f"{PRUNE_UNIT}.service", script=PRUNE_SCRIPT)
+    )
     timer = File(f"{units}/{PRUNE_UNIT}.timer", render(__file__, f"{PRUNE_UNIT}.timer", when=settings.prune))
     yield Files(
         "image pruning files",
         (
             File(PRUNE_SCRIPT, render(__file__, "prune-images"), mode="755"),
-            File(
-                f"{units}/{PRUNE_UNIT}.service",
-                render(__file__, f"{PRUNE_UNIT}.service", script=PRUNE_SCRIPT),
-            ),
+            service,
             timer,
         ),
     )
-    yield Unit("image pruning", f"{PRUNE_UNIT}.timer", reads=(timer,))
+    yield Unit("image pruning", f"{PRUNE_UNIT}.timer", reads=(timer, service))
 
 
 def _configuration(settings: PodmanSettings, facts: HostFacts) -> Iterator[File]:

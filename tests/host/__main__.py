@@ -25,9 +25,9 @@ def main() -> int:
     )
     commands.add_parser("clean", help="remove what sessions left whose process is gone")
     arguments = parser.parse_args()
-    # However it is asked to go, it goes in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    # However it is asked to go, it goes in order; a shell starts its background jobs with SIGINT ignored.
+    for request in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(request, signal.default_int_handler)
     try:
         if arguments.command == "up":
             _up(arguments.names or ["aibox"], arguments.suite)
@@ -46,7 +46,9 @@ def _up(names: list[str], suite: str) -> None:
         booted = [hosts.boot(name, suite=suite) for name in names]
         inventory = hosts.session.folder / "inventory.py"
         inventory.write_text(_inventory(booted))
-        print(_directions(booted, inventory), flush=True)
+        ssh_config = hosts.session.folder / "ssh_config"
+        ssh_config.write_text("\n".join(host.ssh.config(host.name) for host in booted))
+        print(_directions(booted, inventory, ssh_config), flush=True)
         try:
             signal.pause()
         except KeyboardInterrupt:
@@ -58,10 +60,11 @@ def _inventory(hosts: list[ThrowawayHost]) -> str:
     return f'"""Throwaway hosts, while they last."""\n\nhosts = [\n{entries}]\n'
 
 
-def _directions(hosts: list[ThrowawayHost], inventory: Path) -> str:
+def _directions(hosts: list[ThrowawayHost], inventory: Path, ssh_config: Path) -> str:
     lines = []
     for host in hosts:
-        lines += [f"{host.name}: Debian {host.suite}, {host.ipv4}, {host.ipv6}", f"  {host.ssh_command()}"]
+        lines += [f"{host.name}: Debian {host.suite}, {host.ipv4}, {host.ipv6}"]
+        lines += [f"  ssh -F {ssh_config} {host.name}"]
     return "\n".join(
         [
             *lines,

@@ -1,11 +1,17 @@
 """Where the harness keeps things: base images, layers, downloaded packages, and the running sessions."""
 
 import os
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.errors import BadInput, Failed
+
 CACHE_VARIABLE = "LABCTL_TEST_CACHE"
 DEFAULT_CACHE = Path("/var/cache/labctl-tests")
+_PACKAGES_KEPT_DAYS = 30
+_LOGS_KEPT_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,27 @@ class Cache:
 
 
 def open_cache() -> Cache:
-    """The cache named by LABCTL_TEST_CACHE, else the default, with its folders made."""
+    """The cache named by LABCTL_TEST_CACHE, else the default, with its folders made.
+
+    Raises `Failed` without root, for whom alone any of it is of use, and `BadInput` for a path that cannot be
+    written as an option of an overlay mount.
+    """
+    if os.geteuid() != 0:
+        raise Failed("throwaway hosts need root", hint="Run the same command with sudo")
     cache = Cache(Path(os.environ.get(CACHE_VARIABLE) or DEFAULT_CACHE).resolve())
+    if set(str(cache.root)) & set(":,\\"):
+        raise BadInput(
+            "bad cache path", where=CACHE_VARIABLE, found=str(cache.root), expected="no : , or \\ in it"
+        )
     for folder in (cache.bases, cache.layers, cache.packages, cache.sessions, cache.logs):
         folder.mkdir(parents=True, exist_ok=True)
     return cache
+
+
+def remove_old_files(cache: Cache) -> None:
+    """Delete packages that no guest asked for in a month, and logs of failed tests after a week."""
+    for folder, days in ((cache.packages, _PACKAGES_KEPT_DAYS), (cache.logs, _LOGS_KEPT_DAYS)):
+        for file in folder.iterdir():
+            with suppress(FileNotFoundError):  # another session does the same
+                if file.stat().st_mtime < time.time() - days * 86400:
+                    file.unlink()

@@ -19,6 +19,8 @@ from tests.host.locks import FileLock
 
 OWNER_LOCK = "owner.lock"
 STATE = "session.json"
+# In the environment of everything a session starts on this machine, so that it can be told whose it is.
+SESSION_VARIABLE = "LABCTL_TEST_SESSION"
 _GONE_WITHIN_S = 10
 # A control group can be removed from any cgroup2 mount; one of our own spares looking for the machine's.
 _REMOVE_CGROUP = """

@@ -59,6 +59,8 @@ class DelayProxy:
             return
         try:
             await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+        except asyncio.CancelledError:
+            pass  # the proxy stops; asyncio would print a connection that ends so as an error
         finally:
             writer.close()
             far_writer.close()

@@ -4,6 +4,7 @@ A throwaway Debian host is booted, deployed to over SSH, verified; one hand-writ
 server on it, which is asked an OpenAI-style chat request through an SSH port forward.
 """
 
+import io
 import os
 import shutil
 import signal
@@ -11,14 +12,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from pathlib import Path
 
 from labctl.errors import DONE, INTERRUPTED, Failed, LabctlError
 from tests.host import llama_service, tiny_gguf
 from tests.host.cache import open_cache
+from tests.host.deploying import write_inventory
 from tests.host.hosts import ThrowawayHosts
-from tests.host.labctl_command import labctl, write_inventory
+from tests.host.labctl_command import labctl
 from tests.host.leftovers import Footprint, machine_firewall
 from tests.host.llama_image import LlamaImage, llama_image
 from tests.host.llama_service import Answer
@@ -74,13 +76,13 @@ def demo(folder: Path) -> Answer:
 
 def _from_bare_to_token(host: ThrowawayHost, image: LlamaImage, folder: Path) -> Answer:
     inventory, log = folder / "inventory.py", folder / "labctl.log"
-    write_inventory(inventory, {host.name: host.pyinfra_data()})
+    write_inventory(inventory, host)
     with _step("labctl deploy") as step:
         outcome = labctl("deploy", inventory, log=log)[host.name]
-        step.result = f"{outcome.changed} of {outcome.operations} operations changed something"
+        step.result = f"{len(outcome.changed)} of {outcome.operations} operations changed something"
     with _step("labctl deploy") as step:
         outcome = labctl("deploy", inventory, log=log)[host.name]
-        step.result = f"again: {outcome.changed} changed, {outcome.remote_commands} remote commands"
+        step.result = f"again: {len(outcome.changed)} changed, {outcome.remote_commands} remote commands"
     with _step("labctl verify") as step:
         checks = labctl("verify", inventory, log=log)[host.name].checks
         step.result = ", ".join(f"{count} {verdict}" for verdict, count in checks.items())
@@ -98,7 +100,7 @@ def _from_bare_to_token(host: ThrowawayHost, image: LlamaImage, folder: Path) ->
         step.result = f"{llama_service.UNIT}.service is healthy"
     with _step("ask it") as step, forwarded_port(host.ssh, llama_service.PORT) as port:
         answer = llama_service.ask(f"http://127.0.0.1:{port}", QUESTION, most_tokens=48)
-        step.result = f"{answer.tokens} tokens of {answer.model} through an SSH port forward"
+        step.result = f"{answer.tokens} tokens of {answer.model}, by SSH port forward"
     return answer
 
 
@@ -121,24 +123,41 @@ def _throwaway_hosts(folder: Path) -> Iterator[ThrowawayHosts]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Step:
-    """A line of the demo's output; `result` is what it says at its end."""
+class _Step(io.TextIOBase):
+    """A line of the demo's output; `result` is what it says at its end.
 
-    result = "done"
+    As a stream it takes what is complained of meanwhile, and gives that a line of its own.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.result = "done"
+        self._title = f"  {title:<16} "
+        self._is_open = True
+        print(self._title, end="", flush=True)
+
+    def write(self, text: str) -> int:
+        """Print an aside."""
+        print(("\n    " if self._is_open else "") + text, end="", flush=True)
+        self._is_open = False
+        return len(text)
+
+    def finish(self, seconds: float) -> None:
+        """Complete the line, after asides anew."""
+        print(f"{'' if self._is_open else self._title}{self.result:<50} {seconds:6.1f} s", flush=True)
 
 
 @contextmanager
 def _step(title: str) -> Iterator[_Step]:
     """One line: title, result, seconds. The title stands there while the work goes on."""
-    step, began = _Step(), time.monotonic()
-    print(f"  {title:<16} ", end="", flush=True)
+    step, began = _Step(title), time.monotonic()
     try:
-        yield step
+        with redirect_stderr(step):
+            yield step
     except BaseException as error:
         step.result = "interrupted" if isinstance(error, KeyboardInterrupt) else "FAILED"
         raise
     finally:
-        print(f"{step.result:<50} {time.monotonic() - began:6.1f} s", flush=True)
+        step.finish(time.monotonic() - began)
 
 
 @contextmanager

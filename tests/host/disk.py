@@ -12,6 +12,8 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labctl.errors import Failed
+from tests.host.cache import CACHE_VARIABLE
 from tests.host.commands import run
 from tests.host.session import Session
 
@@ -62,7 +64,14 @@ class Disk:
             f"lowerdir={lower},upperdir={self.folder / 'upper'},workdir={self.folder / 'work'},"
             "volatile,redirect_dir=on"
         )
-        self.session.run(["mount", "-t", "overlay", "throwaway-host", "-o", options, str(self.root)])
+        mount = ["mount", "-t", "overlay", "throwaway-host", "-o", options, str(self.root)]
+        mounted = self.session.run(mount, check=False)
+        if mounted.returncode != 0:
+            raise Failed(
+                f"cannot mount an overlay: {mounted.stderr.strip()}",
+                where=str(self.folder),
+                hint=f"It must be on a plain file system; set {CACHE_VARIABLE} to a folder on one",
+            )
 
     def unmount(self) -> None:
         """Unmount if it is mounted; what was written stays."""

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import cycle
+from itertools import count, cycle
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -35,6 +35,7 @@ class ThrowawayHosts:
         self._held = ExitStack()
         self._session: Session | None = None
         self._numbers: Iterator[int] = iter(())
+        self._templates = count(1)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -77,17 +78,44 @@ class ThrowawayHosts:
         it its suite; without one it is a bare host of `suite`. nspawn_arguments: for systemd-nspawn, such as a
         `--bind` for a simulated device.
         """
+        host = self._create(name, layer or self._bare(suite), nspawn_arguments)
+        host.power_on()
+        return host
+
+    def boot_all(
+        self,
+        *names: str,
+        suite: str = "trixie",
+        layer: Layer | None = None,
+        nspawn_arguments: Sequence[str] = (),
+    ) -> list[ThrowawayHost]:
+        """Several hosts alike, booting at the same time; otherwise like `boot`."""
+        hosts = [self._create(name, layer or self._bare(suite), nspawn_arguments) for name in names]
+        for host in hosts:
+            host.machine.power_on()
+        for host in hosts:
+            host.wait_for_ssh()
+        return hosts
+
+    def cut_uplink(self) -> None:
+        """Take the outside away from all hosts: no name resolves, no package comes. They still have each other."""
+        network.set_uplink(self.session, connected=False)
+
+    def restore_uplink(self) -> None:
+        """Give it back."""
+        network.set_uplink(self.session, connected=True)
+
+    def _create(self, name: str, origin: Layer, nspawn_arguments: Sequence[str]) -> ThrowawayHost:
         if not _NAME.fullmatch(name):
             raise BadInput("bad host name", found=name, expected="up to 12 small letters, digits and dashes")
         if name in self._hosts:
             raise BadInput("a host of this session has that name", found=name)
         taken = {host.number for host in self}
         number = next(number for number in self._numbers if number not in taken)
-        disk = Disk(self.session, self.session.folder / "hosts" / name, layer or self._bare(suite))
+        disk = Disk(self.session, self.session.folder / "hosts" / name, origin)
         host = ThrowawayHost(Machine(self.session, name, disk, nspawn_arguments), number)
         self._hosts[name] = host
         host.prepare()
-        host.power_on()
         return host
 
     def destroy(self, host: ThrowawayHost) -> None:
@@ -117,13 +145,12 @@ class ThrowawayHosts:
         return load_layer(folder, bare)
 
     def _make_layer(self, prepare: Callable[[ThrowawayHost], None], suite: str, folder: Path) -> None:
-        host = self.boot(_TEMPLATE, suite=suite)
-        try:
-            prepare(host)
-            host.power_off()
-            host.freeze(folder)
-        finally:
-            self.destroy(host)
+        # One that `prepare` failed on stays until the session ends: somebody will want its logs.
+        host = self.boot(f"{_TEMPLATE}-{next(self._templates)}", suite=suite)
+        prepare(host)
+        host.power_off()
+        host.freeze(folder)
+        self.destroy(host)
 
     def _bare(self, suite: str) -> Layer:
         if suite not in self._bases:

@@ -19,19 +19,14 @@ _TIMEOUT_S = 900
 class HostOutcome:
     """What one run did on one host, from `labctl --json`.
 
-    operations and remote_commands: of a deploy. checks: verdict → how many, of a verify.
+    changed: "role: name" of the operations that changed something. operations, remote_commands: of a deploy.
+    checks: verdict → how many, of a verify.
     """
 
-    changed: int
+    changed: tuple[str, ...]
     operations: int
     remote_commands: int
     checks: Mapping[str, int]
-
-
-def write_inventory(path: Path, hosts: Mapping[str, Mapping[str, object]]) -> None:
-    """An inventory file of `hosts`: name → pyinfra's host data."""
-    entries = "".join(f"    ({name!r}, {dict(data)!r}),\n" for name, data in hosts.items())
-    path.write_text(f"hosts = [\n{entries}]\n")
 
 
 def labctl(command: str, inventory: Path, *, log: Path | None = None) -> dict[str, HostOutcome]:
@@ -75,7 +70,11 @@ def _run(argv: Sequence[str]) -> tuple[int, str, str]:
 def _outcome(host: Mapping[str, Any]) -> HostOutcome:
     verdicts = [check["status"] for check in host["checks"]]
     return HostOutcome(
-        changed=host["changed"],
+        changed=tuple(
+            f"{operation['role']}: {operation['name']}"
+            for operation in host["operations"]
+            if operation["status"] == "changed"
+        ),
         operations=len(host["operations"]),
         remote_commands=host["remote_commands"] or 0,
         checks={verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)},

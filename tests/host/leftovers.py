@@ -77,7 +77,7 @@ class Footprint:
             except OSError:
                 continue  # it has ended meanwhile
             if inside or any(str(path) in command for path in self.paths):
-                yield f"process {process.name} ({command.strip()[:60]})"
+                yield f"process {process.name} ({' '.join(command.split())[:60]})"
 
     def _mounts(self) -> Iterator[str]:
         for line in Path("/proc/self/mountinfo").read_text().splitlines():

@@ -26,6 +26,21 @@ PACKAGE_CACHE_PORT = 3142
 _STARTED_WITHIN_S = 10
 # slirp4netns' own, fixed addresses; the guests only ever see the router.
 _TAP_ADDRESS, _TAP_GATEWAY, _TAP_DNS = "10.0.2.100/24", "10.0.2.2", "10.0.2.3"
+_ROUTER_RULES = f"""
+table inet router {{{{
+    chain name_service {{{{
+    }}}}
+    chain prerouting {{{{
+        type nat hook prerouting priority dstnat
+        iifname "{SWITCH}" jump name_service
+        iifname "{SWITCH}" ip daddr != {{subnet.network4}} tcp dport 80 redirect to :{PACKAGE_CACHE_PORT}
+    }}}}
+    chain postrouting {{{{
+        type nat hook postrouting priority srcnat
+        oifname "tap0" masquerade
+    }}}}
+}}}}
+"""
 
 
 def build(session: Session) -> None:
@@ -47,7 +62,7 @@ def build(session: Session) -> None:
     session.run(
         ["sh", "-c", "for f in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $f ] || echo 0 > $f; done"]
     )
-    run(session.inside(["nft", "-f", "-"]), input_text=_router_rules(subnet))
+    _nft(session, _ROUTER_RULES.format(subnet=subnet))
     _plug_in_this_machine(session)
     _connect_outside(session, session.folder / "slirp4netns.log")
     _start_package_cache(session, session.folder / "package_cache.log")
@@ -56,6 +71,17 @@ def build(session: Session) -> None:
 def set_cable(session: Session, link: str, *, connected: bool) -> None:
     """Plug the cable of a guest in or pull it out; the guest sees its carrier come and go."""
     session.run(["ip", "link", "set", link, "up" if connected else "down"])
+
+
+def set_uplink(session: Session, *, connected: bool) -> None:
+    """Connect the router to the outside, or leave the test network alone with itself."""
+    if connected:
+        _batch(session, f"link set tap0 up\nroute add default via {_TAP_GATEWAY}")
+        _nft(session, _name_service(session.subnet))
+    else:
+        _batch(session, "link set tap0 down")
+        # The router refuses questions it cannot pass on; left to time out, each would take half a minute.
+        _nft(session, "flush chain inet router name_service")
 
 
 def _plug_in_this_machine(session: Session) -> None:
@@ -79,14 +105,8 @@ def _connect_outside(session: Session, log: Path) -> None:
         machine_mounts=True,
     )
     _wait_for(lambda: session.run(["ip", "link", "show", "tap0"], check=False).returncode == 0, log)
-    _batch(
-        session,
-        f"""
-        addr add {_TAP_ADDRESS} dev tap0
-        link set tap0 up
-        route add default via {_TAP_GATEWAY}
-        """,
-    )
+    _batch(session, f"addr add {_TAP_ADDRESS} dev tap0")
+    set_uplink(session, connected=True)
 
 
 def _start_package_cache(session: Session, log: Path) -> None:
@@ -106,21 +126,15 @@ def _wait_for(condition: Callable[[], bool], log: Path) -> None:
         time.sleep(0.02)
 
 
-def _router_rules(subnet: Subnet) -> str:
+def _name_service(subnet: Subnet) -> str:
     return f"""
-    table inet router {{
-        chain prerouting {{
-            type nat hook prerouting priority dstnat
-            iifname "{SWITCH}" ip daddr {subnet.router4} udp dport 53 dnat ip to {_TAP_DNS}
-            iifname "{SWITCH}" ip daddr {subnet.router4} tcp dport 53 dnat ip to {_TAP_DNS}
-            iifname "{SWITCH}" ip daddr != {subnet.network4} tcp dport 80 redirect to :{PACKAGE_CACHE_PORT}
-        }}
-        chain postrouting {{
-            type nat hook postrouting priority srcnat
-            oifname "tap0" masquerade
-        }}
-    }}
+    add rule inet router name_service ip daddr {subnet.router4} udp dport 53 dnat ip to {_TAP_DNS}
+    add rule inet router name_service ip daddr {subnet.router4} tcp dport 53 dnat ip to {_TAP_DNS}
     """
+
+
+def _nft(session: Session, rules: str) -> None:
+    run(session.inside(["nft", "-f", "-"]), input_text=rules)
 
 
 def _batch(session: Session, commands: str) -> None:

@@ -42,6 +42,7 @@ _fetching: dict[Path, threading.Lock] = {}
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    timeout = 30  # seconds without a byte from or to the guest: its cable may be out, its power cut
     cache: Path
 
     def handle_one_request(self) -> None:
@@ -113,13 +114,27 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.close_connection = True
         self.end_headers()
+        self._relay_body(answer, keep_as)
+
+    def _relay_body(self, answer: http.client.HTTPResponse, keep_as: Path | None) -> None:
+        # Others may wait for what is being kept: it is fetched to its end, also when who asked for it is gone.
+        gone: OSError | None = None
         with _kept(keep_as) as copy:
-            while chunk := answer.read(1 << 16):
+            while (copy or not gone) and (chunk := answer.read(1 << 16)):
                 if copy:
                     copy.write(chunk)
-                self.wfile.write(chunk)
+                gone = gone or self._send(chunk)
             if answer.length:
                 raise ConnectionResetError  # upstream broke off: what we have of it is not kept
+        if gone:
+            raise gone
+
+    def _send(self, chunk: bytes) -> OSError | None:
+        try:
+            self.wfile.write(chunk)
+        except OSError as error:
+            return error
+        return None
 
     def log_message(self, template: str, *values: object) -> None:
         """One line per request, in the session's folder."""

@@ -12,14 +12,14 @@ import json
 import os
 import secrets
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import Failed
 from tests.host import cleanup
-from tests.host.cache import Cache
+from tests.host.cache import Cache, remove_old_files
 from tests.host.commands import run
 from tests.host.locks import FileLock, locked
 from tests.host.subnet import Subnet, free_subnet
@@ -70,8 +70,6 @@ class Session:
         log: Path,
         *,
         machine_mounts: bool = False,
-        pass_fds: Sequence[int] = (),
-        env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
         """Start a daemon that ends with the session at the latest; its output goes to `log`.
 
@@ -86,8 +84,7 @@ class Session:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=pass_fds,
-                env=env,
+                env={**os.environ, cleanup.SESSION_VARIABLE: self.name},
                 start_new_session=True,  # a Ctrl-C is for the owner, who then ends things in order
             )
 
@@ -102,21 +99,18 @@ class Session:
 
     def close(self) -> None:
         """End everything the session runs and delete its folder."""
-        assert self._unshare.stdin is not None
-        self._unshare.stdin.close()
-        self._unshare.wait()
         with locked(self.cache.sessions_lock):
             cleanup.remove_remains(self.folder)
             self._lock.release()
+        self._unshare.communicate()
 
 
 def open_session(cache: Cache) -> Session:
     """Start a session in its own namespaces; what dead sessions left is removed first.
 
-    Raises `Failed` without root, and when the machine lacks what the namespaces need.
+    Raises `Failed` when the machine lacks what the namespaces need.
     """
-    if os.geteuid() != 0:
-        raise Failed("throwaway hosts need root", hint="Run the same command with sudo")
+    remove_old_files(cache)
     with locked(cache.sessions_lock):
         cleanup.remove_dead_sessions(cache)
         name = secrets.token_hex(4)
@@ -130,6 +124,7 @@ def open_session(cache: Cache) -> Session:
         unshare, holder = _start_holder(cleanup.cgroup_name(name))
     except BaseException:
         cleanup.remove_remains(folder)
+        lock.release()
         raise
     state = {
         "subnet": subnet.number,

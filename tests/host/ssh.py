@@ -26,13 +26,16 @@ class SshAccess:
     key_path: Path
     known_hosts_path: Path
 
-    def argv(self, *command: str, port: int = PORT, address: str | None = None) -> list[str]:
-        """The ssh command line; the host key must be the one the harness made, and no password is ever asked."""
-        options = {
+    @property
+    def options(self) -> dict[str, str]:
+        """As in ssh_config(5): the host key must be the one the harness made, and no password is ever asked."""
+        return {
+            "User": self.user,
+            "IdentityFile": str(self.key_path),
+            "IdentitiesOnly": "yes",
             "UserKnownHostsFile": str(self.known_hosts_path),
             "GlobalKnownHostsFile": "/dev/null",
             "StrictHostKeyChecking": "yes",
-            "IdentitiesOnly": "yes",
             "BatchMode": "yes",
             "ConnectTimeout": str(_CONNECT_TIMEOUT_S),
             "ServerAliveInterval": str(_CONNECT_TIMEOUT_S),
@@ -40,9 +43,16 @@ class SshAccess:
             "KexAlgorithms": "curve25519-sha256",
             "LogLevel": "ERROR",
         }
-        flags = [flag for key, value in options.items() for flag in ("-o", f"{key}={value}")]
-        target = f"{self.user}@{address or self.address}"
-        return ["ssh", "-F", "/dev/null", *flags, "-i", str(self.key_path), "-p", str(port), target, *command]
+
+    def argv(self, *command: str, port: int = PORT, address: str | None = None) -> list[str]:
+        """The ssh command line."""
+        flags = [flag for key, value in self.options.items() for flag in ("-o", f"{key}={value}")]
+        return ["ssh", "-F", "/dev/null", *flags, "-p", str(port), address or self.address, *command]
+
+    def config(self, name: str) -> str:
+        """The same for `ssh -F FILE name`."""
+        lines = [f"    {key} {value}" for key, value in {"HostName": self.address, **self.options}.items()]
+        return "\n".join([f"Host {name}", *lines, ""])
 
     def run(self, command: str, *, sudo: bool, timeout_s: float | None) -> subprocess.CompletedProcess[str]:
         """Run a shell command over a new connection; exit code 255 means that ssh itself failed."""

@@ -22,7 +22,7 @@ class Subnet:
     @property
     def network4(self) -> ipaddress.IPv4Network:
         """The IPv4 network, a /24."""
-        return list(_POOL.subnets(new_prefix=24))[self.number]
+        return ipaddress.IPv4Network((int(_POOL.network_address) + 256 * self.number, 24))
 
     def ipv4(self, host: int) -> str:
         """The IPv4 address of host number `host`, without prefix length."""

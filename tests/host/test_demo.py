@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_demo_that_stops_tears_down_and_says_where_the_logs_are(
     folder = Path(printed.err.rsplit("the logs are in ", 1)[1].strip())
     assert "systemd" in (folder / "journal.log").read_text()
     shutil.rmtree(folder)
+
+
+def test_what_is_said_during_a_step_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with demo._step("boot") as step:
+        print("building the base image", file=sys.stderr)
+        step.result = "Debian 13"
+    first, aside, again = capsys.readouterr().out.splitlines()
+    assert (first.strip(), aside.strip()) == ("boot", "building the base image")
+    assert re.fullmatch(r"  boot +Debian 13 +0\.\d s", again)
 
 
 def test_what_a_living_session_has_is_found() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,9 @@ _TIMER = "labctl-prune-images.timer"
 _HALF_INSTALL = (
     "cd /tmp; apt-get -yq remove curl; apt-get -q download curl; dpkg --unpack ./curl*.deb; rm curl*.deb"
 )
+_HALF_UNPACKED = (  # as a power cut leaves it
+    "sed -i '/^Package: curl$/,/^$/ s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status"
+)
 _PLANTED = [
     Planted("file edited by hand", {"base: journal size limit", "base: journald"}, f"echo '#' >>{_JOURNALD}"),
     Planted("mode of a file", {"base: kernel settings"}, "chmod 600 /etc/sysctl.d/60-labctl.conf"),
@@ -101,6 +105,7 @@ _PLANTED = [
     Planted("file replaced by a link", {"base: security updates"}, f"ln -sf /dev/null {_UPGRADES}"),
     Planted("package purged", {"base: packages"}, "apt-get -yq purge unattended-upgrades"),
     Planted("package half installed", {"base: package database"}, _HALF_INSTALL),
+    Planted("package half unpacked", {"base: package database"}, _HALF_UNPACKED),
     Planted("unit stopped", {"podman: image pruning"}, f"systemctl stop {_TIMER}"),
     Planted("unit disabled", {"base: security update timer"}, "systemctl disable apt-daily-upgrade.timer"),
     Planted("unit masked", {"base: security update timer"}, "systemctl mask --now apt-daily-upgrade.timer"),
@@ -119,6 +124,15 @@ _PLANTED = [
         {"base: apt components"},
         "sed -i 's/ contrib//' /etc/apt/sources.list.d/*.sources",
     ),
+    Planted(
+        "hold script gone", {"base: security updates"}, "rm /usr/local/lib/labctl/hold-driver-and-kernel"
+    ),
+    Planted(
+        "service of a timer edited",
+        {"podman: image pruning files", "podman: image pruning"},
+        "echo '# mine' >>/etc/systemd/system/labctl-prune-images.service",
+    ),
+    Planted("receipt readable by all", {_RECEIPT}, "chmod 644 /var/lib/labctl/receipt.json"),
     Planted(
         "held packages forgotten",
         {"base: driver and kernel held back"},
@@ -182,6 +196,38 @@ def test_only_and_skip_leave_the_other_roles_alone(converged: ThrowawayHost, inv
     }
     assert set(labctl("check", inventory, "--json").pending("aibox")) >= {"base: journald"}
     assert labctl("deploy", inventory).exit_code == 0
+
+
+def test_security_updates_leave_the_driver_and_the_kernel_alone(converged: ThrowawayHost) -> None:
+    converged.console_run("apt-get -yq --no-install-recommends install libnvidia-cfg1 linux-config-6.12")
+    said = converged.console_run("unattended-upgrade --dry-run --debug 2>&1").stdout
+    blacklist = next(line for line in said.splitlines() if line.startswith("Initial blacklist:"))
+    held = [re.compile(word) for word in blacklist.split()[2:]]
+    # What nvidia-graphics-drivers brought along has other names, and the kernel's have dots in theirs.
+    for package in ("libnvidia-cfg1", "nvidia-alternative", "linux-config-6.12"):
+        assert any(pattern.match(package) for pattern in held), f"{package} is not in: {blacklist}"
+    assert not any(pattern.match("openssh-server") for pattern in held)
+
+
+def test_an_image_is_pruned_when_nothing_named_it_twice_in_a_row(converged: ThrowawayHost) -> None:
+    images = (
+        *("localhost/old:1", "localhost/of-a-unit:1", "localhost/of-a-container:1"),
+        *("localhost/spaced:1", "localhost/untagged:latest"),
+    )
+    for number, image in enumerate(images):
+        converged.console_run(f"cd /tmp && echo {number} >file && tar c file | podman import -q - {image}")
+    converged.console_run(
+        "install -d /etc/containers/systemd/deeper && cd /etc/containers/systemd &&"
+        " printf '[Container]\\nImage=localhost/of-a-unit:1\\n' >x.container &&"
+        " printf '[Container]\\nImage = localhost/spaced:1\\n' >y.container &&"
+        " printf '[Container]\\nImage=localhost/untagged\\n' >deeper/z.container"
+    )
+    converged.console_run("podman create --name keeps localhost/of-a-container:1 /file")
+    for expected in (set(images), set(images[1:])):
+        converged.console_run("systemctl start labctl-prune-images.service")
+        left = converged.console_run("podman images --format '{{.Repository}}:{{.Tag}}'").stdout.split()
+        assert set(left) == expected
+    converged.console_run("podman rm keeps; podman rmi -a; rm -r /etc/containers/systemd/*")
 
 
 def test_it_is_all_still_so_after_a_reboot(converged: ThrowawayHost, inventory: Path) -> None:

@@ -130,6 +130,37 @@ def test_hosts_reach_each_other_and_the_outside(bare: ThrowawayHost, boot_host: 
     assert "Hello, world!" in other.run("hello").stdout
 
 
+def test_without_the_uplink_hosts_only_have_each_other(
+    throwaway_hosts: ThrowawayHosts, bare: ThrowawayHost
+) -> None:
+    throwaway_hosts.cut_uplink()
+    try:
+        update = bare.run("apt-get -q -o Acquire::Retries=0 update", sudo=True, check=False)
+    finally:
+        throwaway_hosts.restore_uplink()
+
+    assert "Temporary failure resolving" in update.stderr
+    assert "Temporary failure" not in bare.run("apt-get -q update", sudo=True).stderr
+    bare.run("rm -r /var/lib/apt/lists/*", sudo=True)
+
+
+def test_several_hosts_boot_together(throwaway_hosts: ThrowawayHosts) -> None:
+    hosts = throwaway_hosts.boot_all("one", "two", "three")
+    try:
+        assert [host.run("hostname").stdout.strip() for host in hosts] == ["one", "two", "three"]
+    finally:
+        for host in hosts:
+            throwaway_hosts.destroy(host)
+
+
+def test_a_host_can_be_far_away(bare: ThrowawayHost) -> None:
+    with bare.delayed(20) as near:
+        command = bare.ssh.argv("hostname", address="127.0.0.1", port=near.port)
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert answer.stdout.strip() == "bare"
+
+
 def test_reset_goes_back_to_where_the_host_started(boot_host: Boot) -> None:
     host = boot_host("resetme")
     host.run("rm /etc/apt/sources.list.d/debian.sources; touch /etc/new /srv/new", sudo=True)
@@ -156,8 +187,8 @@ def test_a_layer_starts_any_number_of_hosts_where_one_was(boot_host: Boot) -> No
         assert clone.run("cat /etc/made /srv/made").stdout.split() == ["a", "b"]
         assert clone.run("ls /etc/debian_version", check=False).returncode != 0
         assert clone.run("hostname").stdout.strip() == clone.name
-    unlike = "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub"
-    assert len({host.run(unlike).stdout for host in (first, *clones)}) == 3
+    for unlike in ("/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub"):
+        assert len({host.run(f"cat {unlike}").stdout for host in (first, *clones)}) == 3, unlike
     second, third = clones
     second.run("rm /etc/made", sudo=True)
     assert third.run("cat /etc/made").stdout.strip() == "a"
@@ -197,17 +228,18 @@ def test_containers_run(boot_host: Boot) -> None:
     assert "whale" in host.run(page).stdout
 
 
+# Each would do no harm if it succeeded: it sets what is set already.
 @pytest.mark.parametrize(
     ("attempt", "complaint"),
     [
-        ("date -s 2001-01-01", "Operation not permitted"),
+        ("date -s @$(date +%s)", "Operation not permitted"),
+        ("perl -e 'syscall(175, 0, 0, 0) == 0 or die qq($!\n)'", "Operation not permitted"),  # init_module(2)
+        ("f=/proc/sys/vm/swappiness; v=$(cat $f); echo $v > $f", "Read-only file system"),
+        ("f=/proc/sys/kernel/panic; v=$(cat $f); echo $v > $f", "Read-only file system"),
         (
-            "perl -e 'syscall(175, 0, 0, 0) == 0 or die qq($!\\n)'",
-            "Operation not permitted",
-        ),  # init_module(2)
-        ("echo 1 > /proc/sys/vm/swappiness", "Read-only file system"),
-        ("echo 1 > /proc/sys/kernel/panic", "Read-only file system"),
-        ("echo 1 > /sys/kernel/mm/transparent_hugepage/khugepaged/defrag", "Read-only file system"),
+            "f=/sys/kernel/mm/transparent_hugepage/khugepaged/defrag; v=$(cat $f); echo $v > $f",
+            "Read-only file system",
+        ),
     ],
 )
 def test_the_guests_root_cannot_change_the_machine(bare: ThrowawayHost, attempt: str, complaint: str) -> None:

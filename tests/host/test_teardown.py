@@ -1,12 +1,12 @@
 """Nothing of a session stays behind, however it ends, and nothing of the machine is different after it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,7 +54,7 @@ def test_a_session_leaves_the_machine_as_it_was() -> None:
 
 @pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM])
 def test_make_host_removes_everything_when_asked_to_end(asked_by: signal.Signals) -> None:
-    with subprocess.Popen(_UP, stdout=subprocess.PIPE, text=True) as up:
+    with _up() as up:
         name, holder = _wait_for_session(up)
         running = _processes_of(holder)
         up.send_signal(asked_by)
@@ -67,7 +67,7 @@ def test_make_host_removes_everything_when_asked_to_end(asked_by: signal.Signals
 def test_a_killed_owner_takes_everything_along_and_the_rest_is_cleaned_up(
     throwaway_hosts: ThrowawayHosts, throwaway_host: ThrowawayHost
 ) -> None:
-    with subprocess.Popen(_UP, stdout=subprocess.PIPE, text=True) as up:
+    with _up() as up:
         name, holder = _wait_for_session(up)
         running = _processes_of(holder)
         up.kill()
@@ -93,8 +93,8 @@ def test_a_holder_that_outlives_its_owner_is_ended_by_the_next_session() -> None
 
     subprocess.run(_CLEAN, check=True, stdout=subprocess.PIPE)
 
-    session._unshare.communicate()
     assert _still_running(running) == []
+    session._unshare.communicate()
     assert _traces(session.name) == []
 
 
@@ -111,6 +111,15 @@ def test_a_recycled_process_id_is_not_taken_for_a_holder(tmp_path: Path) -> None
         assert innocent.poll() is None
         innocent.kill()
     assert not folder.exists()
+
+
+@contextmanager
+def _up() -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(_UP, stdout=subprocess.PIPE, text=True) as up:
+        try:
+            yield up
+        finally:
+            up.kill()
 
 
 def _wait_for_session(up: "subprocess.Popen[str]") -> tuple[str, int]:
@@ -134,10 +143,11 @@ def _traces(session: str) -> list[str]:
     traces += [str(folder) for folder in (open_cache().sessions / session,) if folder.exists()]
     for process in Path("/proc").glob("[0-9]*"):
         try:
+            environment = (process / "environ").read_bytes().split(b"\0")
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if session in command and int(process.name) != os.getpid():
+        if session in command or f"{cleanup.SESSION_VARIABLE}={session}".encode() in environment:
             traces.append(command)
     return traces
 

@@ -20,7 +20,7 @@ _BOOT_TIMEOUT_S = 60.0
 _RUN_TIMEOUT_S = 120.0
 
 
-@dataclass
+@dataclass(repr=False)
 class ThrowawayHost:
     """A Debian host of its own. It is on, and SSH answers, when `ThrowawayHosts.boot` returns it.
 
@@ -32,6 +32,9 @@ class ThrowawayHost:
     user: str = USER
     ssh_port: int = ssh.PORT
     _public_host_key: str = field(default="", init=False)
+
+    def __repr__(self) -> str:
+        return f"<ThrowawayHost {self.name} {self.ipv4}>"
 
     @property
     def name(self) -> str:
@@ -173,7 +176,6 @@ class ThrowawayHost:
             "ssh_key": str(self.key_path),
             "ssh_known_hosts_file": str(self.known_hosts_path),
             "ssh_strict_host_key_checking": "yes",
-            "_sudo": True,
         }
 
     def ssh_command(self) -> str:

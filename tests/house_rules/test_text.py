@@ -12,7 +12,17 @@ from tests.house_rules.tree import ROOT, commit_messages, files
 UNFINISHED = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")) + r")\b")
 # A silenced check says why beside it.
 SILENCED = re.compile(r"#\s*(noqa|type:\s*ignore)\b(?P<rest>.*)")
-REASON = re.compile(r"^(: ?[A-Z0-9, ]+|\[[a-z0-9, -]+\])?\s*(#|-)\s*\w+ \w+")
+REASON = re.compile(r"^(: ?[A-Z0-9, ]+|\[[a-z0-9, -]+\])?\s*(#|-)\s*\S+ \S+")
+
+TWO_STANZAS = """\
+Types: deb
+URIs: http://a.example/d http://b.example/d
+Suites: trixie trixie-updates
+
+Types: deb
+URIs: http://c.example/d
+Suites: trixie-security
+"""
 
 
 def lines_with(pattern: re.Pattern[str], paths: Iterable[Path]) -> list[str]:
@@ -54,16 +64,24 @@ def test_a_registry_would_be_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "deb822", "urls"),
     [
-        ("deb [signed-by=/k.gpg] http://mirror.example/debian trixie main contrib\n", False, ["http://mirror.example/debian"]),
-        ("# deb http://mirror.example/debian trixie main\n", False, []),
+        (
+            "deb [signed-by=/k.gpg] http://a.example/debian trixie main contrib\n",
+            False,
+            ["http://a.example/debian"],
+        ),
+        ("# deb http://a.example/debian trixie main\n", False, []),
         ("deb https://vendor.example/repo /\n", False, []),
-        ("Types: deb\nURIs: http://a.example/d http://b.example/d\nSuites: trixie\nComponents: main\n", True,
-         ["http://a.example/d", "http://b.example/d"]),
-        ("Types: deb\nURIs: https://vendor.example/repo\nSuites: /\n", True, []),
+        ("deb https://vendor.example/repo sdk-trixie main\n", False, []),
+        (
+            TWO_STANZAS,
+            True,
+            ["http://a.example/d", "http://b.example/d", "http://c.example/d"],
+        ),
+        ("Types: deb\nURIs: https://vendor.example/repo\nSuites: nodistro\nComponents: main\n", True, []),
     ],
-)  # fmt: skip
+)
 def test_mirrors_are_read_from_apt_sources(text: str, deb822: bool, urls: list[str]) -> None:
-    assert registries.apt_urls(text, deb822=deb822) == urls
+    assert registries.apt_urls(text, deb822=deb822, codename="trixie") == urls
 
 
 def test_the_built_in_registries_are_always_known() -> None:

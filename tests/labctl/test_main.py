@@ -162,7 +162,9 @@ def test_ctrl_c_reaches_a_real_process(tmp_path: Path) -> None:
         f"wait = lambda: (pathlib.Path({str(ready)!r}).touch(), time.sleep(60))\n"
         "application.app.command('wait')(wait); main()"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, "wait"], stderr=subprocess.PIPE, text=True)
+    # A shell's background job, which CI may be, has SIGINT ignored, and so would its children.
+    heeding = ["env", "--default-signal=INT", sys.executable, "-c", code, "wait"]
+    process = subprocess.Popen(heeding, stderr=subprocess.PIPE, text=True)
     while not ready.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

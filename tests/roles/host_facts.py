@@ -21,7 +21,7 @@ def host_facts(
             "kernel 6.12.107",
         ),
         *(
-            "ssh-port 22",
+            "ssh-ports 22",
             "init systemd",
             f"container {container}",
             "free 90000 90000",

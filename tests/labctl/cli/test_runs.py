@@ -2,9 +2,15 @@
 
 import io
 import json
+import os
+import pty
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +21,9 @@ from labctl.cli.show import show_run
 from labctl.cli.summary import summary
 from labctl.edges.events import Ended, Event, HostConnected, Mode, Note, Question, Refused, Started, parse
 from labctl.errors import BadInput
+
+if TYPE_CHECKING:
+    from labctl.cli.bars import Bars
 
 CASES = Path(__file__).parents[2] / "cases" / "runs"
 PHONE_COLUMNS = 40
@@ -94,6 +103,14 @@ def test_json_is_alone_on_stdout_and_nothing_on_stderr(capsys: pytest.CaptureFix
     assert said.err == ""
 
 
+def test_a_question_is_shown_beside_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    show_run("deploy", "x.py", iter(events_of("deploy-question")), as_json=True, verbosity=0)
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["exit_code"] == 0
+    assert printed.err.count("\n") == 1
+    assert "Type yes within" in printed.err
+
+
 def test_the_answer_is_on_stdout_and_progress_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert (
         show_run("deploy", "inventory/home.py", iter(events_of("deploy-changes")), as_json=False, verbosity=0)
@@ -116,43 +133,43 @@ def test_events_are_shown_while_the_run_goes_on(capsys: pytest.CaptureFixture[st
     assert seen[1] == "aibox: connected\n"
 
 
-@cases
-def test_the_bars_take_every_run(case: str) -> None:
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """A terminal to draw on, whatever the tests themselves run in."""
+    monkeypatch.setenv("TERM", "xterm")
+    return io.StringIO()
+
+
+@contextmanager
+def bars_on(screen: io.StringIO, columns: int) -> Iterator["Bars"]:
     from rich.console import Console
 
     from labctl.cli.bars import Bars
 
-    screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=PHONE_COLUMNS)
-    with Bars(console) as bars:
+    with Bars(Console(file=screen, force_terminal=True, width=columns)) as bars:
+        yield bars
+
+
+@cases
+def test_the_bars_take_every_run(case: str, screen: io.StringIO) -> None:
+    with bars_on(screen, PHONE_COLUMNS) as bars:
         for event in events_of(case):
             bars.show(event)
         bars.refresh()
-        hosts = {host for event in events_of(case) if isinstance(event, Started) for host in event.hosts}
-        shown = screen.getvalue()
-    assert {host for host in hosts if host not in shown} == set()
+    hosts = {host for event in events_of(case) if isinstance(event, Started) for host in event.hosts}
+    assert {host for host in hosts if host not in screen.getvalue()} == set()
 
 
-def test_brackets_in_names_are_no_markup() -> None:
-    from rich.console import Console
-
-    from labctl.cli.bars import Bars
-
-    screen = io.StringIO()
-    with Bars(Console(file=screen, force_terminal=True, width=80)) as bars:
+def test_brackets_in_names_are_no_markup(screen: io.StringIO) -> None:
+    with bars_on(screen, 80) as bars:
         bars.show(Started("deploy", ("fd00::1 [bold]",)))
         bars.show(Note("", "", "the deploy process ended"))
         bars.refresh()
     assert "fd00::1 [bold]" in screen.getvalue()
 
 
-def test_nothing_moves_while_a_question_waits() -> None:
-    from rich.console import Console
-
-    from labctl.cli.bars import Bars
-
-    screen = io.StringIO()
-    with Bars(Console(file=screen, force_terminal=True, width=80)) as bars:
+def test_nothing_moves_while_a_question_waits(screen: io.StringIO) -> None:
+    with bars_on(screen, 80) as bars:
         bars.show(Started("deploy", ("@local",)))
         bars.show(Question("@local", "firewall", "can you still log in? [yes]"))
         asked = len(screen.getvalue())
@@ -162,3 +179,18 @@ def test_nothing_moves_while_a_question_waits() -> None:
         bars.show(HostConnected("@local"))
         bars.refresh()
         assert len(screen.getvalue()) > asked
+
+
+@pytest.mark.parametrize(("terminal", "moving"), [("xterm", True), ("dumb", False)])
+def test_lines_move_only_where_they_can(terminal: str, moving: bool) -> None:
+    """On a terminal of its own, since pytest's is none."""
+    code = (
+        "from labctl.cli.progress import watched; from labctl.edges.events import *\n"
+        "list(watched([Started('deploy', ('aibox',)), HostConnected('aibox')], verbosity=0))"
+    )
+    mine, its = pty.openpty()
+    environment = {**os.environ, "TERM": terminal}
+    subprocess.run([sys.executable, "-c", code], stderr=its, env=environment, check=True)
+    os.close(its)
+    assert (b"\x1b[" in os.read(mine, 65536)) is moving
+    os.close(mine)

@@ -9,8 +9,9 @@ from labctl.errors import BAD_INPUT, BadInput
 from roles.base.deploy import base
 from roles.base.settings import BaseSettings
 from roles.firewall.deploy import firewall
+from roles.podman.deploy import podman
 
-_ROLES = (base.role, firewall.role)
+_ROLES = (base.role, firewall.role, podman.role)
 
 
 def _settings(**data: Any) -> dict[str, Any]:
@@ -60,6 +61,32 @@ def test_a_mistake_names_its_place_and_what_to_do(
     assert refused.value.found
     assert refused.value.expected
     assert words is None or words in str(refused.value.hint)
+
+
+_LOGIN = {"registry": "ghcr.io", "username": "me"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"logins": [{**_LOGIN, "password": "hunter2"}]},
+        {"logins": [{**_LOGIN, "passwrd": "hunter2"}]},
+        {"logins": [{**_LOGIN, "password": ["hunter2"]}]},
+        {"logins": {**_LOGIN, "password": "hunter2"}},
+        ["hunter2"],
+    ],
+)
+def test_what_may_be_a_secret_is_not_repeated(data: object) -> None:
+    with pytest.raises(BadInput) as refused:
+        _settings(podman=data)
+    assert "hunter2" not in str(refused.value) + str(refused.value.to_json())
+
+
+def test_a_password_in_plain_sight_is_told_where_to_go() -> None:
+    with pytest.raises(BadInput) as refused:
+        _settings(podman={"logins": [{**_LOGIN, "password": "hunter2"}]})
+    assert refused.value.where == "inventory: aibox.podman.logins.0.password"
+    assert 'Secret.env("NAME")' in str(refused.value.expected)
 
 
 def test_only_and_skip_as_people_write_them() -> None:

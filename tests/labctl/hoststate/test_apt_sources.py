@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.errors import Failed
 from labctl.hoststate.apt_sources import AptSources, add_components
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.resource import Pending
@@ -43,6 +44,21 @@ def test_lists_that_were_never_fetched_for_these_sources_are_a_difference(stamp:
     difference = _WANTED.compare(_seen(complete, stamp, "abc"), Pending())
     assert difference is not None
     assert "not fetched" in difference.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deb http://mirror.example/debian stable main\n",
+        "deb [signed-by=/k.gpg] https://v.example trixie main\n",
+        "",
+    ],
+    ids=["another suite", "another vendor", "nothing"],
+)
+def test_sources_without_the_distribution_are_an_error_and_not_as_wanted(text: str) -> None:
+    with pytest.raises(Failed, match="the distribution's own") as refused:
+        _WANTED.compare(_seen(text, "a", "a"), Pending())
+    assert "by hand" in str(refused.value.hint)
 
 
 def test_a_missing_component_names_its_file() -> None:

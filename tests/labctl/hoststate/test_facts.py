@@ -7,7 +7,7 @@ import pytest
 
 from labctl.errors import BadInput, Failed
 from labctl.hoststate import facts
-from labctl.hoststate.facts import refuse_unfit
+from labctl.hoststate.facts import refuse_powerless, refuse_unfit
 from labctl.hoststate.role import select
 from tests.roles.host_facts import host_facts
 
@@ -34,9 +34,10 @@ def test_a_supported_host_with_room_is_fit() -> None:
     ("changes", "message", "hint"),
     [
         ({"os_id": "fedora", "os_version": "44"}, "not supported", "install one of"),
-        ({"os_version": "11"}, "not supported", "Debian 13"),
+        ({"os_version": "11"}, "expected .*Debian 13", "install one of"),
+        ({"init": "bash"}, "does not run systemd", "system container"),
         ({"has_sudo": False}, "sudo is not installed", "adduser"),
-        ({"free_mib": 100}, "disk is full", "apt-get clean"),
+        ({"free_mib": 100}, "disk is too full", "apt-get clean"),
     ],
 )
 def test_an_unfit_host_is_refused_with_the_way_out(
@@ -61,3 +62,25 @@ def test_a_role_nobody_knows_is_an_error_and_not_nothing(
     with pytest.raises(BadInput) as refused:
         select(("base", "podman"), only, skip)
     assert refused.value.expected == "base, podman"
+
+
+@pytest.mark.parametrize(
+    ("groups", "message", "hint"),
+    [
+        ({"lab", "sudo"}, "wants a password", "_sudo_password"),
+        ({"lab"}, "may not use sudo", "adduser lab sudo"),
+    ],
+)
+def test_a_login_without_a_way_to_root_is_told_which_one_is_missing(
+    groups: set[str], message: str, hint: str
+) -> None:
+    asked = dataclasses.replace(
+        host_facts(), login="lab", groups=frozenset(groups), sudo_complaint="sudo: a password is required"
+    )
+    with pytest.raises(Failed, match=message) as refused:
+        refuse_powerless("aibox", asked)
+    assert hint in (refused.value.hint or "")
+
+
+def test_a_login_that_sudo_asks_nothing_is_not_refused() -> None:
+    refuse_powerless("aibox", host_facts(extra=("login lab", "groups lab", "sudo-says ")))

@@ -5,13 +5,14 @@ import json
 import pytest
 
 from labctl.hoststate import receipt
-from labctl.hoststate.observation import Observations
+from labctl.hoststate.observation import FileSeen, Observations
 from labctl.hoststate.receipt import Cause, Receipt, ReceiptFile, salted
 from labctl.hoststate.resource import Pending
 
 
-def _seen(text: str) -> Observations:
-    return Observations(texts={receipt.KEY: text, "receipt salt": "5a17\n"})
+def _seen(text: str, mode: str = "600") -> Observations:
+    file = FileSeen("regular file", mode, "root", "root", 1.0, "x") if text else None
+    return Observations(files={receipt.PATH: file}, texts={receipt.KEY: text, "receipt salt": "5a17\n"})
 
 
 _FILE = ReceiptFile("1.2.3", ("base",), (("base: files", "digest-1"),))
@@ -35,6 +36,15 @@ def test_same_digest_is_drift_another_is_news_none_is_a_new_host() -> None:
 def test_it_is_written_once_and_then_left_alone() -> None:
     assert _FILE.compare(_seen(""), Pending()) is not None
     assert _FILE.compare(_seen(_written(_FILE, _seen(""))), Pending()) is None
+
+
+def test_one_that_others_may_read_is_written_anew() -> None:
+    seen = _seen(_written(_FILE, _seen("")), mode="644")
+    assert _FILE.compare(seen, Pending()) is not None
+    assert _FILE.cause(seen) is Cause.DRIFT
+    changed = ReceiptFile("1.2.3", ("base",), (("base: files", "digest-2"),))
+    assert changed.cause(seen) is Cause.NEWS
+    assert changed.cause(_seen("")) is Cause.NEW_HOST
 
 
 def test_a_newer_labctl_that_wants_the_same_writes_nothing() -> None:

@@ -1,0 +1,81 @@
+"""Why a command on a host failed, in a person's words, where its own are many and do not say what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from labctl.errors import Failed
+
+
+@dataclass(frozen=True)
+class _Cause:
+    """pattern: the words of apt, dpkg or the C library, of which a group, where there is one, is what was found.
+
+    beside: what must be in the output as well.
+    """
+
+    pattern: str
+    message: str
+    hint: str
+    beside: str = ""
+
+
+_FETCHING = r"(?m)^(Err:\d|[EW]: Failed to fetch)"
+# The first that is found counts: a full disk makes dpkg fail, and a failing dpkg makes apt fail.
+_CAUSES = (
+    _Cause(
+        r"No space left on device|You don't have enough free space in \S+",
+        "the disk ran full",
+        "free some room on the host (`df -h`, `sudo apt-get clean`), then run again: what was begun is finished",
+    ),
+    _Cause(
+        r"Read-only file system",
+        "the disk can only be read",
+        "look at the host's disk (`sudo dmesg | tail`): the kernel does this after errors, or it is mounted so",
+    ),
+    _Cause(
+        r"E: Unable to locate package (\S+)|E: Package '(\S+)' has no installation candidate",
+        "no archive has a package of this name",
+        "is it spelled right (base.packages in the inventory)?",
+    ),
+    _Cause(
+        r"Could not get lock (.*)|(dpkg \w+ lock was locked by .*)",
+        "another package manager is at work and has not ended within ten minutes",
+        "see which one on the host (`ps -C apt,apt-get,dpkg,unattended-upgr -f`), then run again",
+    ),
+    _Cause(
+        r"(Temporary failure resolving \S+|Could not resolve \S+)",
+        "the host finds no address of its package archive",
+        "check its name server (/etc/resolv.conf) and its network, then run again",
+        _FETCHING,
+    ),
+    _Cause(
+        r"(Network is unreachable|No route to host|[Cc]onnection timed out|[Cc]onnection refused)",
+        "the host does not reach its package archive",
+        "check its network (`ip route`, a proxy, a firewall), then run again",
+        _FETCHING,
+    ),
+    _Cause(
+        r"(Release file for \S+ is (?:expired|not valid yet).*)",
+        "the host's clock and its package archive disagree",
+        "check the host's clock (`timedatectl`), then run again",
+    ),
+    _Cause(
+        r"(NO_PUBKEY \w+|The repository .* is not signed|(?:EXPKEYSIG|Missing key) \w+.*)",
+        "a package archive of the host is not signed by a key it trusts",
+        "correct that source under /etc/apt, or install its key, then run again",
+    ),
+)
+
+
+def explain(output: Sequence[str]) -> Failed | None:
+    """The cause that a failed command's output names; None where it names none that is known."""
+    text = "\n".join(output)
+    for cause in _CAUSES:
+        match = re.search(cause.pattern, text)
+        if match and re.search(cause.beside, text):
+            found = next((group for group in match.groups() if group), match[0])
+            return Failed(cause.message, found=found.rstrip(".,;'"), hint=cause.hint)
+    return None
