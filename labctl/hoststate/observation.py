@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class FileSeen:
-    """A path that exists. `kind` is stat's word for it ("regular file", "directory", "symbolic link" …)."""
+    """A path that exists. `kind`: "regular file", "directory", "symbolic link" or "special file"."""
 
     kind: str
-    mode: str  # octal digits as `stat -c %a` prints them: "644"
+    mode: str  # octal digits: "644"
     owner: str
     group: str
     changed_at: float  # ctime, seconds since the epoch: a hand cannot set it back, unlike mtime

@@ -20,10 +20,11 @@ _ROLES = (base, firewall, podman)
 _HOSTS = [("debian 13", "trixie"), ("ubuntu 24.04", "noble"), ("ubuntu 26.04", "resolute")]
 
 
-def _resources(**facts: str) -> dict[str, list[Resource]]:
-    return {
-        one.role.name: list(one.role.resources(one.role.settings(), host_facts(**facts))) for one in _ROLES
-    }
+def _resources(
+    os_release: str = "debian 13", codename: str = "trixie", container: str = "none"
+) -> dict[str, list[Resource]]:
+    facts = host_facts(os_release, codename, container)
+    return {one.role.name: list(one.role.resources(one.role.settings(), facts)) for one in _ROLES}
 
 
 @pytest.mark.parametrize(("os_release", "codename"), _HOSTS)
