@@ -6,7 +6,7 @@ import re
 import secrets
 import shlex
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.host.throwaway_host import ThrowawayHost
@@ -99,14 +99,11 @@ def _target(line: str) -> str:
 
 def arguments_with(hidden: Iterable[str]) -> list[str]:
     """The command lines of this machine's processes, those of its guests among them, that hold one now."""
-    found = []
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue  # it has ended
-        found += leaked(line, hidden)
-    return found
+        with suppress(OSError):  # it has ended
+            lines.append(path.read_bytes().replace(b"\0", b" ").replace(b"\n", b" ").decode(errors="replace"))
+    return leaked("\n".join(lines), hidden)
 
 
 def registry_auth(user: str, password: str) -> str:

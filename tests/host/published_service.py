@@ -110,6 +110,10 @@ class Lab:
         tries = list(tries)
         return dict(zip(tries, knock(tries), strict=True))
 
+    def from_server(self, tries: Iterable[Try]) -> dict[Try, str | None]:
+        """What the host itself hears."""
+        return _knock(self.server, tries)
+
     def from_container(self, tries: Iterable[Try]) -> dict[Try, str | None]:
         """What another container hears."""
         return _knock(self.server, tries, prefix="podman exec asker ")

@@ -88,7 +88,8 @@ def test_nothing_is_reachable_from_outside_until_it_is_exposed(lab: Lab) -> None
     lab.server.console_run("systemctl reload labctl-firewall")
     assert lab.from_client(_everything(lab)) == _only(lab, [])
     # The host itself, and SSH.
-    assert lab.server.console_run(f"curl -s --http0.9 127.0.0.1:{PUBLISHED}").stdout.strip() == CONTAINER_SAYS
+    loopback = ("tcp", "127.0.0.1", PUBLISHED)
+    assert lab.from_server([loopback]) == {loopback: CONTAINER_SAYS}
     heard = lab.from_client(lab.on_server(22))
     assert all((said or "").startswith(_SSH) for said in heard.values()), heard
 
@@ -222,7 +223,7 @@ def test_a_second_firewall_is_refused_and_nothing_is_touched(lab: Lab, rival: st
     unit = f"/run/systemd/system/{rival}.service"
     lab.client.console_run(
         f"printf '[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/true\n' >{unit}; "
-        f"systemctl daemon-reload; systemctl start {rival}"
+        f"mkdir -p /etc/ufw; echo ENABLED=yes >/etc/ufw/ufw.conf; systemctl daemon-reload; systemctl start {rival}"
     )
     if rival == "ufw":
         # As on every Ubuntu server: the unit is active and nothing is filtered.
