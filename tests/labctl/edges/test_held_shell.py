@@ -1,6 +1,7 @@
 """The held root shell: real shells of this machine, and a sudo that only knows one password."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,40 @@ def test_a_long_command(shell: HeldShell) -> None:
     assert shell.run(f": {'x' * 100000}; echo end").stdout == b"end\n"
     # One argument of a program may have 128 KiB, execve(2).
     assert shell.run(f": {'x' * 200000}; echo end").exit_status == 126
+
+
+class InPieces:
+    """A shell whose answer arrives bit by bit, standard error last."""
+
+    def __init__(self, program: str) -> None:
+        found = re.search(r"@@[0-9a-f]{24}", program)
+        assert found is not None
+        self._mark = found[0].encode()
+        self._pieces: list[tuple[bytes, bytes]] = [(self._mark + b" ready\n", b"")]
+
+    def send(self, data: bytes) -> None:
+        if b"sh -c" not in data:
+            return
+        out, err = b"out\n\n" + self._mark + b" 17\n", b"err\n" + self._mark + b"\n"
+        self._pieces += [(out[i : i + 1], b"") for i in range(len(out))]
+        self._pieces += [(b"", err[i : i + 5]) for i in range(0, len(err), 5)]
+
+    def receive(self, timeout_s: float) -> tuple[bytes, bytes]:
+        assert timeout_s > 0
+        return self._pieces.pop(0)
+
+    def close(self) -> None:
+        assert self._pieces == []
+
+
+def test_an_answer_may_come_in_pieces() -> None:
+    shell = HeldShell("box", InPieces, sudo=False, password=lambda: None)
+    assert shell.run("true") == Completed(17, b"out\n", b"err")
+    shell.close()
+
+
+def test_one_shell_is_held_for_all_commands(shell: HeldShell) -> None:
+    assert shell.run("echo $PPID") == shell.run("echo $PPID")
 
 
 def test_commands_do_not_see_one_another(shell: HeldShell) -> None:
