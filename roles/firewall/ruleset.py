@@ -16,8 +16,9 @@ _LOADED = (
 )
 _NEW, _UNDO = "/run/labctl/firewall.new", "/run/labctl/firewall.undo"
 _UNDO_UNIT = "labctl-firewall-undo"
-# nft's listing is the only account of what the kernel really has: a rule deleted by hand changes it.
-_LISTING = "nft -s list table inet labctl 2>/dev/null | sha256sum | cut -d' ' -f1"
+# nft's listing is the only account of what the kernel really has: a rule deleted by hand changes it. Protocols stand
+# there as numbers (-p): their names come from /etc/protocols, which a bare host does not have until netbase is there.
+_LISTING = "nft -s -p list table inet labctl 2>/dev/null | sha256sum | cut -d' ' -f1"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ fi
 base64 -d >{_NEW}
 nft -c -f {_NEW}
 {{
-  echo 'table inet labctl'; echo 'delete table inet labctl'; nft -s list table inet labctl 2>/dev/null || true
+  echo 'table inet labctl'; echo 'delete table inet labctl'; nft -s -p list table inet labctl 2>/dev/null || true
 }} >{_UNDO}
 systemd-run --quiet --collect --on-active={self.undo_seconds}s --timer-property=AccuracySec=1s \\
   --unit={_UNDO_UNIT} "$(command -v nft)" -f {_UNDO}
