@@ -101,9 +101,9 @@ class Lab:
             f"ip route replace {four} via {self.server.ipv4}; ip -6 route replace {six} via {self.server.ipv6}"
         )
 
-    def from_client(self, tries: Iterable[Try]) -> dict[Try, str | None]:
+    def from_client(self, tries: Iterable[Try], source_port: int = 0) -> dict[Try, str | None]:
         """What the other machine of the LAN hears."""
-        return _knock(self.client, tries)
+        return _knock(self.client, tries, source_port=source_port)
 
     def from_laptop(self, tries: Iterable[Try]) -> dict[Try, str | None]:
         """What the machine that deploys hears."""
@@ -139,10 +139,18 @@ class Lab:
         return network["IPAddress"], network["GlobalIPv6Address"]
 
 
-def _knock(host: ThrowawayHost, tries: Iterable[Try], prefix: str = "") -> dict[Try, str | None]:
+def _knock(
+    host: ThrowawayHost, tries: Iterable[Try], *, prefix: str = "", source_port: int = 0
+) -> dict[Try, str | None]:
     tries = list(tries)
-    answer = host.console_run(f"{prefix}python3 {KNOCKING} knock '{json.dumps(tries)}'")
+    answer = host.console_run(f"{prefix}python3 {KNOCKING} knock '{json.dumps(tries)}' {source_port}")
     return dict(zip(tries, json.loads(answer.stdout), strict=True))
+
+
+def link_local(host: ThrowawayHost) -> str:
+    """The address of a host that reaches no further than its switch."""
+    (interface,) = json.loads(host.console_run("ip -6 -json address show dev host0").stdout)
+    return next(str(one["local"]) for one in interface["addr_info"] if one["scope"] == "link")
 
 
 def listing(host: ThrowawayHost, table: str = "inet labctl") -> str:

@@ -13,9 +13,9 @@ import pytest
 
 from roles.firewall.ruleset import RULES
 from tests.host.apt_sources import machine_archive
-from tests.host.converged import converged_layer
+from tests.host.converged import KNOCKING, converged_layer
 from tests.host.hosts import ThrowawayHosts
-from tests.host.knocking import Try
+from tests.host.knocking import ECHO, Try
 from tests.host.published_service import (
     CONTAINER_SAYS,
     PLAIN,
@@ -23,6 +23,7 @@ from tests.host.published_service import (
     PUBLISHED,
     PUBLISHED_TOO,
     Lab,
+    link_local,
     listing,
 )
 from tests.host.throwaway_host import ThrowawayHost
@@ -92,6 +93,26 @@ def test_nothing_is_reachable_from_outside_until_it_is_exposed(lab: Lab) -> None
     assert lab.from_server([loopback]) == {loopback: CONTAINER_SAYS}
     heard = lab.from_client(lab.on_server(22))
     assert all((said or "").startswith(_SSH) for said in heard.values()), heard
+
+
+def test_echo_and_addresses_by_dhcp_get_through(lab: Lab) -> None:
+    assert lab.deploy().exit_code == 0
+    echoes = [("icmp", address, 0) for address in (lab.server.ipv4, lab.server.ipv6)]
+    assert lab.from_client(echoes) == dict.fromkeys(echoes, ECHO)
+    says = "got a lease"
+    for port in (68, 546):
+        lab.server.console_run(
+            f"systemd-run --quiet --unit=lease-{port} python3 {KNOCKING} serve {port} '{says}'"
+        )
+    four = ("udp", lab.server.ipv4, 68)
+    six, wide = ("udp", f"{link_local(lab.server)}%host0", 546), ("udp", lab.server.ipv6, 546)
+    try:
+        assert lab.from_client([four], source_port=67) == {four: says}
+        assert lab.from_client([six, wide], source_port=547) == {six: says, wide: None}
+        # A DHCPv6 server may send from any port, one of IPv4 may not.
+        assert lab.from_client([six, four], source_port=10547) == {six: says, four: None}
+    finally:
+        lab.server.console_run("systemctl stop lease-68 lease-546")
 
 
 def test_containers_reach_the_network_and_resolve_names(lab: Lab) -> None:
