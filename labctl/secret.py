@@ -14,6 +14,7 @@ class Secret:
     """Where a secret is to be found: an environment variable or a file of the machine that deploys.
 
     `str()`, `repr()` and JSON show a mask, so `pyinfra … debug-inventory`, `-vv` and `--diff` cannot print it.
+    `ssh_password` and `ssh_key_password` can be one under labctl; pyinfra alone takes only a string there.
     """
 
     def __init__(self, source: str, name: str) -> None:

@@ -121,9 +121,14 @@ def test_containers_reach_the_network_and_resolve_names(lab: Lab) -> None:
 
 
 def test_what_is_exposed_is_reachable_and_nothing_beside_it(lab: Lab) -> None:
-    run = lab.deploy(exposed=[{"port": PUBLISHED}, {"port": PLAIN, "protocol": "udp"}])
+    exposed = [
+        {"port": PUBLISHED},
+        {"port": PUBLISHED, "protocol": "udp"},
+        {"port": PLAIN, "protocol": "udp"},
+    ]
+    run = lab.deploy(exposed=exposed)
     assert run.exit_code == 0, run.stdout
-    expected = _only(lab, lab.on_server(PUBLISHED) + lab.on_server(PLAIN, protocol="udp"))
+    expected = _only(lab, lab.on_server(PUBLISHED) + lab.on_server(PUBLISHED, PLAIN, protocol="udp"))
     assert lab.from_client(expected) == expected
     assert lab.from_laptop(lab.on_server(PUBLISHED)) == dict.fromkeys(
         lab.on_server(PUBLISHED), CONTAINER_SAYS

@@ -223,6 +223,18 @@ def test_no_process_list_and_no_journal_shows_a_secret(household: Household) -> 
     assert journal_lines_with(household.host, household.hidden) == []
 
 
+def test_a_login_by_password_opens_the_same_secret(household: Household) -> None:
+    by_password = household.folder / "by_password.py"
+    text = household.inventory.read_text().replace('"_sudo_password"', '"ssh_password"')
+    by_password.write_text(
+        text.replace("_host |=", 'del _host["ssh_key"]\n_host |=')
+        + 'hosts[0][1]["_sudo_password"] = Secret.env("LABCTL_TEST_SUDO")\n'
+    )
+    run = household.run("labctl", "check", str(by_password), "--only", "podman", "-vvv")
+    assert run.exit_code == 0, run.stdout + run.stderr
+    assert leaked(run.stdout + "\n" + run.stderr, household.hidden) == []
+
+
 def test_a_password_in_plain_sight_is_refused_without_repeating_it(household: Household) -> None:
     text = household.inventory.read_text()
     plain = household.folder / "plain.py"
