@@ -72,12 +72,13 @@ def deploy_roles(*roles: RoleDeploy) -> None:
         values = [one.role for one in roles]
         settings = _settings(values)
         chosen = _chosen(host.data.dict(), values)
-        session.refuse_powerless()
         session.selected += [(value, settings[value.name]) for value in values if value.name in chosen]
         if session.select_only:
             refuse_unsupported(session.address, session.facts)
+            session.refuse_powerless()
             return
         refuse_unfit(session.address, session.facts)
+        session.refuse_powerless()
         wanted = {
             value.name: _resources(value, settings[value.name]) for value in values if value.name in chosen
         }

@@ -58,10 +58,12 @@ class RunStages:
 
 
 def _up_to_packages(host: ThrowawayHost, inventory: Path) -> None:
-    with dpkg_locked(host), RunningDeploy(host, inventory, "labctl") as run:
-        run.wait_until_ended("base: security updates")
-        run.kill()
-        host.power_cut()  # before the lock is gone
+    with RunningDeploy(host, inventory, "labctl") as run:
+        run.wait_until_ended("base: package database")
+        with dpkg_locked(host):
+            run.wait_until_ended("base: security updates")
+            run.kill()
+            host.power_cut()  # before the lock is gone
 
 
 def _up_to_podman(host: ThrowawayHost, inventory: Path) -> None:
