@@ -166,6 +166,11 @@ def test_a_good_host_passes(check: Callable[..., None]) -> None:
         ),
         (
             checks.test_driver_and_kernel_held,
+            {"apt-config dump Unattended-Upgrade::Package-Blacklist": _HELD.replace("nvidia-al", "nvidia-")},
+            "not held back: nvidia-alternative",
+        ),
+        (
+            checks.test_driver_and_kernel_held,
             {"apt-config dump Unattended-Upgrade::Package-Blacklist": _HELD.replace(r"\+deb13", "+deb13")},
             r"not held back: linux-image-6\.12\.107\+deb13-amd64",
         ),

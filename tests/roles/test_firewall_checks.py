@@ -184,10 +184,10 @@ def test_an_opening_admits_its_port_and_protocol_alone() -> None:
 
 
 def test_knocking_is_tried_from_every_network_at_every_port() -> None:
-    tries = trial.tries(trial.openings(EXPOSED, ()), (("tcp", 9100), ("udp", 53)))
+    tries = trial.tries(trial.openings(EXPOSED, (2222,)), (("tcp", 9100), ("udp", 53)))
     sources = {*STRANGERS, "10.0.0.1", "192.168.1.1", "fd00:5::1"}
     assert {source for source, _, _ in tries} == sources
-    assert {(source, "tcp", 9100) for source in sources} <= set(tries)
+    assert {(source, "tcp", port) for source in sources for port in (22, 443, 2222, 9100)} <= set(tries)
     assert {(source, "udp", 53) for source in sources} <= set(tries)
     assert len(set(tries)) == len(tries)
 
@@ -200,6 +200,7 @@ def test_knocking_is_tried_from_every_network_at_every_port() -> None:
         ("0.0.0.0/0", set()),
         ("fe80::/10", set()),
         ("169.254.0.0/16", set()),
+        ("127.0.0.0/8", set()),
     ],
 )
 def test_a_member_is_one_that_an_interface_can_be(network: str, sources: set[str]) -> None:

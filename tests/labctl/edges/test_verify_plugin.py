@@ -242,6 +242,8 @@ def test_each_role_has_its_settings_and_its_turn(tmp_path: Path) -> None:
         )
     (seen,) = verify_here(tmp_path)
     assert seen.events[0] == HostPlanned("here", ("ape", "zebra"), 4)
+    verdicts = {event.status for role in ("ape", "zebra") for event in seen.verified(role).values()}
+    assert verdicts == {"passed"}
     assert [
         (event.role, event.name) for role in ("ape", "zebra") for event in seen.verified(role).values()
     ] == [

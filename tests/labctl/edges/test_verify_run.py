@@ -138,6 +138,9 @@ def test_one_host_out_of_reach_keeps_no_other_from_its_checks(runs: dict[str, li
     failure = next(event for event in seen if isinstance(event, HostFailed))
     assert (failure.host, failure.stage, failure.exit_code) == ("gone", "connect", 1)
     assert "nothing answers on the SSH port" in failure.message
+    assert sorted(type(event).__name__ for event in seen[1:-1]) == sorted(
+        ["HostFailed", "HostConnected", "HostPlanned", "Verified", "Verified", "HostVerified"]
+    )
     assert VERIFIED in seen
     assert seen[-1] == Ended(1)
 
@@ -153,7 +156,7 @@ def test_only_the_hosts_asked_for_are_verified(runs: dict[str, list[Event]]) -> 
         ("unknown setting", "did you mean size?", 2),
         ("wrong type", "big", 2),
         ("no inventory", "was never closed", 2),
-        ("no checks", "the role mine has no checks", 1),
+        ("no checks", "the role mine has no checks (found no such file", 1),
         ("no role", "there is nothing to verify", 2),
         ("early end", "the checks ended without finishing", 1),
     ],
