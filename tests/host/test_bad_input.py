@@ -1,4 +1,4 @@
-"""Mistakes in an inventory and on the command line: one line that names the place, exit code 2, no host connected to."""
+"""Mistakes in an inventory or on the command line: one line that names the place, exit code 2, no host connected to."""
 
 from __future__ import annotations
 
