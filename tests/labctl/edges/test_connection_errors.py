@@ -57,7 +57,7 @@ def test_a_closed_port_is_told_from_a_silent_host() -> None:
             raise NoValidConnectionsError({("192.0.2.20", 2222): ConnectionRefusedError(111, "refused")})
         except OSError as cause:
             # as pyinfra does it: what was refused is only in the context
-            raise ConnectError(f"Could not connect ({cause})")  # noqa: B904
+            raise ConnectError(f"Could not connect ({cause})")  # noqa: B904 - the context is the subject
     except ConnectError as error:
         problem = explain(_host(ssh_port=2222), error)
     assert "nothing answers on the SSH port" in problem.message
