@@ -3,7 +3,6 @@
 Keys: https://huggingface.co/docs/transformers/main_classes/configuration and each architecture's own page.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 from labctl.errors import BadInput
 from labctl.models.hf_layers import MAX_LAYERS, layers
 from labctl.models.hf_numbers import Numbers
+from labctl.models.json_object import parse_object
 from labctl.models.layer import Layer
 from labctl.models.model import Kind, Model, ParameterCounts, Tensor
 
 _ENCODERS = ("Bert", "XLMRoberta", "ModernBert")
-MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
 
 def model_from_config(
@@ -57,21 +56,6 @@ def model_from_config(
         file_bytes=file_bytes,
         notes=() if known else (f"{architecture}: parts of this model are not known, taken as dense",),
     )
-
-
-def parse_object(name: str, content: bytes) -> dict[str, Any]:
-    """A JSON object. Raises `BadInput` for anything else."""
-    if len(content) > MAX_CONFIG_BYTES:
-        raise BadInput("this is too long for a config", where=name, found=f"{len(content)} bytes")
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(
-            "this is no JSON", where=name, found=str(error)[:80], hint="fetch the file again"
-        ) from error
-    if not isinstance(value, dict):
-        raise BadInput("this is no config", where=name, found=type(value).__name__, expected="an object")
-    return value
 
 
 def _kind(config: Mapping[str, Any]) -> Kind:
