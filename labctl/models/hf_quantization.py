@@ -25,7 +25,8 @@ _BITS = {
 }  # fmt: skip
 # Names that say how a weight is to be read, and are no weights.
 _ABOUT_WEIGHTS = (
-    ".scales", ".qzeros", ".g_idx", ".weight_scale", ".weight_scale_inv", ".weight_scale_2", ".input_scale", ".weight_shape", ".absmax",
+    ".scales", ".qzeros", ".g_idx", ".weight_scale", ".weight_scale_inv", ".weight_scale_2", ".input_scale",
+    ".weight_shape", ".absmax",
     ".weight_zero_point", ".weight_global_scale", ".input_global_scale", ".quant_map", ".nested_absmax", ".SCB",
     ".nested_quant_map", "_scales", ".weight_format", ".k_scale", ".v_scale", ".output_scale", ".weight_g_idx",
 )  # fmt: skip
