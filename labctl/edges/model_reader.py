@@ -61,7 +61,7 @@ def _on_this_machine(text: str) -> tuple[Path, str | None] | None:
     folder, _, quant = path.rpartition(":")
     if os.path.exists(path):  # noqa: PTH110 - Path's own raises for a name that is too long
         return Path(path), None
-    if folder and quant and os.path.isdir(folder):  # noqa: PTH112 - likewise
+    if quant and os.path.isdir(folder):  # noqa: PTH112 - likewise
         return Path(folder), quant
     parts = text.split("/")
     path_like = text.startswith(("/", "./", "../", "~")) or text == ""

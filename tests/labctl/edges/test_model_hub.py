@@ -21,7 +21,7 @@ from tests.labctl.edges.test_model_reader import CONFIG, projector
 from tests.oracle.shapes import SHAPES
 from tests.oracle.sparse_gguf import Header, header_bytes
 
-TOKENS = [f"token{number}" for number in range(60_000)]
+TOKENS = [f"token{number}" for number in range(150_000)]
 SMALL = SHAPES["llama-3.2-1b"]()
 LLAMA = Header("llama", {"tokenizer.ggml.tokens": TOKENS, **SMALL.metadata}, SMALL.tensors)
 MIB = 1024**2
@@ -202,6 +202,14 @@ def test_a_token_opens_a_gated_repository_and_stays_with_the_hub(monkeypatch: py
     assert server.tokens_elsewhere == []
 
 
+def test_an_old_token_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "old")
+    with hub(monkeypatch):
+        said, _ = failing()
+    assert said.exit_code == 2
+    assert "does not know this token" in said.message
+
+
 @pytest.mark.parametrize(
     ("text", "revision", "says"),
     [
@@ -256,6 +264,11 @@ def test_safetensors_are_read_by_their_beginnings(monkeypatch: pytest.MonkeyPatc
     assert (found.model.name, found.where, found.choices) == (REPOSITORY, REPOSITORY, {})
     assert [tensor.name for tensor in found.model.tensors] == shards
     assert server.sent < 20 * 256 * 1024
+
+
+def test_a_server_that_compresses_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hub(monkeypatch, manner="zips", files={"config.json": _whole(CONFIG)}):
+        assert read_model(REPOSITORY).model.n_layers == 1
 
 
 def _whole(document: object) -> tuple[bytes, int]:

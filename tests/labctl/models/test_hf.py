@@ -56,6 +56,12 @@ def test_layers_are_read_one_by_one() -> None:
     assert deepseek.quant == "fp8"
 
 
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "32", 2**50, [1.5], float("nan"), float("inf")])
+def test_a_size_that_is_none_is_refused(value: object) -> None:
+    with pytest.raises(BadInput, match="cannot be meant"):
+        model_from_config("m", encoded({**LLAMA, "num_hidden_layers": value}))
+
+
 def safetensors(table: object, data: int) -> bytes:
     head = encoded(table)
     return struct.pack("<Q", len(head)) + head + bytes(data)
