@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from labctl.edges.model_files import Directory
-from labctl.edges.model_repository import ReadModel, read_repository
+from labctl.edges.model_repository import read_repository
+from labctl.edges.model_sources import ReadModel
 from labctl.errors import BadInput
 
 __all__ = ["ReadModel", "read_model"]

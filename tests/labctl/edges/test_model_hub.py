@@ -14,7 +14,8 @@ import pytest
 from labctl.edges.hub import HubRepository
 from labctl.edges.hub_ranges import Budget
 from labctl.edges.model_reader import read_model
-from labctl.edges.model_repository import ReadModel, read_repository
+from labctl.edges.model_repository import read_repository
+from labctl.edges.model_sources import ReadModel
 from labctl.errors import BadInput, Failed, LabctlError
 from tests.labctl.edges.hub_server import COMMIT, REPOSITORY, TOKEN, Hub, serving
 from tests.labctl.edges.test_model_reader import CONFIG, projector
