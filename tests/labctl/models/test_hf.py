@@ -11,6 +11,7 @@ from labctl.models.hf_config import model_from_config
 from labctl.models.model import Tensor
 from labctl.models.safetensors_header import read_safetensors_header
 from labctl.models.source import BytesInMemory
+from tests.labctl.models.published_configs import PUBLISHED
 
 # From each model's published config.json.
 LLAMA = {
@@ -37,6 +38,26 @@ GEMMA = {
 
 def encoded(config: object) -> bytes:
     return json.dumps(config).encode()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_are_those_that_are_published_with_the_config(name: str) -> None:
+    billions, config = PUBLISHED[name]
+    found = model_from_config(name, encoded(config))
+    assert found.parameters.total / 1e9 == pytest.approx(billions, rel=0.012)
+    assert found.confidence == "medium"
+
+
+def test_windows_and_states_are_those_of_the_architecture() -> None:
+    def windows(name: str) -> list[int | None]:
+        layers = model_from_config(name, encoded(PUBLISHED[name][1])).layers
+        return [layer.attention.window for layer in layers if layer.attention]
+
+    assert windows("gemma-3-4b")[:6] == [1024] * 5 + [None]
+    assert windows("command-r7b")[:4] == [4096] * 3 + [None]
+    assert windows("modernbert-base")[:3] == [None, 128, 128]
+    assert windows("nemotron-3-nano-30b-a3b") == [None] * 6
+    assert windows("falcon-mamba-7b") == []
 
 
 @pytest.mark.parametrize(("config", "billions"), [(LLAMA, 8.03), (DEEPSEEK, 671.0), (GEMMA, 27.0)])

@@ -16,6 +16,7 @@ from labctl.models.model import Tensor
 from labctl.models.safetensors_header import read_safetensors_header
 from labctl.models.safetensors_index import parse_index
 from labctl.models.source import BytesInMemory
+from tests.labctl.models.published_configs import PUBLISHED
 from tests.labctl.models.true_configs import CONFIGS
 
 FAST, SLOW = 1_000, 20_000
@@ -63,7 +64,7 @@ def damaged(chance: random.Random, document: dict[str, object], keys: list[str])
 
 
 def config(chance: random.Random) -> object:
-    document = CONFIGS[chance.choice(list(CONFIGS))]
+    document = chance.choice([*CONFIGS.values(), *(config for _, config in PUBLISHED.values())])
     tensors = ONE if chance.random() < 0.3 else ()
     return model_from_config("m", damaged(chance, document, _KEYS), tensors)
 
