@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from labctl.models.hf_blocks import has_blocks, layers_of_blocks
 from labctl.models.hf_experts import feeds
 from labctl.models.hf_numbers import Numbers
 from labctl.models.hf_recurrent import recurrent
@@ -39,6 +40,8 @@ def layers(numbers: Numbers, n_layers: int, *, known: bool) -> tuple[Layer, ...]
     known: the architecture's windows and recurrent layers are understood; otherwise every layer is taken to attend to
     everything, which is the most it can take.
     """
+    if known and has_blocks(numbers):
+        return layers_of_blocks(numbers, n_layers)
     mixers = _mixers(numbers, n_layers) if known else ("attention",) * n_layers
     windows = _windows(numbers, n_layers) if known else [None] * n_layers
     state = recurrent(numbers) if known else None

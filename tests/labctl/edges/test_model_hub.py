@@ -170,6 +170,8 @@ def test_a_connection_cut_once_is_a_success(monkeypatch: pytest.MonkeyPatch) -> 
         ({"listing": b"<html>"}, 1, "not what it should be"),
         ({"listing": b"[]"}, 1, "not what it should be"),
         ({"listing": b'{"id": "a/b", "siblings": [{"x": 1}]}'}, 1, "not what it should be"),
+        ({"listing": b'{"id": "a/b", "siblings": [{"rfilename": "m.gguf"}]}'}, 1, "how large this file is"),
+        ({"listing": b'{"id": "a/b", "siblings": [{"rfilename": "m", "size": "1"}]}'}, 1, "how large"),
         ({"listing": b'{"id": "a/b"}'}, 2, "no GGUF"),
         ({"files": {"m-Q4_K_M.gguf": (b"<html>", 4096)}}, 2, "not a GGUF"),
         ({"files": {"m-Q4_K_M.gguf": (gguf()[0], 10 * MIB)}}, 2, "shorter than its tensors"),

@@ -78,6 +78,13 @@ PUBLISHED: dict[str, tuple[float, Config]] = {
             moe_intermediate_size=2048, first_k_dense_replace=1, tie_word_embeddings=False,
         ),
     ),
+    "hunyuan-a13b": (
+        80.4,
+        of(
+            "hunyuan_v1_moe", (32, 4096, 32, 8, 3072, 128167), head_dim=128, num_experts=64, moe_topk=[8] * 32,
+            moe_intermediate_size=[3072] * 32, num_shared_expert=[1] * 32, tie_word_embeddings=True,
+        ),
+    ),
     "granite-4-h-micro": (
         3.19,
         of(

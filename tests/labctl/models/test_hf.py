@@ -12,6 +12,7 @@ from labctl.models.model import Tensor
 from labctl.models.safetensors_header import read_safetensors_header
 from labctl.models.source import BytesInMemory
 from tests.labctl.models.published_configs import PUBLISHED
+from tests.labctl.models.true_configs import CONFIGS
 
 # From each model's published config.json.
 LLAMA = {
@@ -75,6 +76,22 @@ def test_layers_are_read_one_by_one() -> None:
     assert deepseek.layers[0].attention is not None
     assert deepseek.layers[0].attention.head_dim_k == 576
     assert deepseek.quant == "fp8"
+
+
+def test_blocks_are_read_one_by_one() -> None:
+    block: dict[str, object] = {"attention": {"n_heads_in_group": 8}, "ffn": {"ffn_mult": 5.25}}
+    config = {
+        "model_type": "nemotron-nas", "num_hidden_layers": 80, "hidden_size": 8192, "num_attention_heads": 64,
+        "num_key_value_heads": None, "intermediate_size": None, "vocab_size": 128256, "tie_word_embeddings": False,
+    }  # fmt: skip
+    found = model_from_config("m", encoded({**config, "block_configs": [block] * 80}))
+    assert found.layers == model_from_config("m", encoded(CONFIGS["llama-3.1-70b"])).layers
+    without = {"attention": {"no_op": True}, "ffn": {"replace_with_linear": True}}
+    found = model_from_config("m", encoded({**config, "block_configs": [without] * 10 + [block] * 70}))
+    assert (found.layers[9].attention, found.layers[9].ff_size) == (None, 0)
+    assert found.layers[10].attention
+    with pytest.raises(BadInput, match="blocks of this model"):
+        model_from_config("m", encoded({**config, "block_configs": [block] * 79}))
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "32", 2**50, [1.5], float("nan"), float("inf")])
