@@ -62,6 +62,9 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads
     train: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Fine-tune instead: full, lora or qlora.")
     ] = None,
+    optimizer: Annotated[
+        str, typer.Option(metavar="NAME", help="With --train: adamw, adamw_8bit, paged_adamw_8bit or sgd.")
+    ] = "adamw",
     size: Annotated[str, typer.Option(metavar="WxH", help="Of images and video, in pixels.")] = "1024x1024",
     frames: Annotated[int, typer.Option(metavar="N", help="Of video.")] = 1,
     rig: Annotated[
@@ -115,6 +118,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads
         draft=draft,
         mmproj=mmproj,
         train=train,
+        optimizer=optimizer,
         size=size,
         frames=frames,
         rig=rig,

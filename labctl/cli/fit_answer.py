@@ -48,6 +48,7 @@ def _one_model(question: Question, model: str, *, explain: bool, as_json: bool) 
             None if engine == "training" else engine,
             question.quants,
             question.train,
+            optimizer=question.optimizer,
             size=fit_options.size(question.size),
             frames=fit_options.number("--frames", question.frames, 1, 10_000) or 1,
         )

@@ -107,6 +107,7 @@ class Question:
     draft: str | None = None
     mmproj: str | None = None
     train: str | None = None
+    optimizer: str = "adamw"
     size: str = "1024x1024"
     frames: int = 1
     rig: str | None = None

@@ -1,5 +1,6 @@
 """What a person reads from `labctl fit MODEL`. Pure: a report in, text out, within 80 columns."""
 
+import textwrap
 from collections.abc import Iterable, Iterator
 
 from labctl.estimate.claim import MIB, Part, PlaceEstimate, mib
@@ -32,9 +33,18 @@ def report_text(report: Report, where: str, notes: tuple[str, ...]) -> str:
         *_table(report),
         *_changes(report),
         *_to_buy(report),
-        *(f"! {note}" for note in (*report.estimate.notes, *notes)),
+        *_notes((*report.estimate.notes, *notes)),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _notes(notes: Iterable[str]) -> Iterator[str]:
+    """Where a file's size was published is for --json and --explain; the rest a person should see."""
+    for note in notes:
+        if not note.startswith("size of "):
+            yield from textwrap.wrap(
+                f"! {note}", 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            )
 
 
 def size(mebibytes: int) -> str:
@@ -60,7 +70,9 @@ def per_second(decode: Range) -> str:
 def _headline(report: Report, where: str) -> str:
     request = report.estimate.request
     words = [report.candidate.name, billions(report.candidate.parameters), report.candidate.engine]
-    if request.context and report.candidate.context_train:
+    if report.candidate.engine == "training":
+        words.append(f"{request.parallel} × {tokens(request.context)} tokens per step")
+    elif report.candidate.context_train:
         words.append(f"context {tokens(request.context)} × {request.parallel}")
         words.append(f"KV {request.kv_type_k}")
     return " · ".join(words) + f"   ({where})"
@@ -122,17 +134,22 @@ def _card_names(report: Report) -> list[str]:
 
 
 def _columns(report: Report) -> list[Group]:
-    """The groups worth a column: not every count of equal cards."""
+    """The groups worth a column: the one that was chosen, one and all of its kind, and everything together."""
     found: list[Group] = []
-    for each in report.fits:
-        if each.group not in found:
-            found.append(each.group)
+    for fit in report.fits:
+        if fit.group not in found:
+            found.append(fit.group)
     if len(found) <= _MOST_COLUMNS:
         return found
-    largest = max(found, key=lambda group: len(group.cards))
-    powers = [group for group in found if len(group.cards) in (1, 2, 4)]
-    kept = powers[: _MOST_COLUMNS - 1]
-    return [*kept, *(() if largest in kept else (largest,))]
+    roomiest = max(found, key=lambda group: (len(group.cards) == 1, *group.usable_mib))
+    chosen = report.group or roomiest
+    kind = [each for each in found if each.alike and each.cards[0].gpu.name == chosen.cards[0].gpu.name]
+    wanted = (chosen, max(found, key=lambda group: len(group.cards)), kind[0], kind[-1], roomiest, *found)
+    kept: list[Group] = []
+    for each in wanted:
+        if each not in kept and len(kept) < _MOST_COLUMNS:
+            kept.append(each)
+    return sorted(kept, key=found.index)
 
 
 def _table(report: Report) -> Iterator[str]:
@@ -186,7 +203,9 @@ def _to_buy(report: Report) -> Iterator[str]:
         yield f"No card in the catalogue, alone or in pairs or fours, holds {report.quant} as asked."
         yield ""
         return
-    yield f"Cards that hold {report.quant} as asked: {_list(report.enough)}."
+    yield from textwrap.wrap(
+        f"Cards that hold {report.quant} as asked: {_list(report.enough)}.", 80, subsequent_indent="  "
+    )
     yield ""
 
 

@@ -25,8 +25,8 @@ VLLM_QUANTS = ("bf16", "fp8", "awq")
 TRANSFORMERS_QUANTS = ("bf16", "int8", "nf4")
 IMAGE_QUANTS = ("bf16", "fp8", "Q8_0", "nf4", "Q4_0")
 SPEECH_QUANTS = ("fp16", "int8")
-# What a model is published in and gains nothing from another: gpt-oss.
-NATIVE = {"MXFP4": "MXFP4", "mxfp4": "mxfp4-safetensors"}
+# Published in four bits; other formats of them only take more.
+PUBLISHED_IN_MXFP4 = {"gpt-oss"}
 OF_GGUF: tuple[Engine, ...] = ("llama.cpp", "ollama")
 OF_TEXT: tuple[Engine, ...] = ("llama.cpp", "ollama", "vllm", "transformers")
 
@@ -148,8 +148,7 @@ def _check_container(engine: Engine, quant: str, known: "Quantization") -> None:
 
 
 def _usual(engine: Engine, name: str) -> tuple[str, ...]:
-    published = {each.quant for each in catalog.model_record(name).files}
-    native = next((each for each in published if each.upper().startswith("MXFP4")), None)
+    native = catalog.model_record(name).architecture in PUBLISHED_IN_MXFP4
     if engine in OF_GGUF:
         return ("MXFP4",) if native else GGUF_QUANTS
     if native and engine == "vllm":

@@ -37,7 +37,7 @@ def imagined(gpu: Gpu, count: int) -> Group:
 def enough(candidate: Candidate, quant: str, request: Request, gpus: Iterable[Gpu]) -> tuple[Enough, ...]:
     """The smallest cards that hold it, alone and in pairs, in fours where pairs do not; the least memory in all first.
 
-    Of the same size the one with the most bandwidth goes first. Machines with unified memory stand alone.
+    Machines with unified memory stand alone.
     """
     sold = [gpu for gpu in gpus if gpu.bandwidth_gbs and (gpu.title.startswith(SOLD) or gpu.unified_memory)]
     found: list[Enough] = []
@@ -55,7 +55,7 @@ def _smallest(
     """By memory size, one each."""
     found: list[Enough] = []
     needs_mib = _needs(candidate, quant, request, gpus[0], count) if gpus else None
-    for gpu in sorted(gpus, key=lambda each: (each.memory_mib, -(each.bandwidth_gbs or 0))):
+    for gpu in sorted(gpus, key=_first_to_name):
         group = imagined(gpu, count)
         if any(gpu.memory_mib == each.gpu.memory_mib for each in found) or (count > 1 and gpu.unified_memory):
             continue
@@ -68,6 +68,16 @@ def _smallest(
         if len(found) == 3:
             break
     return found
+
+
+def _first_to_name(gpu: Gpu) -> tuple[int, bool, float, float]:
+    """Of one size the cheapest of those whose price is known, else the fastest."""
+    return (
+        gpu.memory_mib,
+        gpu.price is None,
+        gpu.price.amount if gpu.price else 0.0,
+        -(gpu.bandwidth_gbs or 0.0),
+    )
 
 
 def _needs(candidate: Candidate, quant: str, request: Request, gpu: Gpu, count: int) -> int | None:

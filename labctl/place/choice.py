@@ -87,11 +87,16 @@ def _changes(
         if fit(candidate, quant, asked, group, search=False).fits:
             yield f"--parallel {fewer}", quant, asked
             break
+    shortened = False
     smaller = sorted((each for each in candidate.quants if bits(each) < bits(quant)), key=bits, reverse=True)
     for each in smaller:
         if fit(candidate, each, request, group, search=False).fits:
             yield f"--quant {each}", each, request
             break
+        most = fit(candidate, each, request, group).context if candidate.context_train else None
+        if most and not shortened:
+            shortened = True
+            yield f"--quant {each} --context {most}", each, replace(request, context=most)
     if candidate.engine == "llama.cpp" and (offloaded := offload(candidate, quant, request, group)):
         change, asked = offloaded
         yield change, quant, asked

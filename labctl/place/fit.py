@@ -78,10 +78,16 @@ def fit(candidate: Candidate, quant: str, request: Request, group: Group, *, sea
         return Fit(group, quant, asked, None, str(error), None, None)
     found = Fit(group, quant, asked, estimate, reason(estimate, group), None, None)
     context = None
-    if candidate.context_train and search:
+    if candidate.context_train and search and not _too_heavy(estimate, group):
         context = largest_context(candidate, quant, asked, group, known=(asked.context, found.fits))
     speed = candidate.speed(quant, estimate, group.runners, group.processor)
     return replace(found, context=context, speed=speed)
+
+
+def _too_heavy(estimate: Estimate, group: Group) -> bool:
+    """Weights alone are too much for a card: no context is short enough."""
+    pairs = zip(estimate.cards, group.usable_mib, strict=False)
+    return any(card.of("weights") > usable * MIB for card, usable in pairs)
 
 
 def _not_shared(candidate: Candidate, group: Group) -> str | None:

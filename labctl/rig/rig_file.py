@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +15,7 @@ _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
 # More than any board takes; a typo in `count` must not make a million cards.
 _MOST_CARDS = 64
+Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
 class _Cards(BaseModel):
@@ -27,7 +29,7 @@ class _Cards(BaseModel):
     memory_mib: int | None = Field(default=None, gt=0)
     reserved_mib: int | None = Field(default=None, ge=0)
     power_limit_watts: int | None = Field(default=None, gt=0)
-    nvlink: list[tuple[int, int]] = []
+    nvlink: list[Pair] = []
     compute_mode: ComputeMode = "default"
     ecc: bool | None = None
     display: bool | None = None
@@ -57,7 +59,7 @@ class _Host(BaseModel):
     model_config = _STRICT
     name: str = Field(pattern=_NAME)
     gpus: list[_Cards] = []
-    nvlink: list[tuple[int, int]] = []
+    nvlink: list[Pair] = []
     ram_gib: float | None = Field(default=None, gt=0)
     cpu: _Cpu | None = None
     psu_watts: int | None = Field(default=None, gt=0)
@@ -99,7 +101,7 @@ def parse(text: str, where: str, find_gpu: Callable[[str], Gpu]) -> Rig:
 
 def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
     cards: list[Card] = []
-    links = list(host.nvlink)
+    links = [(left, right) for left, right in host.nvlink]
     for number, line in enumerate(host.gpus):
         first = len(cards)
         links += [(first + left, first + right) for left, right in line.nvlink]

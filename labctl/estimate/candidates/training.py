@@ -32,7 +32,15 @@ class Training:
 
     def estimate(self, quant: str, request: Request) -> Estimate:
         """At the peak of a step."""
-        asked = replace(self.request, batch=request.parallel, sequence=request.context, n_gpus=request.n_gpus)
+        # Several cards share everything, as FSDP and ZeRO stage 3 do; a copy on each would not make anything fit.
+        sharded = self.request.zero_stage or (3 if request.n_gpus > 1 else 0)
+        asked = replace(
+            self.request,
+            batch=request.parallel,
+            sequence=request.context,
+            n_gpus=request.n_gpus,
+            zero_stage=sharded,
+        )
         return estimate_training(self.model_of(quant), asked)
 
     def speed(self, *_: object) -> None:
