@@ -130,6 +130,7 @@ def _embed(whole: _Whole) -> tuple[Value, Inputs]:
     graph.write(copied, mixed_in, slots)
     if model.architecture in _SCALED:
         embedded = graph.over(None, embedded)
+        graph.expand(embedded)
     return embedded, inputs
 
 
@@ -206,9 +207,8 @@ def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool)
         return graph.op(None, block.f32(block.n_embd), state, inputs.outputs) if last else state
     if layer.attention and whole.model.architecture in PARALLEL:
         return _side_by_side(whole, block, layer, state, last=last)
-    mixed = _mix(whole, block, layer, state)
+    mixed, row = _mix(whole, block, layer, state), block.f32(block.n_embd)
     if last and mixed is not None:
-        row = block.f32(block.n_embd)
         mixed, state = graph.op(None, row, mixed, inputs.outputs), graph.op(None, row, state, inputs.outputs)
     if mixed is not None:
         if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
@@ -222,6 +222,8 @@ def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool)
     fed = _feed(block, layer, block.norm(state))
     if "post_ffw_norm" in block.parts:
         fed = block.norm(fed)
+    if last and mixed is None:
+        fed, state = graph.op(None, row, fed, inputs.outputs), graph.op(None, row, state, inputs.outputs)
     return graph.over(None, *_in_order(whole, fed, state, FED_RESIDUAL_FIRST))
 
 
