@@ -52,7 +52,7 @@ def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Bat
     gated = graph.op(None, block.f32(width), mixed)
     joined = convolved(block, loaded, gated, width)
     result = graph.op(block.place, block.f32(width), joined)
-    return block.project("shortconv.out_proj", graph.over(None, result, mixed))
+    return block.reshaped(block.project("shortconv.out_proj", graph.over(None, result, mixed)))
 
 
 def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
@@ -70,7 +70,7 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
     graph.expand(scanned)
     graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
-    gate = graph.op(None, block.f32(inner), mixed)
+    gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.op(block.place, block.f32(inner), result)
     added = graph.over(None, skipped, viewed=(scanned,))
     active = graph.op(None, block.f32(inner), gate, added)
@@ -80,7 +80,7 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
 
 
 def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
-    graph = block.graph
+    graph, parts = block.graph, block.parts
     inner = block.size("ssm_out", 0)
     rank, each = block.size("ssm_dt", 0), block.size("ssm_a", 0)
     loaded = load(block, state.conv_elements, sizes)
@@ -89,9 +89,14 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     result = graph.over(block.place, graph.op(block.place, block.f32(inner), joined))
     graph.store(block.place)
     small = block.project("ssm_x", result)
-    steps = graph.op(None, block.f32(rank), small)
+    steps = graph.op(None, block.f32(rank), block.columns(small, rank))
+    before = after = block.columns(small, each)
+    if "ssm_dt_norm" in parts:
+        steps = graph.over(block.place, steps)
+        before, after = (
+            graph.over(block.place, graph.op(None, block.f32(each), before)) for _ in range(2)
+        )
     steps = graph.op(block.place, block.f32(inner), steps)
-    before, after = (graph.op(None, block.f32(each), small) for _ in range(2))
     scanned = graph.op(
         block.place,
         block.f32(inner) + _state_bytes(state, sizes),
@@ -104,10 +109,10 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     graph.expand(scanned)
     graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
-    gate = graph.op(None, block.f32(inner), mixed)
+    gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.over(block.place, result)
     added = graph.over(None, skipped, viewed=(scanned,))
-    return block.project("ssm_out", graph.op(None, block.f32(inner), gate, added))
+    return block.reshaped(block.project("ssm_out", graph.op(None, block.f32(inner), gate, added)))
 
 
 def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:

@@ -19,21 +19,34 @@ class FirstValue:
     value: Value | None = None
 
 
-def rwkv7(block: Block, state: Recurrent, hidden: Value, sizes: Batch, first: FirstValue) -> Value:
-    """One whole layer."""
+def rwkv7(
+    block: Block, state: Recurrent, hidden: Value, sizes: Batch, first: FirstValue, *, last: bool
+) -> Value:
+    """One whole layer; the last one mixes channels only for the tokens that are wanted."""
     graph, shift = block.graph, state.conv_elements * sizes.n_sequences * F32_BYTES
-    row = block.f32(block.n_embd)
+    row, hidden = block.f32(block.n_embd), block.reshaped(hidden)
     loaded = load(block, state.conv_elements, sizes)
     mixing = block.norm(hidden)
-    hidden = graph.op(
-        None, block.f32(block.n_embd), _mix_time(block, state, mixing, loaded, sizes, first), hidden
-    )
+    hidden = graph.op(None, row, _mix_time(block, state, mixing, loaded, sizes, first), hidden)
     normed = block.norm(hidden)
     graph.store(block.place, graph.op(None, shift, mixing, normed))
-    change = graph.op(None, row, graph.op(None, row, loaded, normed), normed)
-    mixed = graph.over(None, graph.over(block.place, change), viewed=(normed,))
+    before = block.reshaped(graph.op(None, row, *_before(block, loaded, normed, sizes)))
+    hidden, normed = block.reshaped(hidden), block.reshaped(normed)
+    if last:
+        before, normed, hidden = (
+            graph.op(None, row, value, block.inputs.outputs) for value in (before, normed, hidden)
+        )
+    change = graph.over(None, before, normed) if last else graph.op(None, row, before, normed)
+    mixed = graph.over(None, graph.over(block.place, change), normed)
     active = graph.over(None, block.project("channel_mix_key", mixed))
-    return graph.over(None, block.project("channel_mix_value", active), viewed=(hidden,))
+    return graph.over(None, block.project("channel_mix_value", active), hidden)
+
+
+def _before(block: Block, loaded: Value, normed: Value, sizes: Batch) -> tuple[Value, Value]:
+    """The token before each: of every sequence the last one of the batch before, and this one's without its last."""
+    graph, token = block.graph, block.n_embd * F32_BYTES
+    kept = graph.view(graph.n_bytes[loaded] - token, loaded)
+    return kept, graph.view(graph.n_bytes[normed] - token, normed)
 
 
 def _mix_time(
@@ -42,7 +55,7 @@ def _mix_time(
     graph, row = block.graph, block.f32(block.n_embd)
     kept = state.state_elements * sizes.n_sequences * F32_BYTES
     before = load(block, state.state_elements, sizes)
-    change = graph.over(None, graph.op(None, row, loaded, normed), normed)
+    change = graph.over(None, graph.op(None, row, *_before(block, loaded, normed, sizes)), normed)
     mixed = graph.over(None, graph.over(block.place, graph.op(None, 6 * row, change)), normed)
     asked = block.project("time_mix_receptance", mixed)
     decay = _low_rank(block, "w", mixed)

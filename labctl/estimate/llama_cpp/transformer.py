@@ -56,10 +56,20 @@ class Block:
     windowed: bool
     weights_normed: bool
     softmax_last: bool
+    layer_norm: bool
 
     def f32(self, width: int) -> int:
         """Bytes of one F32 row per token."""
         return width * self.n_tokens * F32_BYTES
+
+    def columns(self, value: Value, width: int) -> Value:
+        """Some columns of every row, with the gaps between them."""
+        row = self.graph.n_bytes[value] // self.n_tokens
+        return self.graph.view((self.n_tokens - 1) * row + width * F32_BYTES, value)
+
+    def reshaped(self, value: Value) -> Value:
+        """The same numbers in another shape."""
+        return self.graph.view(self.graph.n_bytes[value], value)
 
     def size(self, part: str, axis: int) -> int:
         """One dimension of a tensor. Raises `UnknownLayer` when the layer has no such tensor."""
@@ -78,7 +88,9 @@ class Block:
 
     def norm(self, value: Value) -> Value:
         """Normalised, then weighted: the second step has the weight and so a place of its own."""
-        return self.graph.over(self.place, self.graph.over(None, value))
+        graph = self.graph
+        plain = graph.op(None, graph.n_bytes[value], value) if self.layer_norm else graph.over(None, value)
+        return graph.over(self.place, plain)
 
 
 def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Value:
@@ -119,10 +131,13 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
 
 def _heads(block: Block, value: Value, norm: str, n_bytes: int) -> Value:
     """Normed, if there is a norm, and rotated. The first of these reads through a view, so it has its own memory."""
-    if norm not in block.parts:
-        return block.graph.op(None, n_bytes, *_with_positions(block, value))
-    normed = block.graph.over(block.place, block.graph.op(None, n_bytes, value))
-    return block.graph.over(None, *_with_positions(block, normed))
+    if norm in block.parts:
+        value = block.graph.over(block.place, block.graph.op(None, n_bytes, value))
+    if block.inputs.positions is None:
+        return value
+    if norm in block.parts:
+        return block.graph.over(None, value, block.inputs.positions)
+    return block.graph.op(None, n_bytes, value, block.inputs.positions)
 
 
 def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:

@@ -32,7 +32,10 @@ _INDEX_BYTES, _ROW_BYTES = 4, 8
 _TURN = 64
 # These scale the embedding on the card, so what was read on the host crosses as it is.
 RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
-FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba"})
+FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba", "lfm2", "lfm2moe"})
+# The last layer's wanted rows are taken when its mixing was added, not before.
+ROWS_AFTER_SUM = frozenset({"falcon-h1"})
+WITHOUT_POSITIONS = frozenset({"jamba", "nemotron_h", "nemotron_h_moe"})
 _SCALED = frozenset({"gemma2", "gemma3", "gemma3n", "granite", "granitemoe", "granitehybrid"})
 
 
@@ -65,6 +68,8 @@ def worst_case(model: Model, request: Request, places: Layout, sizes: Batch) -> 
     state, inputs = _embed(whole)
     if model.architecture == "gemma3n":
         return _alternating(whole, state, inputs)
+    if "token_embd_norm" in parts[None] and model.architecture in LAYER_NORM:
+        state = _block(whole, 0, inputs).norm(state)
     loaded = [index for index, layer in enumerate(model.layers) if layer.loaded]
     for index in loaded:
         last = index == loaded[-1]
@@ -141,7 +146,7 @@ def _inputs(whole: _Whole) -> Inputs:
     mask_bytes = F16_BYTES if sizes.flash_attention else F32_BYTES
     by_window = {window: next(a for a in attends if a.window == window) for window in windows}
     return Inputs(
-        positions=graph.input(whole.n_tokens * _INDEX_BYTES) if attends else None,
+        positions=graph.input(whole.n_tokens * _INDEX_BYTES) if attends and _rotates(whole.model) else None,
         key_rows={window: graph.input(whole.n_tokens * _ROW_BYTES) for window in windows},
         value_rows={
             window: graph.input(
@@ -156,10 +161,22 @@ def _inputs(whole: _Whole) -> Inputs:
             for window, attention in by_window.items()
         },
         outputs=graph.input(whole.n_tokens * _INDEX_BYTES),
-        state_rows=tuple(graph.input(sizes.n_sequences * _INDEX_BYTES) for _ in range(3))
-        if any(layer.recurrent for layer in whole.model.layers)
-        else (),
+        state_rows=_state_rows(graph, sizes) if any(layer.recurrent for layer in whole.model.layers) else (),
     )
+
+
+def _rotates(model: Model) -> bool:
+    """Whether positions turn the heads."""
+    return model.architecture not in WITHOUT_POSITIONS and bool(
+        model.metadata.get(f"{model.architecture}.rope.scaling.finetuned", True)
+    )
+
+
+def _state_rows(graph: Graph, sizes: Batch) -> tuple[Value, ...]:
+    """Which states this batch reads: all, those of its sequences, and the others, of which there are none."""
+    n_bytes = sizes.n_sequences * _INDEX_BYTES
+    rows = graph.input(n_bytes)
+    return rows, graph.view(n_bytes, rows), graph.view(0, rows)
 
 
 def _turns(
@@ -194,6 +211,7 @@ def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
         softmax_last=whole.model.architecture == "gpt-oss",
+        layer_norm=whole.model.architecture in LAYER_NORM,
         windowed=len(inputs.masks) > 1,
         weights_normed=whole.model.architecture in NORMED
         or bool(whole.model.metadata.get(f"{whole.model.architecture}.expert_weights_norm")),
@@ -203,12 +221,12 @@ def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
 def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool) -> Value:
     graph, layer, inputs = whole.graph, whole.model.layers[index], block.inputs
     if layer.recurrent and layer.recurrent.kind == "rwkv7":
-        state = rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value)
-        return graph.op(None, block.f32(block.n_embd), state, inputs.outputs) if last else state
+        return rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value, last=last)
     if layer.attention and whole.model.architecture in PARALLEL:
         return _side_by_side(whole, block, layer, state, last=last)
     mixed, row = _mix(whole, block, layer, state), block.f32(block.n_embd)
-    if last and mixed is not None:
+    late = whole.model.architecture in ROWS_AFTER_SUM
+    if last and mixed is not None and not late:
         mixed, state = graph.op(None, row, mixed, inputs.outputs), graph.op(None, row, state, inputs.outputs)
     if mixed is not None:
         if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
@@ -217,6 +235,8 @@ def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool)
             state = graph.over(None, state, viewed=(mixed,))
         else:
             state = graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
+    if last and late:
+        state = graph.op(None, row, state, inputs.outputs)
     if not layer.experts and not layer.ff_size:
         return state
     fed = _feed(block, layer, block.norm(state))
