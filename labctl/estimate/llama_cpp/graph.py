@@ -1,8 +1,8 @@
 """A graph as far as memory goes: which results exist, how large they are, who reads them, and on which card.
 
 Places are numbered: cards from 0, the host is HOST. A view has no memory of its own where it is: whoever reads it
-reads what it looks at, so it is only named where its size matters, as a copy on another card. Weights and caches are
-not in here; they have buffers of their own.
+reads what it looks at, so it is only named where its size matters, as a copy on another card. So are caches; weights
+are where they are read.
 """
 
 from dataclasses import dataclass, field
@@ -34,11 +34,18 @@ class Graph:
     waiting: dict[Value, Step] = field(default_factory=dict)
     kept: set[Value] = field(default_factory=set)
     viewed: dict[Value, Value] = field(default_factory=dict)
+    resident: dict[Value, int] = field(default_factory=dict)
 
     def input(self, n_bytes: int) -> Value:
         """What the host fills in for every batch."""
         value = self._value(n_bytes)
         self.inputs.append(value)
+        return value
+
+    def cache(self, place: int, n_bytes: int) -> Value:
+        """What lies in a buffer of its own at a place; only its copies elsewhere take room here."""
+        value = self._value(n_bytes)
+        self.resident[value] = place
         return value
 
     def op(self, place: int | None, n_bytes: int, *reads: Value) -> Value:

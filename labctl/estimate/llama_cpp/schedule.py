@@ -67,7 +67,7 @@ class _Run:
     def __init__(self, graph: Graph, copies: int) -> None:
         self.graph = graph
         self.copies = copies
-        self.home = dict.fromkeys(graph.inputs, HOST)
+        self.home = dict.fromkeys(graph.inputs, HOST) | graph.resident
         self.splits = _splits(graph, self.home)
         self.buffers = {place: FreeList() for place in {HOST, *(split.place for split in self.splits)}}
         # A value at a place: its own, or the copy made there.

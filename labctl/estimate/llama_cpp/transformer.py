@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.estimate.llama_cpp.graph import Graph, Value
+from labctl.models.ggml_types import GgmlType
 from labctl.models.layer import Attention, Experts, LatentAttention
 from labctl.models.model import Tensor
 
@@ -57,6 +58,9 @@ class Block:
     weights_normed: bool
     softmax_last: bool
     layer_norm: bool
+    cache_types: tuple[GgmlType, GgmlType]
+    cache_place: int
+    n_streams: int
 
     def f32(self, width: int) -> int:
         """Bytes of one F32 row per token."""
@@ -70,6 +74,10 @@ class Block:
     def reshaped(self, value: Value) -> Value:
         """The same numbers in another shape."""
         return self.graph.view(self.graph.n_bytes[value], value)
+
+    def cache(self, kind: GgmlType, cells: int, width: int) -> Value:
+        """Keys or values of all streams."""
+        return self.graph.cache(self.cache_place, kind.row_bytes(cells * self.n_streams * width))
 
     def size(self, part: str, axis: int) -> int:
         """One dimension of a tensor. Raises `UnknownLayer` when the layer has no such tensor."""
@@ -96,7 +104,7 @@ class Block:
 def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Value:
     """The heads' results, before the output projection. cells: of all streams that a token looks at."""
     if attends.latent:
-        return _latent_attention(block, attends, attends.latent, normed)
+        return _latent_attention(block, attends, attends.latent, normed, cells)
     graph, width = block.graph, attends.head_dim_k * attends.n_head
     if "attn_qkv" in block.parts:
         fused = block.project("attn_qkv", normed)
@@ -113,6 +121,8 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         if attends.caches:
             value, key = block.project("attn_v", normed), block.project("attn_k", normed)
             key = _heads(block, key, "attn_k_norm", graph.n_bytes[key])
+            if "laurel_l" in block.parts:  # Gemma 3n norms values, too
+                value = graph.op(None, graph.n_bytes[value], value)
     query = _turn(graph, query, block.inputs.key_turns.get(attends.window))
     graph.expand(query)
     if attends.caches:
@@ -124,8 +134,8 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         )
         key = _turn(graph, key, block.inputs.key_turns.get(attends.window))
         graph.expand(*((key, value) if block.windowed else (value, key)))
-        graph.store(block.place, key, block.inputs.key_rows[attends.window])
-        graph.store(block.place, value, block.inputs.value_rows[attends.window])
+        graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
+        graph.store(block.cache_place, value, block.inputs.value_rows[attends.window])
     return attend(block, attends, query, cells)
 
 
@@ -144,11 +154,15 @@ def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:
     """Attention over a cache. Without flash attention every score of every head is kept."""
     graph, mask = block.graph, block.inputs.masks[attends.window]
     out = block.f32(attends.n_head * attends.head_dim_v)
+    keys, values = (
+        block.cache(kind, cells, attends.n_head_kv * width)
+        for kind, width in zip(block.cache_types, (attends.head_dim_k, attends.head_dim_v), strict=True)
+    )
     if block.flash_attention:
-        found = graph.op(None, out, query, mask)
+        found = graph.op(None, out, query, keys, values, mask)
     else:
-        scores = graph.op(None, block.f32(cells * attends.n_head), query)
-        found = graph.op(None, out, graph.op(None, out, graph.over(None, scores, mask)))
+        scores = graph.op(None, block.f32(cells * attends.n_head), keys, query)
+        found = graph.op(None, out, graph.op(None, out, values, graph.over(None, scores, mask)))
     graph.expand(found)
     return _turn(graph, found, block.inputs.value_turns.get(attends.window))
 
@@ -164,7 +178,9 @@ def _with_positions(block: Block, value: Value) -> tuple[Value, ...]:
     return (value,) if block.inputs.positions is None else (value, block.inputs.positions)
 
 
-def _latent_attention(block: Block, attends: Attention, latent: LatentAttention, normed: Value) -> Value:
+def _latent_attention(
+    block: Block, attends: Attention, latent: LatentAttention, normed: Value, cells: int
+) -> Value:
     """Queries are absorbed into the latent's space, one shared head is cached (src/models/deepseek2.cpp)."""
     graph, heads = block.graph, attends.n_head
     if "attn_q_a" in block.parts:
@@ -178,11 +194,12 @@ def _latent_attention(block: Block, attends: Attention, latent: LatentAttention,
     cached = graph.over(block.place, graph.op(None, block.f32(latent.kv_lora_rank), compressed))
     rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, compressed))
     key = graph.op(None, block.f32(latent.kv_lora_rank + latent.rope_head_dim), cached, rotated)
-    turn = block.inputs.key_turns.get(attends.window)
-    query, key = _turn(graph, query, turn), _turn(graph, key, turn)
     graph.expand(query, key)
-    graph.store(block.place, key, block.inputs.key_rows[attends.window])
-    found = graph.op(None, block.f32(latent.kv_lora_rank * heads), query, block.inputs.masks[attends.window])
+    graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
+    width = latent.kv_lora_rank + latent.rope_head_dim  # values are the keys' first columns
+    keys, values = (block.cache(block.cache_types[0], cells, width) for _ in range(2))
+    mask = block.inputs.masks[attends.window]
+    found = graph.op(None, block.f32(latent.kv_lora_rank * heads), query, keys, values, mask)
     values = graph.op(block.place, block.f32(latent.v_head_dim * heads), found)
     result = graph.op(None, block.f32(latent.v_head_dim * heads), values)
     graph.expand(result)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from labctl.estimate.claim import Request
-from labctl.estimate.llama_cpp.altup import altup_layer, merged, per_layer, stacked
+from labctl.estimate.llama_cpp.altup import SPARSE_LAYERS, altup_layer, merged, per_layer, stacked
 from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
 from labctl.estimate.llama_cpp.kv_cache import Batch, cells, kv_type
 from labctl.estimate.llama_cpp.layout import Layout
@@ -96,12 +96,13 @@ def _alternating(whole: _Whole, embedded: Value, inputs: Inputs) -> Graph:
     graph.expand(rows)
     stack = stacked(blocks[0], outside, embedded)
     extra = per_layer(blocks[0], first, embedded, rows)
-    for block, layer in zip(blocks, whole.model.layers, strict=True):
+    for index, (block, layer) in enumerate(zip(blocks, whole.model.layers, strict=True)):
         if layer.attention is None:
             stack = _unknown_layer(block, stack)
             continue
         try:
-            stack = altup_layer(block, layer.attention, cells(layer.attention, whole.sizes), stack, extra)
+            n_cells, sparse = cells(layer.attention, whole.sizes), index < SPARSE_LAYERS
+            stack = altup_layer(block, layer.attention, n_cells, stack, extra, sparse=sparse)
         except UnknownLayer:
             stack = _unknown_layer(block, stack)
     return _output(whole, merged(blocks[-1], outside, stack))
@@ -190,7 +191,7 @@ def _turns(
         width, size = (attends.head_dim_k if keys else attends.head_dim_v), _TURN
         while keys and width % (2 * size) == 0:
             size *= 2
-        if width % _TURN == 0 and (keys or not attends.latent):
+        if width % _TURN == 0 and not attends.latent:
             found[window] = whole.graph.input(size * size * F32_BYTES)
     return found
 
@@ -211,11 +212,28 @@ def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
         softmax_last=whole.model.architecture == "gpt-oss",
+        cache_types=(kv_type(whole.request.kv_type_k), kv_type(whole.request.kv_type_v)),
+        cache_place=_cache_place(whole, index),
+        n_streams=whole.sizes.n_streams,
         layer_norm=whole.model.architecture in LAYER_NORM,
         windowed=len(inputs.masks) > 1,
         weights_normed=whole.model.architecture in NORMED
         or bool(whole.model.metadata.get(f"{whole.model.architecture}.expert_weights_norm")),
     )
+
+
+def _cache_place(whole: _Whole, index: int) -> int:
+    """Where the cache lies that a layer reads: its own, or that of the last layer before it that is like it."""
+    if not whole.request.offload_kqv:
+        return HOST
+    attends = whole.model.layers[index].attention
+    if attends is None or attends.caches:
+        return whole.places.layers[index]
+    for before in range(index - 1, -1, -1):
+        other = whole.model.layers[before].attention
+        if other and other.caches and other.window == attends.window:
+            return whole.places.layers[before]
+    return whole.places.layers[index]
 
 
 def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool) -> Value:
