@@ -77,9 +77,13 @@ class Graph:
         self.waiting[value] = Step(place, value, (*reads, *viewed), reusable)
         return value
 
+    def keep(self, value: Value) -> None:
+        """Somebody outside reads it: it is never freed."""
+        self.kept.add(value)
+
     def write(self, into: Value, *reads: Value) -> None:
         """Writes into a result that exists and that nobody reads: the engine then never frees it."""
-        self.kept.add(into)
+        self.keep(into)
         self.expand(*reads, into)
         self.steps.append(Step(None, None, (*reads, into), ()))
 

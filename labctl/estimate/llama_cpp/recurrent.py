@@ -117,26 +117,38 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
 
 def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
     graph, parts = block.graph, block.parts
-    width, inner = block.size("ssm_conv1d", 1), block.size("ssm_out", 0)
-    keys = (width - inner) // 2
+    width, inner, heads = block.size("ssm_conv1d", 1), block.size("ssm_out", 0), block.size("ssm_a", 0)
+    graph.expand(normed)
     loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("attn_qkv" if "attn_qkv" in parts else "ssm_in", normed)
-    joined = convolved(block, loaded, mixed, width)
+    joined = convolved(block, loaded, block.columns(mixed, width), width)
     remembered = load(block, state.state_elements, sizes)
     result = graph.over(None, graph.op(block.place, block.f32(width), joined))
-    asked, known = (
-        graph.op(None, block.f32(inner), graph.op(None, block.f32(keys), result)) for _ in range(2)
-    )
-    decay = graph.op(None, block.f32(block.size("ssm_dt", 0)), block.project("ssm_ba", normed))
+    asked, known = (_keys(block, result, (width - inner) // 2, inner) for _ in range(2))
+    decay, share = _decay_and_share(block, normed, heads)
     scanned = graph.op(
-        None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, remembered
+        None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, share, remembered
     )
     graph.store(block.place, scanned)
     found = graph.over(block.place, graph.op(None, block.f32(inner), scanned))
-    gate = (
-        block.project("attn_gate", normed)
-        if "attn_gate" in parts
-        else graph.op(None, block.f32(inner), mixed)
-    )
+    gate = block.project("attn_gate", normed) if "attn_gate" in parts else block.columns(mixed, inner)
     gate = graph.op(None, block.f32(inner), gate)
-    return block.project("ssm_out", graph.over(None, found, gate))
+    return block.reshaped(block.project("ssm_out", graph.over(None, found, gate)))
+
+
+def _keys(block: Block, result: Value, width: int, inner: int) -> Value:
+    """Queries or keys of all heads, normed; fewer heads than values have are repeated."""
+    graph = block.graph
+    normed = graph.over(None, graph.op(None, block.f32(width), result))
+    return normed if width == inner else graph.op(None, block.f32(inner), normed)
+
+
+def _decay_and_share(block: Block, normed: Value, heads: int) -> tuple[Value, Value]:
+    """Per head: how fast the state fades, and how much of this token it takes in."""
+    graph, row = block.graph, block.f32(heads)
+    if "ssm_ba" not in block.parts:
+        decay = graph.over(block.place, block.project("ssm_alpha", normed))
+        return decay, graph.over(None, block.project("ssm_beta", normed))
+    both = block.project("ssm_ba", normed)
+    decay = graph.over(block.place, graph.op(None, row, block.columns(both, heads)))
+    return decay, graph.op(None, row, block.columns(both, heads))

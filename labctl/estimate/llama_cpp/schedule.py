@@ -117,7 +117,7 @@ class _Run:
         for _ in range(copies):
             self.at[key] = self.buffers[key[1]].take(n_bytes)
         self.size[key] = n_bytes
-        if copies > 1 or key[0] in self.graph.kept:
+        if copies > 1:
             self.pinned.add(key)
 
     def _execute(self, step: Step, place: int) -> None:
@@ -130,6 +130,8 @@ class _Run:
                     break
             else:
                 self._allocate(key)
+            if step.result in self.graph.kept:
+                self.pinned.add(key)
         for read in step.reads:
             self._used(self._here(read, place))
 

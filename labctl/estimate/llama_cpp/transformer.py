@@ -106,6 +106,7 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
     if attends.latent:
         return _latent_attention(block, attends, attends.latent, normed, cells)
     graph, width = block.graph, attends.head_dim_k * attends.n_head
+    gate: Value | None = None
     if "attn_qkv" in block.parts:
         fused = block.project("attn_qkv", normed)
         query = graph.op(None, block.f32(width), *_with_positions(block, fused))
@@ -114,10 +115,11 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         )
         value = fused
     else:
-        # Half of a gated query is its gate.
-        query = block.project("attn_q", normed)
-        query = _heads(block, query, "attn_q_norm", block.f32(width))
+        asked = block.project("attn_q", normed)
+        query = _heads(block, asked, "attn_q_norm", block.f32(width))
         value, key = query, query
+        if block.width("attn_q") == 2 * width:  # half of it is a gate
+            gate = graph.over(None, graph.op(None, block.f32(width), block.columns(asked, 2 * width)))
         if attends.caches:
             value, key = block.project("attn_v", normed), block.project("attn_k", normed)
             key = _heads(block, key, "attn_k_norm", graph.n_bytes[key])
@@ -136,7 +138,8 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         graph.expand(*((key, value) if block.windowed else (value, key)))
         graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
         graph.store(block.cache_place, value, block.inputs.value_rows[attends.window])
-    return attend(block, attends, query, cells)
+    found = attend(block, attends, query, cells)
+    return found if gate is None else graph.over(None, block.reshaped(found), gate)
 
 
 def _heads(block: Block, value: Value, norm: str, n_bytes: int) -> Value:
@@ -248,7 +251,8 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
     if "ffn_down_shexp" in block.parts:
         shared = feed_forward(block, normed, "_shexp")
         if "ffn_gate_inp_shexp" in block.parts:
-            shared = graph.over(None, shared, graph.op(block.place, block.f32(1), normed))
+            share = graph.over(None, graph.op(block.place, block.f32(1), normed))
+            shared = graph.over(None, shared, share)
         out = graph.over(None, out, shared)
     return out
 

@@ -36,6 +36,8 @@ FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba", "lfm2", "lfm2moe"})
 # The last layer's wanted rows are taken when its mixing was added, not before.
 ROWS_AFTER_SUM = frozenset({"falcon-h1"})
 WITHOUT_POSITIONS = frozenset({"jamba", "nemotron_h", "nemotron_h_moe"})
+# What the last layer gives is also handed to a model that drafts.
+KEEPS_LAST = frozenset({"gpt-oss"})
 _SCALED = frozenset({"gemma2", "gemma3", "gemma3n", "granite", "granitemoe", "granitehybrid"})
 
 
@@ -111,6 +113,8 @@ def _alternating(whole: _Whole, embedded: Value, inputs: Inputs) -> Graph:
 def _output(whole: _Whole, state: Value) -> Graph:
     graph, output, model = whole.graph, whole.places.output, whole.model
     plain = model.architecture in LAYER_NORM
+    if model.architecture in KEEPS_LAST:
+        graph.keep(state)
     normed = graph.op(None, whole.f32(model.n_embd), state) if plain else graph.over(None, state)
     state = graph.over(output, normed)
     logits = graph.op(output, whole.f32(max(1, model.vocab)), state)
@@ -249,10 +253,7 @@ def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool)
     if mixed is not None:
         if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
             mixed = block.norm(mixed)
-        if layer.recurrent and layer.recurrent.kind == "gated-delta-net" and not last:
-            state = graph.over(None, state, viewed=(mixed,))
-        else:
-            state = graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
+        state = graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
     if last and late:
         state = graph.op(None, row, state, inputs.outputs)
     if not layer.experts and not layer.ff_size:
