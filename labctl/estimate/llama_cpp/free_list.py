@@ -1,7 +1,8 @@
 """The engine's allocator for compute buffers: best fit in the holes, else at the end (ggml/src/ggml-alloc.c)."""
 
 ALIGNMENT = 128
-_ENDLESS = 1 << 62
+# More than any number of results takes, also of a damaged header that claims 2**64 elements.
+_ENDLESS = 1 << 200
 
 
 class FreeList:
@@ -11,7 +12,7 @@ class FreeList:
     """
 
     def __init__(self) -> None:
-        # Holes by address; the last one is what follows everything and never ends.
+        # Holes by address; the last one that is not empty is what follows everything and never ends.
         self._starts: list[int] = [0]
         self._sizes: list[int] = [_ENDLESS]
         self.peak = 0
@@ -19,18 +20,17 @@ class FreeList:
     def take(self, n_bytes: int) -> int:
         """Where a result goes. Of holes that fit equally well the last is taken."""
         n_bytes = padded(n_bytes)
-        sizes = self._sizes
-        hole, last = len(sizes) - 1, len(sizes) - 1
+        sizes, last = self._sizes, len(self._sizes) - 1
+        hole, best = last, _ENDLESS
         for candidate in range(last):
-            if sizes[candidate] >= n_bytes and sizes[candidate] <= sizes[hole]:
-                hole = candidate
+            if n_bytes <= sizes[candidate] <= best:
+                hole, best = candidate, sizes[candidate]
         start = self._starts[hole]
         self._starts[hole] += n_bytes
         sizes[hole] -= n_bytes
         if not sizes[hole]:
             self._remove(hole)
-        if hole == last:
-            self.peak = max(self.peak, start + n_bytes)
+        self.peak = max(self.peak, start + n_bytes)
         return start
 
     def give(self, start: int, n_bytes: int) -> None:
@@ -48,7 +48,7 @@ class FreeList:
                 if hole:
                     self._join(hole - 1)
                 return
-        hole = next(index for index, begin in enumerate(starts) if begin >= start)
+        hole = next((index for index, begin in enumerate(starts) if begin >= start), len(starts))
         starts.insert(hole, start)
         sizes.insert(hole, n_bytes)
 
