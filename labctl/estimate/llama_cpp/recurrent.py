@@ -137,18 +137,18 @@ def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> V
 
 
 def _keys(block: Block, result: Value, width: int, inner: int) -> Value:
-    """Queries or keys of all heads, normed; fewer heads than values have are repeated."""
+    """Queries or keys of all heads, normed; Qwen3-Next repeats them where there are fewer than values have."""
     graph = block.graph
     normed = graph.over(None, graph.op(None, block.f32(width), result))
-    return normed if width == inner else graph.op(None, block.f32(inner), normed)
+    return normed if width == inner or "ssm_ba" not in block.parts else graph.op(None, block.f32(inner), normed)
 
 
 def _decay_and_share(block: Block, normed: Value, heads: int) -> tuple[Value, Value]:
     """Per head: how fast the state fades, and how much of this token it takes in."""
     graph, row = block.graph, block.f32(heads)
     if "ssm_ba" not in block.parts:
-        decay = graph.over(block.place, block.project("ssm_alpha", normed))
-        return decay, graph.over(None, block.project("ssm_beta", normed))
+        decay = graph.op(block.place, row, block.project("ssm_alpha", normed))
+        return decay, graph.op(None, row, block.project("ssm_beta", normed))
     both = block.project("ssm_ba", normed)
     decay = graph.over(block.place, graph.op(None, row, block.columns(both, heads)))
     return decay, graph.op(None, row, block.columns(both, heads))

@@ -25,10 +25,11 @@ NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe",
 class Inputs:
     """What the host fills in, by window (None: all cells) where there is one per cache. Not every graph reads all.
 
+    positions: only of the windows whose layers turn their heads by them.
     state_rows: which sequences' states belong to this batch, whole and in two parts.
     """
 
-    positions: Value | None
+    positions: Mapping[int | None, Value]
     masks: Mapping[int | None, Value]
     key_rows: Mapping[int | None, Value]
     value_rows: Mapping[int | None, Value]
@@ -109,20 +110,20 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
     gate: Value | None = None
     if "attn_qkv" in block.parts:
         fused = block.project("attn_qkv", normed)
-        query = graph.op(None, block.f32(width), *_with_positions(block, fused))
+        query = graph.op(None, block.f32(width), *_with_positions(block, attends, fused))
         key = graph.op(
-            None, block.f32(attends.n_head_kv * attends.head_dim_k), *_with_positions(block, fused)
+            None, block.f32(attends.n_head_kv * attends.head_dim_k), *_with_positions(block, attends, fused)
         )
         value = fused
     else:
         asked = block.project("attn_q", normed)
-        query = _heads(block, asked, "attn_q_norm", block.f32(width))
+        query = _heads(block, attends, asked, "attn_q_norm", block.f32(width))
         value, key = query, query
         if block.width("attn_q") == 2 * width:  # half of it is a gate
             gate = graph.over(None, graph.op(None, block.f32(width), block.columns(asked, 2 * width)))
         if attends.caches:
             value, key = block.project("attn_v", normed), block.project("attn_k", normed)
-            key = _heads(block, key, "attn_k_norm", graph.n_bytes[key])
+            key = _heads(block, attends, key, "attn_k_norm", graph.n_bytes[key])
             if "laurel_l" in block.parts:  # Gemma 3n norms values, too
                 value = graph.op(None, graph.n_bytes[value], value)
     query = _turn(graph, query, block.inputs.key_turns.get(attends.window))
@@ -139,18 +140,21 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
         graph.store(block.cache_place, value, block.inputs.value_rows[attends.window])
     found = attend(block, attends, query, cells)
-    return found if gate is None else graph.over(None, block.reshaped(found), gate)
+    if gate is None:
+        return found
+    return graph.over(None, block.reshaped(found) if block.flash_attention else found, gate)
 
 
-def _heads(block: Block, value: Value, norm: str, n_bytes: int) -> Value:
+def _heads(block: Block, attends: Attention, value: Value, norm: str, n_bytes: int) -> Value:
     """Normed, if there is a norm, and rotated. The first of these reads through a view, so it has its own memory."""
     if norm in block.parts:
         value = block.graph.over(block.place, block.graph.op(None, n_bytes, value))
-    if block.inputs.positions is None:
+    positions = block.inputs.positions.get(attends.window)
+    if positions is None:
         return value
     if norm in block.parts:
-        return block.graph.over(None, value, block.inputs.positions)
-    return block.graph.op(None, n_bytes, value, block.inputs.positions)
+        return block.graph.over(None, value, positions)
+    return block.graph.op(None, n_bytes, value, positions)
 
 
 def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:
@@ -177,8 +181,9 @@ def _turn(graph: Graph, value: Value, turn: Value | None, n_bytes: int | None = 
     return graph.op(None, graph.n_bytes[value] if n_bytes is None else n_bytes, turn, value)
 
 
-def _with_positions(block: Block, value: Value) -> tuple[Value, ...]:
-    return (value,) if block.inputs.positions is None else (value, block.inputs.positions)
+def _with_positions(block: Block, attends: Attention, value: Value) -> tuple[Value, ...]:
+    positions = block.inputs.positions.get(attends.window)
+    return (value,) if positions is None else (value, positions)
 
 
 def _latent_attention(
@@ -191,18 +196,24 @@ def _latent_attention(
     else:
         query = block.project("attn_q", normed)
     absorbed = graph.op(block.place, block.f32(latent.kv_lora_rank * heads), query)
-    rotated = graph.op(None, block.f32(latent.rope_head_dim * heads), *_with_positions(block, query))
+    rotated = graph.op(None, block.f32(latent.rope_head_dim * heads), *_with_positions(block, attends, query))
     query = graph.op(None, block.f32((latent.kv_lora_rank + latent.rope_head_dim) * heads), absorbed, rotated)
     compressed = block.project("attn_kv_a_mqa", normed)
     cached = graph.over(block.place, graph.op(None, block.f32(latent.kv_lora_rank), compressed))
-    rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, compressed))
+    rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, attends, compressed))
     key = graph.op(None, block.f32(latent.kv_lora_rank + latent.rope_head_dim), cached, rotated)
     graph.expand(query, key)
     graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
     width = latent.kv_lora_rank + latent.rope_head_dim  # values are the keys' first columns
     keys, values = (block.cache(block.cache_types[0], cells, width) for _ in range(2))
-    mask = block.inputs.masks[attends.window]
-    found = graph.op(None, block.f32(latent.kv_lora_rank * heads), query, keys, values, mask)
+    mask, out = block.inputs.masks[attends.window], block.f32(latent.kv_lora_rank * heads)
+    if block.flash_attention:
+        found = graph.op(None, out, query, keys, values, mask)
+    else:
+        columns = cells * block.n_streams * latent.kv_lora_rank
+        values = graph.op(None, block.cache_types[0].row_bytes(columns), values)
+        scores = graph.op(None, block.f32(cells * heads), keys, query)
+        found = graph.op(None, out, values, graph.over(None, scores, mask))
     values = graph.op(block.place, block.f32(latent.v_head_dim * heads), found)
     result = graph.op(None, block.f32(latent.v_head_dim * heads), values)
     graph.expand(result)

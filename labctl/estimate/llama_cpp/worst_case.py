@@ -1,7 +1,7 @@
 """The graph that the engine reserves for: a full micro-batch, every token with logits (src/llama-context.cpp)."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from labctl.estimate.claim import Request
@@ -10,7 +10,7 @@ from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
 from labctl.estimate.llama_cpp.kv_cache import Batch, cells, kv_type
 from labctl.estimate.llama_cpp.layout import Layout
 from labctl.estimate.llama_cpp.recurrent import recurrent
-from labctl.estimate.llama_cpp.rwkv import FirstValue, rwkv7
+from labctl.estimate.llama_cpp.rwkv import FirstValue, rwkv6, rwkv7
 from labctl.estimate.llama_cpp.transformer import (
     F16_BYTES,
     F32_BYTES,
@@ -36,6 +36,10 @@ FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba", "lfm2", "lfm2moe"})
 # The last layer's wanted rows are taken when its mixing was added, not before.
 ROWS_AFTER_SUM = frozenset({"falcon-h1"})
 WITHOUT_POSITIONS = frozenset({"jamba", "nemotron_h", "nemotron_h_moe"})
+# Only layers with a window know positions.
+WINDOW_TURNS = frozenset({"cohere2", "exaone4"})
+# Time, height, width and one more.
+FOUR_POSITIONS = frozenset({"qwen35", "qwen35moe", "qwen2vl", "qwen3vl", "qwen3vlmoe"})
 # What the last layer gives is also handed to a model that drafts.
 KEEPS_LAST = frozenset({"gpt-oss"})
 _SCALED = frozenset({"gemma2", "gemma3", "gemma3n", "granite", "granitemoe", "granitehybrid"})
@@ -151,13 +155,12 @@ def _inputs(whole: _Whole) -> Inputs:
     mask_bytes = F16_BYTES if sizes.flash_attention else F32_BYTES
     by_window = {window: next(a for a in attends if a.window == window) for window in windows}
     return Inputs(
-        positions=graph.input(whole.n_tokens * _INDEX_BYTES) if attends and _rotates(whole.model) else None,
+        positions=_positions(whole, windows),
         key_rows={window: graph.input(whole.n_tokens * _ROW_BYTES) for window in windows},
         value_rows={
-            window: graph.input(
-                _value_rows(whole, by_window[window].n_head_kv * by_window[window].head_dim_v)
-            )
-            for window in windows
+            window: graph.input(_value_rows(whole, attention.n_head_kv * attention.head_dim_v))
+            for window, attention in by_window.items()
+            if not attention.latent
         },
         key_turns=_turns(whole, by_window, whole.request.kv_type_k, keys=True),
         value_turns=_turns(whole, by_window, whole.request.kv_type_v, keys=False),
@@ -170,11 +173,17 @@ def _inputs(whole: _Whole) -> Inputs:
     )
 
 
-def _rotates(model: Model) -> bool:
-    """Whether positions turn the heads."""
-    return model.architecture not in WITHOUT_POSITIONS and bool(
+def _positions(whole: _Whole, windows: Iterable[int | None]) -> dict[int | None, Value]:
+    """By window, where positions turn the heads: in no layer, in all, or only in those with a window."""
+    model = whole.model
+    turned = model.architecture not in WITHOUT_POSITIONS and bool(
         model.metadata.get(f"{model.architecture}.rope.scaling.finetuned", True)
     )
+    turning = [window for window in windows if turned and (window or model.architecture not in WINDOW_TURNS)]
+    if not turning:
+        return {}
+    per_token = 4 if model.architecture in FOUR_POSITIONS else 1
+    return dict.fromkeys(turning, whole.graph.input(per_token * whole.n_tokens * _INDEX_BYTES))
 
 
 def _state_rows(graph: Graph, sizes: Batch) -> tuple[Value, ...]:
@@ -244,6 +253,8 @@ def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool)
     graph, layer, inputs = whole.graph, whole.model.layers[index], block.inputs
     if layer.recurrent and layer.recurrent.kind == "rwkv7":
         return rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value, last=last)
+    if layer.recurrent and layer.recurrent.kind == "rwkv6":
+        return rwkv6(block, layer.recurrent, state, whole.sizes, last=last)
     if layer.attention and whole.model.architecture in PARALLEL:
         return _side_by_side(whole, block, layer, state, last=last)
     mixed, row = _mix(whole, block, layer, state), block.f32(block.n_embd)
