@@ -132,6 +132,14 @@ def whisper_model(name: str) -> WhisperModel:
 
 
 @cache
+def used_for(use: str) -> tuple[str, ...]:
+    """Names of all models for one use, sorted. Uses: those of catalogue_shape.Use, among them image, video, speech."""
+    found = [record.name for record in model_records() if use in record.uses]
+    found += [name for name in diffusion_names() if diffusion_model(name).kind == use]
+    return tuple(sorted((*found, *(whisper_names() if use == "speech" else ()))))
+
+
+@cache
 def measurements() -> tuple[Measurement, ...]:
     """Every measurement that labctl carries."""
     return tuple(
