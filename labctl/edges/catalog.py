@@ -20,6 +20,8 @@ from labctl.models.model import Model
 from labctl.models.quantization import Quantization
 from labctl.rig import catalogue as gpu_catalogue
 from labctl.rig.gpu import Gpu
+from labctl.rig.visible_memory import VisibleMemory
+from labctl.rig.visible_memory import visible_memory as measured_or_bounded
 
 ROOT = Path(__file__).resolve().parents[1] / "catalog"
 Value = TypeVar("Value")
@@ -49,6 +51,11 @@ def gpu(name: str) -> Gpu:
 def gpus() -> tuple[Gpu, ...]:
     """Every card, by name."""
     return tuple(_gpu_file(name) for name in gpu_names())
+
+
+def visible_memory(name: str) -> VisibleMemory:
+    """What CUDA shows of a card: measured, else a bound that is never above it. Raises BadInput for an unknown card."""
+    return measured_or_bounded(gpu(name), gpus())
 
 
 def model_names() -> tuple[str, ...]:
