@@ -7,7 +7,6 @@ import pytest
 from labctl.edges import catalog
 from labctl.errors import BadInput
 from labctl.rig import catalogue
-from labctl.rig.dtypes import support
 from labctl.rig.gpu import Gpu
 
 CARDS = catalog.gpus()
@@ -142,15 +141,6 @@ def test_cuda_sees_less_than_the_board_has() -> None:
 )
 def test_tensor_rates_are_those_of_the_data_sheets(name: str, tflops: float) -> None:
     assert catalog.gpu(name).tensor_tflops() == pytest.approx(tflops, rel=0.05)
-
-
-def test_storing_and_computing_are_apart() -> None:
-    ampere, pascal, ada = catalog.gpu("rtx-3090"), catalog.gpu("tesla-p40"), catalog.gpu("rtx-4090")
-    assert (support(ampere, "fp8").stores, support(ampere, "fp8").computes_in) == (True, "bf16")
-    assert support(ada, "fp8").native
-    assert (support(pascal, "fp16").stores, support(pascal, "fp16").computes_in) == (True, "fp32")
-    assert not support(pascal, "fp8").stores
-    assert support(catalog.gpu("tesla-p100-pcie-16gb"), "fp16").native
 
 
 def test_unified_memory_is_marked() -> None:
