@@ -10,6 +10,7 @@ from typing import Any
 from labctl.edges import catalog
 from labctl.estimate import diffusion, training, transformers, vllm
 from labctl.estimate.claim import MIB, Estimate, Request, Term
+from labctl.estimate.training_request import TrainingRequest
 from labctl.models.model import Model
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "memory"
@@ -148,7 +149,7 @@ def compared_training() -> Iterator[Compared]:
     """Peak of one card."""
     for case in document("training")["cases"]:
         found = training.estimate(
-            catalog.model(case["model"], case["quant"]), training.TrainingRequest(**case["request"])
+            catalog.model(case["model"], case["quant"]), TrainingRequest(**case["request"])
         )
         yield _total(case, case["measured_mib"]["total"], found)
 
@@ -156,7 +157,11 @@ def compared_training() -> Iterator[Compared]:
 def compared_transformers() -> Iterator[Compared]:
     """Peak of one process."""
     for case in document("transformers")["cases"]:
-        request = Request(engine="transformers", context=case["prompt"] + case["generated"])
+        request = Request(
+            engine="transformers",
+            context=case["prompt"] + case["generated"],
+            flash_attention=case.get("flash_attention"),
+        )
         found = transformers.estimate(
             catalog.model(case["model"], case["quant"]), request, prompt=case["prompt"]
         )
@@ -171,6 +176,8 @@ def _total(case: dict[str, Any], measured: float, found: Estimate) -> Compared:
         )
     counted = case["meter"].split(",")[0] in ("process", "board")
     terms = [term for term in found.cards[0].terms if counted or term.part != "context_overhead"]
+    if case["meter"] == "allocated while generating":
+        terms = [term for term in terms if term.name != "prompt activations"]
     if "reserved" not in case["meter"] and not counted:
         terms = [term for term in terms if term.name != "allocator"] + [
             Term("scratch", "allocated only", 0, 0, term.high, "", "")
