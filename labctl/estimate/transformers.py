@@ -15,7 +15,9 @@ PROMPT_SOURCE = (
 )
 # Eager attention: scores in 16 bits, their softmax in FP32, and that in 16 bits again.
 EAGER_SCORE_BYTES = 2 + 4 + 2
-SLACK_SOURCE = "cuBLAS workspaces, last logits, unpacked weights: 20 to 200 MiB in the same table, 580 with AWQ of tied models"
+SLACK_SOURCE = (
+    "cuBLAS workspaces and last logits: 20 to 200 MiB in the same table, 580 with AWQ of tied models"
+)
 QWEN3 = "https://github.com/QwenLM/Qwen3/blob/c7f51a1/docs/source/getting_started/speed_benchmark.md"
 REPEAT_SOURCE = (
     "scaled_dot_product_attention after repeat_kv: 18 to 33 KiB per token, Qwen3 4B to 32B without flash attention, "

@@ -113,6 +113,7 @@ def compared_diffusion() -> Iterator[Compared]:
             frames=case["frames"],
             flash_attention=case.get("flash_attention", True),
             offload=case.get("offload", "none"),
+            quantized_on_load=case.get("quantized_on_load", True),
         )
         found = diffusion.estimate(catalog.diffusion_model(case["model"]), request)
         terms = {term.name.split(" (")[0]: term for term in found.cards[0].terms}
