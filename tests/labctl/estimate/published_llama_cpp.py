@@ -9,6 +9,7 @@ from labctl.estimate.claim import MIB, Estimate, PlaceEstimate, Request, Term, e
 from labctl.estimate.llama_cpp.estimate import estimate
 from labctl.models.gguf_outline import outline
 from labctl.models.model import Model
+from labctl.models.tensor_rows import Beside
 
 _PARTS = {"weights": "weights", "kv": "kv_cache", "compute": "compute"}
 
@@ -45,7 +46,7 @@ def model(case: dict[str, Any]) -> Model:
             for layer in layers
         )
     built = replace(built, layers=layers, file_bytes=case.get("file_bytes", built.file_bytes))
-    return replace(built, tensors=outline(built))
+    return replace(built, tensors=outline(built, Beside()))
 
 
 def request(case: dict[str, Any]) -> Request:
