@@ -5,9 +5,7 @@ Without vision towers; those of tests/oracle have their headers in true_configs.
 
 from typing import Any
 
-from tests.labctl.models.true_configs import Config, of
-
-_ATTENDS = "full_attention"
+from tests.labctl.models.config_sizes import Config, of
 
 
 def _nested(kind: str, text: Config, key: str = "text_config", **vision: Any) -> Config:
@@ -26,7 +24,6 @@ PUBLISHED: dict[str, tuple[float, Config]] = {
         ),
     ),
     "gemma-2-2b": (2.61, of("gemma2", (26, 2304, 8, 4, 9216, 256000), head_dim=256, sliding_window=4096)),
-    "command-r7b": (8.03, of("cohere2", (32, 4096, 32, 8, 14336, 256000), sliding_window=4096)),
     "llama-4-maverick": (
         400.7,
         _nested(
@@ -53,13 +50,6 @@ PUBLISHED: dict[str, tuple[float, Config]] = {
             "qwen2_moe", (28, 3584, 28, 4, 18944, 151936), num_experts=64, num_experts_per_tok=8,
             moe_intermediate_size=2560, shared_expert_intermediate_size=20480, decoder_sparse_step=1,
             tie_word_embeddings=False,
-        ),
-    ),
-    "phi-3.5-moe": (
-        41.87,
-        of(
-            "phimoe", (32, 4096, 32, 8, 6400, 32064), num_local_experts=16, num_experts_per_tok=2,
-            sliding_window=131072, tie_word_embeddings=False,
         ),
     ),
     "deepseek-v2": (
@@ -92,23 +82,6 @@ PUBLISHED: dict[str, tuple[float, Config]] = {
             layer_types=["attention" if layer in (5, 15, 25, 35) else "mamba" for layer in range(40)],
             mamba_n_heads=64, mamba_d_head=64, mamba_d_state=128, mamba_n_groups=1, mamba_d_conv=4, mamba_expand=2,
             tie_word_embeddings=True,
-        ),
-    ),
-    "lfm2-8b-a1b": (
-        8.34,
-        of(
-            "lfm2_moe", (24, 2048, 32, 8, 7168, 65536), num_dense_layers=2, num_experts=32, num_experts_per_tok=4,
-            moe_intermediate_size=1792, conv_L_cache=3,
-            layer_types=[_ATTENDS if layer in (2, 6, 10, 14, 18, 21) else "conv" for layer in range(24)],
-        ),
-    ),
-    "nemotron-3-nano-30b-a3b": (
-        31.58,
-        of(
-            "nemotron_h", (52, 2688, 32, 2, 1856, 131072), head_dim=128, n_routed_experts=128, num_experts_per_tok=6,
-            hybrid_override_pattern="MEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEM*EMEMEMEM*EMEMEMEME", mamba_num_heads=64,
-            mamba_head_dim=64, ssm_state_size=128, n_groups=8, conv_kernel=4, moe_intermediate_size=1856,
-            n_shared_experts=1, moe_shared_expert_intermediate_size=3712, tie_word_embeddings=False,
         ),
     ),
     "falcon-mamba-7b": (

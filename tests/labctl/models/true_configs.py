@@ -4,22 +4,10 @@ Each has its GGUF header in tests/oracle/shapes, under the same name. Nemotron-H
 is Nemotron Nano 9B v2's, cut; its own is another.
 """
 
-from typing import Any
+from tests.labctl.models.config_sizes import Config, of
+from tests.labctl.models.mixture_configs import MIXTURES, RECURRENT
 
-Config = dict[str, Any]
 _FULL, _SLIDING = "full_attention", "sliding_attention"
-
-
-def of(kind: str, sizes: tuple[int, int, int, int, int, int], **more: Any) -> Config:
-    """sizes: layers, width, heads, KV heads, feed-forward, vocabulary."""
-    names = ("num_hidden_layers", "hidden_size", "num_attention_heads", "num_key_value_heads")
-    return {
-        "model_type": kind,
-        **dict(zip((*names, "intermediate_size", "vocab_size"), sizes, strict=True)),
-        **more,
-    }
-
-
 _LLAMA: Config = {"tie_word_embeddings": False, "torch_dtype": "bfloat16"}
 _QWEN: Config = {"use_sliding_window": False, "sliding_window": None, "tie_word_embeddings": False}
 _TIED: Config = {"tie_word_embeddings": True}
@@ -151,4 +139,4 @@ HYBRID: dict[str, Config] = {
     ),
 }  # fmt: skip
 
-CONFIGS = {**DENSE, **WINDOWED, **EXPERTS, **HYBRID}
+CONFIGS = {**DENSE, **WINDOWED, **EXPERTS, **HYBRID, **MIXTURES, **RECURRENT}
