@@ -4,8 +4,9 @@ Follows src/models/mamba-base.cpp, lfm2.cpp and delta-net-base.cpp.
 """
 
 from labctl.estimate.llama_cpp.graph import Value
+from labctl.estimate.llama_cpp.inputs import F32_BYTES
 from labctl.estimate.llama_cpp.kv_cache import Batch
-from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block, UnknownLayer
+from labctl.estimate.llama_cpp.transformer import Block, UnknownLayer
 from labctl.models.layer import Recurrent
 
 

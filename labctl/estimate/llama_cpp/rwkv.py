@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from labctl.estimate.llama_cpp.graph import Value
+from labctl.estimate.llama_cpp.inputs import F32_BYTES
 from labctl.estimate.llama_cpp.kv_cache import Batch
 from labctl.estimate.llama_cpp.recurrent import load
-from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block
+from labctl.estimate.llama_cpp.transformer import Block
 from labctl.models.layer import Recurrent
 
 # Elements that share one bonus; every published RWKV-7 has heads of 64.

@@ -8,35 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.estimate.llama_cpp.graph import Graph, Value
+from labctl.estimate.llama_cpp.inputs import F32_BYTES, Inputs
 from labctl.models.ggml_types import GgmlType
 from labctl.models.layer import Attention, Experts, LatentAttention
 from labctl.models.model import Tensor
 
-F32_BYTES, F16_BYTES = 4, 2
 # These norm before the last projection, or run attention and feed-forward side by side.
 PARALLEL = frozenset({"command-r", "cohere2", "falcon", "phi2", "gptneox", "stablelm"})
 # Plain layer norms cannot overwrite what they read, root-mean-square norms can.
 LAYER_NORM = frozenset({"command-r", "cohere2", "rwkv6", "rwkv7", "phi2", "falcon", "bert", "nomic-bert"})
 # The chosen experts' weights are brought to a sum of one; others say so in expert_weights_norm.
 NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe", "granitehybrid"})
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the host fills in, by window (None: all cells) where there is one per cache. Not every graph reads all.
-
-    positions: only of the windows whose layers turn their heads by them.
-    state_rows: which sequences' states belong to this batch, whole and in two parts.
-    """
-
-    positions: Mapping[int | None, Value]
-    masks: Mapping[int | None, Value]
-    key_rows: Mapping[int | None, Value]
-    value_rows: Mapping[int | None, Value]
-    key_turns: Mapping[int | None, Value]
-    value_turns: Mapping[int | None, Value]
-    outputs: Value
-    state_rows: tuple[Value, ...]
 
 
 class UnknownLayer(Exception):
