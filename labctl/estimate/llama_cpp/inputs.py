@@ -45,7 +45,7 @@ def read_by_layers(graph: Graph, model: Model, request: Request, sizes: Batch) -
     by_window = {window: next(a for a in attends if a.window == window) for window in windows}
     return Inputs(
         positions=_positions(graph, model, sizes, windows),
-        key_rows={window: graph.input(sizes.n_ubatch * ROW_BYTES) for window in windows},
+        key_rows={window: graph.input(sizes.n_tokens * ROW_BYTES) for window in windows},
         value_rows={
             window: graph.input(_value_rows(sizes, attention.n_head_kv * attention.head_dim_v))
             for window, attention in by_window.items()
@@ -54,10 +54,10 @@ def read_by_layers(graph: Graph, model: Model, request: Request, sizes: Batch) -
         key_turns=_turns(graph, by_window, request.kv_type_k, keys=True),
         value_turns=_turns(graph, by_window, request.kv_type_v, keys=False),
         masks={
-            window: graph.input(cells(attention, sizes) * sizes.n_ubatch * mask_bytes)
+            window: graph.input(cells(attention, sizes) * sizes.n_tokens * mask_bytes)
             for window, attention in by_window.items()
         },
-        outputs=graph.input(sizes.n_ubatch * INDEX_BYTES),
+        outputs=graph.input(sizes.n_tokens * INDEX_BYTES),
         state_rows=_state_rows(graph, sizes) if any(layer.recurrent for layer in model.layers) else (),
     )
 
@@ -73,14 +73,14 @@ def _positions(
     if not turning:
         return {}
     per_token = 4 if model.architecture in FOUR_POSITIONS else 1
-    return dict.fromkeys(turning, graph.input(per_token * sizes.n_ubatch * INDEX_BYTES))
+    return dict.fromkeys(turning, graph.input(per_token * sizes.n_tokens * INDEX_BYTES))
 
 
 def _state_rows(graph: Graph, sizes: Batch) -> tuple[Value, ...]:
-    """Which states this batch reads: all, those of its sequences, and the others, of which there are none."""
+    """Which states this batch reads: all, those of its sequences, and those that are only moved along."""
     n_bytes = sizes.n_sequences * INDEX_BYTES
     rows = graph.input(n_bytes)
-    return rows, graph.view(n_bytes, rows), graph.view(0, rows)
+    return rows, graph.view(n_bytes, rows), graph.view(n_bytes - INDEX_BYTES, rows)
 
 
 def _turns(
@@ -101,4 +101,4 @@ def _turns(
 
 def _value_rows(sizes: Batch, width: int) -> int:
     """Transposed values are written element by element."""
-    return sizes.n_ubatch * ROW_BYTES * (1 if sizes.flash_attention else width)
+    return sizes.n_tokens * ROW_BYTES * (1 if sizes.flash_attention else width)

@@ -46,6 +46,11 @@ def _state_bytes(state: Recurrent, sizes: Batch) -> int:
     return state.state_elements * sizes.n_sequences * F32_BYTES
 
 
+def _other_states(state: Recurrent, sizes: Batch) -> int:
+    """Those of the sequences after the first are moved along, whether or not the batch has tokens of them."""
+    return state.state_elements * (sizes.n_sequences - 1) * F32_BYTES
+
+
 def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
     graph, width = block.graph, block.n_embd
     loaded = load(block, state.conv_elements, sizes)
@@ -69,7 +74,7 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
         block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps, block.inputs.state_rows[1]
     )
     graph.expand(scanned)
-    graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
+    graph.store(block.place, graph.op(None, _other_states(state, sizes), block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
     gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.op(block.place, block.f32(inner), result)
@@ -106,7 +111,7 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
         block.inputs.state_rows[1],
     )
     graph.expand(scanned)
-    graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
+    graph.store(block.place, graph.op(None, _other_states(state, sizes), block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
     gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.over(block.place, result)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.estimate.llama_cpp.graph import Graph, Value
-from labctl.estimate.llama_cpp.inputs import F32_BYTES, Inputs
+from labctl.estimate.llama_cpp.inputs import F16_BYTES, F32_BYTES, Inputs
 from labctl.models.ggml_types import GgmlType
 from labctl.models.layer import Attention, Experts, LatentAttention
 from labctl.models.model import Tensor
@@ -59,8 +59,12 @@ class Block:
         return self.graph.view(self.graph.n_bytes[value], value)
 
     def cache(self, kind: GgmlType, cells: int, width: int) -> Value:
-        """Keys or values of all streams."""
-        return self.graph.cache(self.cache_place, kind.row_bytes(cells * self.n_streams * width))
+        """Keys or values of all streams. Flash attention reads F16 where they are F32."""
+        n_elements = cells * self.n_streams * width
+        cached = self.graph.cache(self.cache_place, kind.row_bytes(n_elements))
+        if self.flash_attention and kind.name == "f32":
+            return self.graph.op(None, n_elements * F16_BYTES, cached)
+        return cached
 
     def size(self, part: str, axis: int) -> int:
         """One dimension of a tensor. Raises `UnknownLayer` when the layer has no such tensor."""

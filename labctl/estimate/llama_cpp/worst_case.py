@@ -49,7 +49,7 @@ class _Whole:
 
     @property
     def n_tokens(self) -> int:
-        return self.sizes.n_ubatch
+        return self.sizes.n_tokens
 
     def f32(self, width: int) -> int:
         return width * self.n_tokens * F32_BYTES
