@@ -57,7 +57,7 @@ def read_by_layers(graph: Graph, model: Model, request: Request, sizes: Batch) -
             window: graph.input(cells(attention, sizes) * sizes.n_tokens * mask_bytes)
             for window, attention in by_window.items()
         },
-        outputs=graph.input(sizes.n_tokens * INDEX_BYTES),
+        outputs=graph.input(sizes.n_ubatch * INDEX_BYTES),
         state_rows=_state_rows(graph, sizes) if any(layer.recurrent for layer in model.layers) else (),
     )
 

@@ -5,7 +5,7 @@ only reader's input (biases, scales) change nothing and are left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.estimate.llama_cpp.graph import Graph, Value
 from labctl.estimate.llama_cpp.inputs import F16_BYTES, F32_BYTES, Inputs
@@ -27,13 +27,17 @@ class UnknownLayer(Exception):
 
 @dataclass(frozen=True)
 class Block:
-    """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'."""
+    """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'.
+
+    n_outputs: rows that are wanted.
+    """
 
     graph: Graph
     parts: Mapping[str, Tensor]
     place: int
     experts_place: int
     n_tokens: int
+    n_outputs: int
     n_embd: int
     flash_attention: bool
     inputs: Inputs
@@ -48,6 +52,11 @@ class Block:
     def f32(self, width: int) -> int:
         """Bytes of one F32 row per token."""
         return width * self.n_tokens * F32_BYTES
+
+    @property
+    def wanted(self) -> "Block":
+        """The same for the rows that are wanted."""
+        return replace(self, n_tokens=self.n_outputs)
 
     def columns(self, value: Value, width: int) -> Value:
         """Some columns of every row, with the gaps between them."""

@@ -111,9 +111,9 @@ def _output(whole: _Whole, state: Value) -> Graph:
     plain = model.architecture in LAYER_NORM
     if model.architecture in KEEPS_LAST:
         graph.keep(state)
-    normed = graph.op(None, whole.f32(model.n_embd), state) if plain else graph.over(None, state)
+    normed = graph.op(None, graph.n_bytes[state], state) if plain else graph.over(None, state)
     state = graph.over(output, normed)
-    logits = graph.op(output, whole.f32(max(1, model.vocab)), state)
+    logits = graph.op(output, max(1, model.vocab) * whole.sizes.n_ubatch * F32_BYTES, state)
     if model.architecture == "gemma2":
         logits = graph.over(None, logits)
     graph.expand(logits)
@@ -147,6 +147,7 @@ def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
         place=whole.places.layers[index],
         experts_place=whole.places.experts(index),
         n_tokens=whole.n_tokens,
+        n_outputs=whole.sizes.n_ubatch,
         n_embd=whole.model.n_embd,
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
@@ -188,6 +189,8 @@ def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool)
         state = _added(whole, block, mixed, state, last=last)
     if not layer.experts and not layer.ff_size:
         return state
+    if last and mixed is not None:
+        block = block.wanted
     fed = _feed(block, layer, block.norm(state))
     if "post_ffw_norm" in block.parts:
         fed = block.norm(fed)
@@ -208,7 +211,7 @@ def _added(whole: _Whole, block: Block, mixed: Value, state: Value, *, last: boo
 
 
 def _wanted(block: Block, value: Value) -> Value:
-    return block.graph.op(None, block.f32(block.n_embd), value, block.inputs.outputs)
+    return block.graph.op(None, block.wanted.f32(block.n_embd), value, block.inputs.outputs)
 
 
 def _in_order(whole: _Whole, added: Value, state: Value, first: frozenset[str]) -> tuple[Value, Value]:
@@ -246,12 +249,12 @@ def _mix(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value | Non
 def _side_by_side(whole: _Whole, block: Block, layer: Layer, state: Value, *, last: bool) -> Value:
     """Attention and feed-forward both read the same normed input (Command-R)."""
     assert layer.attention
-    graph, normed, row = block.graph, block.norm(state), block.f32(block.n_embd)
+    graph, normed = block.graph, block.norm(state)
     found = attention(block, layer.attention, normed, cells(layer.attention, whole.sizes))
-    fed = _feed(block, layer, graph.op(None, row, normed, block.inputs.outputs) if last else normed)
-    out = graph.over(None, fed, graph.op(None, row, state, block.inputs.outputs) if last else state)
+    fed = _feed(block.wanted, layer, _wanted(block, normed)) if last else _feed(block, layer, normed)
+    out = graph.over(None, fed, _wanted(block, state) if last else state)
     attended = block.project("attn_output", found)
-    return graph.over(None, out, graph.op(None, row, attended, block.inputs.outputs) if last else attended)
+    return graph.over(None, out, _wanted(block, attended) if last else attended)
 
 
 def _feed(block: Block, layer: Layer, normed: Value) -> Value:
