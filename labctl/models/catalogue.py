@@ -94,12 +94,13 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
         model = _with_shape(record, record.shape)
     if quantization.container == "gguf" and record.architecture not in IN_ONE_FILE:
         model = replace(model, parameters=replace(model.parameters, other=0))
-    n_bytes = published.bytes if published else quantization.file_bytes(model.parameters)
     notes = (f"size of {quantization.name} as published: {published.source}",) if published else ()
+    n_bytes = published.bytes if published else 0
     model = replace(model, quant=quantization.name, file_bytes=n_bytes, notes=model.notes + notes)
-    if quantization.container != "gguf" or record.shape is None:
-        return model
-    return replace(model, tensors=outline(model, _beside(record, record.shape)))
+    if quantization.container == "gguf" and record.shape is not None:
+        rows = outline(model, _beside(record, record.shape), quantization.bits_per_weight)
+        return replace(model, tensors=rows, file_bytes=sum(row.n_bytes for row in rows))
+    return replace(model, file_bytes=n_bytes or quantization.file_bytes(model.parameters))
 
 
 def _without_shape(record: ModelRecord) -> Model:
@@ -199,6 +200,7 @@ def _beside(record: ModelRecord, shape: Shape) -> Beside:
     return Beside(
         layers=tuple(layers),
         outside=(altup.outside(shape) if altup else ()) + (encoder.outside(shape) if encoder else ()),
+        kept=encoder.kept(shape) if encoder else (),
         looked_up=(altup.embedding(shape),) if altup else (),
         gated=shape.gated,
         output=encoder is None,
@@ -223,7 +225,7 @@ def _counted(record: ModelRecord, shape: Shape) -> ParameterCounts:
         elif parts.feeds and not _mixes_channels(record):
             layers += matrices * shape.hidden * shape.ff
     output = 0 if shape.tied_embedding or not beside.output else embedding
-    layers += shape.hidden + elements(*beside.outside)
+    layers += shape.hidden + elements(*beside.outside, *beside.kept)
     return ParameterCounts(
         embedding + elements(*beside.looked_up), output, layers, experts, record.other_parameters
     )

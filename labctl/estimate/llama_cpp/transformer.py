@@ -5,14 +5,14 @@ only reader's input (biases, scales) change nothing and are left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.estimate.llama_cpp.graph import Graph, Value
+from labctl.estimate.llama_cpp.inputs import F16_BYTES, F32_BYTES, Inputs
 from labctl.models.ggml_types import GgmlType
 from labctl.models.layer import Attention, Experts, LatentAttention
 from labctl.models.model import Tensor
 
-F32_BYTES, F16_BYTES = 4, 2
 # These norm before the last projection, or run attention and feed-forward side by side.
 PARALLEL = frozenset({"command-r", "cohere2", "falcon", "phi2", "gptneox", "stablelm"})
 # Plain layer norms cannot overwrite what they read, root-mean-square norms can.
@@ -21,37 +21,23 @@ LAYER_NORM = frozenset({"command-r", "cohere2", "rwkv6", "rwkv7", "phi2", "falco
 NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe", "granitehybrid"})
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What the host fills in, by window (None: all cells) where there is one per cache. Not every graph reads all.
-
-    positions: only of the windows whose layers turn their heads by them.
-    state_rows: which sequences' states belong to this batch, whole and in two parts.
-    """
-
-    positions: Mapping[int | None, Value]
-    masks: Mapping[int | None, Value]
-    key_rows: Mapping[int | None, Value]
-    value_rows: Mapping[int | None, Value]
-    key_turns: Mapping[int | None, Value]
-    value_turns: Mapping[int | None, Value]
-    outputs: Value
-    state_rows: tuple[Value, ...]
-
-
 class UnknownLayer(Exception):
     """A layer without the tensors that its kind has: it is estimated from all that it does have."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'."""
+    """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'.
+
+    n_outputs: rows that are wanted.
+    """
 
     graph: Graph
     parts: Mapping[str, Tensor]
     place: int
     experts_place: int
     n_tokens: int
+    n_outputs: int
     n_embd: int
     flash_attention: bool
     inputs: Inputs
@@ -67,6 +53,11 @@ class Block:
         """Bytes of one F32 row per token."""
         return width * self.n_tokens * F32_BYTES
 
+    @property
+    def wanted(self) -> "Block":
+        """The same for the rows that are wanted."""
+        return replace(self, n_tokens=self.n_outputs)
+
     def columns(self, value: Value, width: int) -> Value:
         """Some columns of every row, with the gaps between them."""
         row = self.graph.n_bytes[value] // self.n_tokens
@@ -77,8 +68,12 @@ class Block:
         return self.graph.view(self.graph.n_bytes[value], value)
 
     def cache(self, kind: GgmlType, cells: int, width: int) -> Value:
-        """Keys or values of all streams."""
-        return self.graph.cache(self.cache_place, kind.row_bytes(cells * self.n_streams * width))
+        """Keys or values of all streams. Flash attention reads F16 where they are F32."""
+        n_elements = cells * self.n_streams * width
+        cached = self.graph.cache(self.cache_place, kind.row_bytes(n_elements))
+        if self.flash_attention and kind.name == "f32":
+            return self.graph.op(None, n_elements * F16_BYTES, cached)
+        return cached
 
     def size(self, part: str, axis: int) -> int:
         """One dimension of a tensor. Raises `UnknownLayer` when the layer has no such tensor."""

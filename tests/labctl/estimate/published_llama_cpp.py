@@ -46,7 +46,7 @@ def model(case: dict[str, Any]) -> Model:
             for layer in layers
         )
     built = replace(built, layers=layers, file_bytes=case.get("file_bytes", built.file_bytes))
-    return replace(built, tensors=outline(built, Beside()))
+    return replace(built, tensors=outline(built, Beside(), catalog.quantization(case["quant"]).bits_per_weight))
 
 
 def request(case: dict[str, Any]) -> Request:
