@@ -182,8 +182,8 @@ def test_a_wrong_model_is_told_with_its_line(before: str, after: str, message: s
 
 def test_what_is_newer_is_there_and_never_comes_back_to_itself() -> None:
     newer = {record.name: record.newer for record in catalog.model_records()}
-    for name in newer:
-        seen, at = [name], newer[name]
+    for name, next_one in newer.items():
+        seen, at = [name], next_one
         while at is not None:
             assert at in newer, f"{seen[-1]}: no {at}"
             assert at not in seen, seen
