@@ -39,7 +39,8 @@ host: need-root venv host-packages ## Boot a throwaway host and print how to rea
 accuracy: venv ## Hold memory estimates against published measurements, beside other estimators; no root
 	$(BIN)/python -m tests.bench.accuracy
 
-bench: need-root venv host-packages accuracy ## Measure deploys on throwaway hosts, against Ansible with Mitogen
+bench: need-root venv host-packages accuracy ## Measure reading headers, and deploys on throwaway hosts against Ansible with Mitogen
+	$(BIN)/python -m tests.bench.header_speed
 	$(BIN)/python -m tests.bench.steady_state
 
 nightly: need-root venv host-packages ## The slow tier

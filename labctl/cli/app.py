@@ -6,6 +6,7 @@ import typer
 
 from labctl import __version__
 from labctl.cli.deploy import check, deploy, verify
+from labctl.cli.fit import fit
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -44,5 +45,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify):
+for command in (deploy, check, verify, fit):
     app.command()(command)

@@ -4,22 +4,23 @@ from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import yaml
 
 from labctl.errors import BadInput
-from labctl.estimate.calibration import Measurement
-from labctl.estimate.calibration import parse as parse_measurements
-from labctl.estimate.whisper import WhisperModel
-from labctl.estimate.whisper import parse as parse_whisper
-from labctl.models import catalogue as model_catalogue
-from labctl.models import quantization as quantization_table
-from labctl.models.catalogue import ModelRecord
-from labctl.models.diffusion import DiffusionModel
-from labctl.models.diffusion import parse as parse_diffusion
 from labctl.models.model import Model
-from labctl.models.quantization import Quantization
-from labctl.rig import catalogue as gpu_catalogue
+from labctl.rig import carried
 from labctl.rig.gpu import Gpu
+from labctl.rig.visible_memory import VisibleMemory
+from labctl.rig.visible_memory import visible_memory as measured_or_bounded
+
+if TYPE_CHECKING:
+    from labctl.estimate.calibration import Measurement
+    from labctl.estimate.whisper import WhisperModel
+    from labctl.models.catalogue import ModelRecord
+    from labctl.models.diffusion import DiffusionModel
+    from labctl.models.quantization import Quantization
 
 ROOT = Path(__file__).resolve().parents[1] / "catalog"
 Value = TypeVar("Value")
@@ -38,9 +39,11 @@ def gpu(name: str) -> Gpu:
     """
     if (ROOT / "gpus" / f"{name}.yaml").is_file():
         return _gpu_file(name)
-    wanted = gpu_catalogue.plain_name(name)
+    from labctl.rig.catalogue import plain_name
+
+    wanted = plain_name(name)
     for card in gpus():
-        if wanted in {gpu_catalogue.plain_name(each) for each in (card.name, card.title, *card.aliases)}:
+        if wanted in {plain_name(each) for each in (card.name, card.title, *card.aliases)}:
             return card
     raise _unknown("GPU", name, gpu_names())
 
@@ -51,16 +54,21 @@ def gpus() -> tuple[Gpu, ...]:
     return tuple(_gpu_file(name) for name in gpu_names())
 
 
+def visible_memory(name: str) -> VisibleMemory:
+    """What CUDA shows of a card: measured, else a bound that is never above it. Raises BadInput for an unknown card."""
+    return measured_or_bounded(gpu(name), gpus())
+
+
 def model_names() -> tuple[str, ...]:
     """Every language model in the catalogue, sorted."""
     return _names("models")
 
 
 @cache
-def model_record(name: str) -> ModelRecord:
+def model_record(name: str) -> "ModelRecord":
     """A language model's record by its name, an alias or its title. Raises BadInput for one that is not there."""
     if (ROOT / "models" / f"{name}.yaml").is_file():
-        return _read("models", name, model_catalogue.parse)
+        return _model_file(name)
     wanted = name.lower()
     for record in model_records():
         if wanted in {each.lower() for each in (record.name, record.title, *record.aliases)}:
@@ -69,19 +77,27 @@ def model_record(name: str) -> ModelRecord:
 
 
 @cache
-def model_records() -> tuple[ModelRecord, ...]:
+def model_records() -> "tuple[ModelRecord, ...]":
     """Every language model, by name."""
-    return tuple(_read("models", name, model_catalogue.parse) for name in model_names())
+    return tuple(_model_file(name) for name in model_names())
+
+
+def _model_file(name: str) -> "ModelRecord":
+    from labctl.models.catalogue import parse
+
+    return _read("models", name, parse)
 
 
 @cache
-def quantizations() -> tuple[Quantization, ...]:
+def quantizations() -> "tuple[Quantization, ...]":
     """The formats that weights come in."""
+    from labctl.models.quantization import parse
+
     path = ROOT / "quantizations.yaml"
-    return quantization_table.parse(path.read_text(encoding="utf-8"), f"catalog/{path.name}")
+    return parse(path.read_text(encoding="utf-8"), f"catalog/{path.name}")
 
 
-def quantization(name: str) -> Quantization:
+def quantization(name: str) -> "Quantization":
     """A format by its name or an alias. Raises BadInput for one that is not there.
 
     In any case, but as written goes first: `BF16` is a GGUF file, `bf16` are safetensors.
@@ -97,7 +113,9 @@ def quantization(name: str) -> Quantization:
 
 def model(name: str, quant: str) -> Model:
     """A language model of the catalogue in one quantization. Raises BadInput for an unknown name."""
-    return model_catalogue.build(model_record(name), quantization(quant))
+    from labctl.models.catalogue import build
+
+    return build(model_record(name), quantization(quant))
 
 
 def diffusion_names() -> tuple[str, ...]:
@@ -106,11 +124,13 @@ def diffusion_names() -> tuple[str, ...]:
 
 
 @cache
-def diffusion_model(name: str) -> DiffusionModel:
+def diffusion_model(name: str) -> "DiffusionModel":
     """A model for images or video by its name, an alias or its title. Raises BadInput for one that is not there."""
+    from labctl.models.diffusion import parse
+
     wanted = name.lower()
     for each in diffusion_names():
-        model = _read("models/diffusion", each, parse_diffusion)
+        model = _read("models/diffusion", each, parse)
         if wanted in {known.lower() for known in (model.name, model.title, *model.aliases)}:
             return model
     raise _unknown("image or video model", name, diffusion_names())
@@ -122,25 +142,37 @@ def whisper_names() -> tuple[str, ...]:
 
 
 @cache
-def whisper_model(name: str) -> WhisperModel:
+def whisper_model(name: str) -> "WhisperModel":
     """A speech model by its name or an alias. Raises BadInput for one that is not there."""
+    from labctl.estimate.whisper import parse
+
     for each in whisper_names():
-        model = _read("models/whisper", each, parse_whisper)
+        model = _read("models/whisper", each, parse)
         if name.lower() in (model.name, *model.aliases):
             return model
     raise _unknown("speech model", name, whisper_names())
 
 
 @cache
-def measurements() -> tuple[Measurement, ...]:
+def used_for(use: str) -> tuple[str, ...]:
+    """Names of all models for one use, sorted. Uses: those of catalogue_shape.Use, among them image, video, speech."""
+    found = [record.name for record in model_records() if use in record.uses]
+    found += [name for name in diffusion_names() if diffusion_model(name).kind == use]
+    return tuple(sorted((*found, *(whisper_names() if use == "speech" else ()))))
+
+
+@cache
+def measurements() -> "tuple[Measurement, ...]":
     """Every measurement that labctl carries."""
-    return tuple(
-        each for name in _names("measurements") for each in _read("measurements", name, parse_measurements)
-    )
+    from labctl.estimate.calibration import parse
+
+    return tuple(each for name in _names("measurements") for each in _read("measurements", name, parse))
 
 
 def _gpu_file(name: str) -> Gpu:
-    return _read("gpus", name, gpu_catalogue.parse)
+    path = ROOT / "gpus" / f"{name}.yaml"
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return carried.gpu(values)
 
 
 def _names(folder: str) -> tuple[str, ...]:

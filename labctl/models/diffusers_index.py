@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from labctl.errors import BadInput
-from labctl.models.hf_config import parse_object
+from labctl.models.json_object import parse_object
 from labctl.models.model import Model, ParameterCounts, Tensor
 
 # The part that denoises; everything else (text encoders, autoencoder) is counted as other.

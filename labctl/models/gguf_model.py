@@ -15,7 +15,8 @@ from labctl.models.model import Confidence, Kind, Model, ParameterCounts, Tensor
 MAX_LAYERS = 4096
 # Whose layers and graph are known; everything else is a dense upper estimate.
 KNOWN = frozenset({
-    "llama", "llama4", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "qwen3next", "qwen2vl", "qwen3vl",
+    "llama", "llama4", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "qwen3next", "qwen35", "qwen35moe",
+    "qwen2vl", "qwen3vl",
     "gemma2", "gemma3", "gemma3n", "phi3", "phimoe", "deepseek2", "gpt-oss", "command-r", "cohere2", "glm4",
     "glm4moe", "granite", "granitemoe", "granitehybrid", "falcon-h1", "jamba", "mamba", "mamba2", "rwkv6", "rwkv7",
     "lfm2", "lfm2moe", "nemotron_h", "nemotron_h_moe", "bert", "nomic-bert", "clip",

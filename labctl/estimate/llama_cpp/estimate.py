@@ -21,9 +21,10 @@ _CONTEXT_MIB = (250, 400, 550)
 _POOL_MIB = (0, 32, 256)
 # Their graphs were compared with the engine's own account (tests/oracle); others share their building blocks.
 HELD_AGAINST_THE_ENGINE = frozenset({
-    "llama", "llama4", "qwen2", "qwen3", "qwen3moe", "qwen3next", "gemma2", "gemma3", "gemma3n", "phi3", "deepseek2",
-    "gpt-oss", "command-r", "glm4", "glm4moe", "granite", "granitehybrid", "falcon-h1", "jamba", "mamba2", "rwkv7",
-    "lfm2", "nemotron_h",
+    "llama", "llama4", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "qwen3next", "qwen35", "qwen35moe", "gemma2", "gemma3",
+    "gemma3n", "phi3", "phimoe", "deepseek2", "gpt-oss", "command-r", "cohere2", "glm4", "glm4moe", "granite",
+    "granitemoe", "granitehybrid", "falcon-h1", "jamba", "mamba", "mamba2", "rwkv6", "rwkv7", "lfm2", "lfm2moe",
+    "nemotron_h", "nemotron_h_moe",
 })  # fmt: skip
 _VISION_COMPUTE_MIB = (64, 256, 1024)
 DEFAULT_PROMPT_CACHE_MIB = 8192

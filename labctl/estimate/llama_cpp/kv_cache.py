@@ -24,6 +24,11 @@ class Batch:
     n_ubatch: int
     flash_attention: bool
 
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the largest batch that is planned for: as many of every sequence."""
+        return -(-self.n_ubatch // self.n_sequences) * self.n_sequences
+
     def window_cells(self, window: int) -> int:
         """Cells per stream of a layer that sees `window` tokens back."""
         seen = window * (self.n_sequences if self.n_streams == 1 else 1) + self.n_ubatch

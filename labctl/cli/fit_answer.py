@@ -1,0 +1,170 @@
+"""Puts the question of `labctl fit` to the core, and prints what it answers."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from labctl.cli import fit_options
+from labctl.cli.fit_options import Question
+from labctl.edges import catalog, measured
+from labctl.edges.candidates import Found, Wanted, find
+from labctl.edges.nvml import live_rig
+from labctl.edges.rigs import read_rig, rig_of
+from labctl.errors import ANSWER_IS_NO, DONE, BadInput
+from labctl.estimate.claim import Engine, Request
+from labctl.models.model import Model
+from labctl.place.cards import imagined
+from labctl.place.group import Group, groups
+from labctl.place.report import Asked, report
+from labctl.rig.rig import Rig
+
+# Shown where nobody says which cards: one of each common size.
+COMMON_CARDS = ("rtx-3060", "rtx-4060-ti-16gb", "rtx-3090", "rtx-5090")
+USUAL_CONTEXT, USUAL_SEQUENCE = 8192, 2048
+
+
+def answer(question: Question, *, explain: bool, as_json: bool) -> int:
+    """Print the answer; returns the exit code. Raises BadInput for a question that cannot be meant as it stands."""
+    if question.measured is not None and question.model is None:
+        from labctl.cli.fit_measured import add_measurements
+
+        return add_measurements(Path(question.measured), as_json=as_json)
+    if question.model is None:
+        from labctl.cli.fit_ranking import rank
+
+        return rank(question, _rig(question), as_json=as_json)
+    return _one_model(question, question.model, explain=explain, as_json=as_json)
+
+
+def _one_model(question: Question, model: str, *, explain: bool, as_json: bool) -> int:
+    if question.use is not None:
+        raise BadInput(
+            "only the list without a model has uses", where="--use", hint="leave out MODEL or --use"
+        )
+    engine = fit_options.engine(question.engine)
+    found = find(
+        Wanted(
+            model,
+            None if engine == "training" else engine,
+            question.quants,
+            question.train,
+            optimizer=question.optimizer,
+            size=fit_options.size(question.size),
+            frames=fit_options.number("--frames", question.frames, 1, 10_000) or 1,
+        )
+    )
+    if question.measured is not None:
+        measured.add(Path(question.measured))
+    rig = _rig(question)
+    request = _beside(_request(question, found, rig), question, found)
+    ranks = fit_options.shared_by(question)
+    asked = Asked(
+        found.candidate,
+        request,
+        _groups(rig, ranks),
+        imagined=rig is None,
+        # Who has no cards sees the table of common ones; the whole catalogue is gone through when theirs do not do.
+        gpus=lambda: catalog.gpus() if rig else (),
+        bits=_bits if len(found.candidate.quants) > 1 else _any_bits,
+        measurements=measured.known(carried=found.carried),
+        ranks=ranks,
+    )
+    answered = report(asked)
+    notes = list(found.notes)
+    if rig is None:
+        notes.append("no NVIDIA driver here and no --rig or --gpu: shown for cards that many people have")
+    if as_json:
+        from labctl.cli.fit_document import explained, report_document
+
+        document = report_document(answered, found.where, tuple(notes))
+        print(json.dumps(document | (explained(answered) if explain else {}), indent=2))
+    else:
+        from labctl.cli.fit_explain import explanation
+        from labctl.cli.fit_text import report_text
+
+        print(report_text(answered, found.where, tuple(notes)), end="")
+        if explain:
+            print("\n" + explanation(answered), end="")
+    return ANSWER_IS_NO if answered.answer is False else DONE
+
+
+def _bits(quant: str) -> float:
+    """Bits per weight of a format; a file's own mixture that nobody listed counts as good."""
+    try:
+        return catalog.quantization(quant).bits_per_weight
+    except BadInput:
+        return 4.0
+
+
+def _any_bits(_: str) -> float:
+    """Where there is one format, there is nothing to choose."""
+    return 8.0
+
+
+def _rig(question: Question) -> Rig | None:
+    """The cards to ask about: of a file, by name, of this machine, or none."""
+    if question.rig is not None and question.cards:
+        raise BadInput("cards are given twice", where="--gpu", hint="either --rig FILE or --gpu NAME")
+    if question.rig is not None:
+        return read_rig(question.rig)
+    return rig_of(question.cards) if question.cards else live_rig()
+
+
+def _groups(rig: Rig | None, ranks: int | None) -> tuple[Group, ...]:
+    if rig is not None:
+        found = groups(rig)
+        if not found:
+            raise BadInput(
+                "this rig has no cards whose memory is known", where=rig.name, hint="give memory_mib"
+            )
+        if ranks is not None and all(len(group.cards) != ranks for group in found):
+            raise BadInput(
+                "no host has so many cards",
+                where="--gpus",
+                found=str(ranks),
+                expected=f"at most {max(len(group.cards) for group in found)}",
+            )
+        return found
+    return tuple(imagined(catalog.gpu(name), ranks or 1) for name in COMMON_CARDS)
+
+
+def _request(question: Question, found: Found, rig: Rig | None) -> Request:
+    candidate = found.candidate
+    engine: Engine = candidate.engine
+    context = fit_options.tokens("--context", question.context)
+    if context is None:
+        context = _usual_context(engine, candidate.context_train, rig)
+    return fit_options.request(question, engine, context)
+
+
+def _usual_context(engine: Engine, context_train: int, rig: Rig | None) -> int:
+    usual = USUAL_SEQUENCE if engine == "training" else USUAL_CONTEXT
+    if engine == "ollama" and rig is not None:
+        from labctl.estimate.claim import MIB
+        from labctl.estimate.ollama import default_context
+
+        usual = default_context(tuple((card.memory_mib or 0) * MIB for card in rig.cards))
+    return min(usual, context_train) if context_train else usual
+
+
+def _beside(request: Request, question: Question, found: Found) -> Request:
+    """The request with the vision part and the draft model that are loaded in the same process."""
+    if question.draft is not None:
+        draft = find(Wanted(question.draft, engine="llama.cpp", quants=()))
+        request = replace(request, draft=_model(draft, "--draft"))
+    if question.mmproj is not None:
+        from labctl.edges.model_reader import read_model
+
+        request = replace(request, mmproj=read_model(question.mmproj).model)
+    elif found.companions and found.candidate.engine in ("llama.cpp", "ollama"):
+        request = replace(request, mmproj=found.companions[0])
+    return request
+
+
+def _model(found: Found, where: str) -> Model:
+    from labctl.estimate.candidates.language import Language
+
+    if not isinstance(found.candidate, Language):
+        raise BadInput("no language model", where=where, found=found.candidate.name)
+    quants = found.candidate.quants
+    return found.candidate.model_of("Q8_0" if "Q8_0" in quants else quants[0])

@@ -1,0 +1,168 @@
+"""The words of `labctl fit`'s command line as values."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from labctl.errors import BadInput
+from labctl.estimate.claim import ALL_LAYERS, Engine, Request
+
+_THOUSANDS = {"k": 1024, "m": 1024 * 1024}
+MOST_TOKENS = 16 * 1024 * 1024
+KV_TYPES = (
+    "auto",
+    "f16",
+    "bf16",
+    "f32",
+    "q8_0",
+    "q5_1",
+    "q5_0",
+    "q4_1",
+    "q4_0",
+    "iq4_nl",
+    "fp8",
+    "fp8_e4m3",
+    "fp8_e5m2",
+)
+
+
+def tokens(where: str, text: str | None) -> int | None:
+    """`8192`, `32k` (32 × 1024) or `1m` as a number of tokens. Raises BadInput for anything else."""
+    if text is None:
+        return None
+    digits, factor = text.lower(), 1
+    if digits[-1:] in _THOUSANDS:
+        digits, factor = digits[:-1], _THOUSANDS[digits[-1]]
+    if not digits.isdecimal() or not digits.isascii() or not 1 <= int(digits) * factor <= MOST_TOKENS:
+        raise BadInput(
+            "not a number of tokens", where=where, found=text, expected=f"1 to {MOST_TOKENS}, as 8192 or 32k"
+        )
+    return int(digits) * factor
+
+
+def switch(where: str, text: str | None) -> bool | None:
+    """`on` or `off`; None for `auto` or nothing. Raises BadInput for anything else."""
+    if text in (None, "auto"):
+        return None
+    if text not in ("on", "off"):
+        raise BadInput("neither on nor off", where=where, found=text, expected="on, off or auto")
+    return text == "on"
+
+
+def size(text: str) -> tuple[int, int]:
+    """`1024x768` as width and height. Raises BadInput for anything else."""
+    width, _, height = text.lower().partition("x")
+    if not (
+        width.isdecimal() and height.isdecimal() and 64 <= int(width) <= 16384 and 64 <= int(height) <= 16384
+    ):
+        raise BadInput(
+            "not a size", where="--size", found=text, expected="WIDTHxHEIGHT in pixels, as 1024x1024"
+        )
+    return int(width), int(height)
+
+
+def kv_type(text: str | None) -> str:
+    """A format of the KV cache; f16 unless said. Raises BadInput for one that no engine knows."""
+    named = (text or "auto").lower()
+    if named not in KV_TYPES:
+        raise BadInput(
+            "no KV cache comes in this format", where="--kv-type", found=text, expected=", ".join(KV_TYPES)
+        )
+    return "f16" if named == "auto" else named
+
+
+def number(where: str, value: int | None, least: int, most: int) -> int | None:
+    """The number, within bounds. Raises BadInput outside them."""
+    if value is not None and not least <= value <= most:
+        raise BadInput("out of bounds", where=where, found=str(value), expected=f"{least} to {most}")
+    return value
+
+
+def engine(text: str | None) -> Engine | None:
+    """An engine by name. Raises BadInput with those there are."""
+    known: tuple[Engine, ...] = get_args(Engine)
+    found = next((each for each in known if each == text), None)
+    if text is not None and found is None:
+        offered = [each for each in known if each not in ("training", "declared")]
+        raise BadInput("no engine of that name", where="--engine", found=text, expected=", ".join(offered))
+    return found
+
+
+@dataclass(frozen=True)
+class Question:
+    """The command line of `labctl fit`, word for word."""
+
+    model: str | None = None
+    engine: str | None = None
+    quants: tuple[str, ...] = ()
+    context: str | None = None
+    parallel: int = 1
+    kv_type: str | None = None
+    batch: int | None = None
+    ubatch: int | None = None
+    flash_attention: str | None = None
+    tensor_parallel: int | None = None
+    gpus: int | None = None
+    n_gpu_layers: int | None = None
+    n_cpu_moe: int = 0
+    draft: str | None = None
+    mmproj: str | None = None
+    train: str | None = None
+    optimizer: str = "adamw"
+    size: str = "1024x1024"
+    frames: int = 1
+    rig: str | None = None
+    cards: tuple[str, ...] = ()
+    use: str | None = None
+    measured: str | None = None
+
+
+def request(question: Question, of: Engine, context: int) -> Request:
+    """What is asked of the engine. Raises BadInput for a number out of bounds, and for options it does not have."""
+    _only(of, ("llama.cpp",), "--n-gpu-layers", question.n_gpu_layers is not None)
+    _only(of, ("llama.cpp",), "--n-cpu-moe", question.n_cpu_moe != 0)
+    _only(of, ("llama.cpp",), "--ubatch", question.ubatch is not None)
+    _only(of, ("vllm",), "--tensor-parallel", (question.tensor_parallel or 1) > 1)
+    named = kv_type(question.kv_type)
+    batch = number("--batch", question.batch, 1, 1024 * 1024)
+    parallel = number("--parallel", question.parallel, 1, 4096) or 1
+    if of in ("training", "comfyui", "diffusers", "whisper"):
+        parallel, batch = batch or parallel, None
+    layers = number("--n-gpu-layers", question.n_gpu_layers, 0, ALL_LAYERS)
+    return Request(
+        engine=of,
+        context=context,
+        parallel=parallel,
+        kv_type_k=named,
+        kv_type_v=named,
+        batch=batch,
+        ubatch=number("--ubatch", question.ubatch, 1, 1024 * 1024),
+        flash_attention=switch("--flash-attention", question.flash_attention),
+        n_gpu_layers=ALL_LAYERS if layers is None else layers,
+        n_cpu_moe=number("--n-cpu-moe", question.n_cpu_moe, 0, 10_000) or 0,
+    )
+
+
+def _only(of: Engine, able: tuple[Engine, ...], option: str, said: bool) -> None:
+    if said and of not in able:
+        raise BadInput(
+            f"{of} has no such setting",
+            where=option,
+            expected=f"--engine {' or '.join(able)}",
+            hint="llama.cpp and transformers share a model by layers: say --gpus N"
+            if option == "--tensor-parallel"
+            else "leave it out",
+        )
+
+
+def shared_by(question: Question) -> int | None:
+    """How many cards must share the model; None for any number. Raises BadInput where two options disagree."""
+    ranks = number("--tensor-parallel", question.tensor_parallel, 1, 64)
+    cards = number("--gpus", question.gpus, 1, 64)
+    if ranks is not None and cards is not None and ranks != cards:
+        raise BadInput(
+            "two numbers of cards",
+            where="--gpus",
+            found=f"--gpus {cards} and --tensor-parallel {ranks}",
+            hint="leave one of them out",
+        )
+    return ranks or cards

@@ -1,0 +1,169 @@
+"""Whether one model fits on given cards, how far its context can go there, and how fast it runs."""
+
+from dataclasses import dataclass, replace
+
+from labctl.errors import BadInput
+from labctl.estimate.candidates.candidate import Candidate
+from labctl.estimate.claim import MIB, Engine, Estimate, Request, mib
+from labctl.estimate.speed import Speed
+from labctl.place.group import Group
+from labctl.rig.dtypes import Dtype, support
+
+# No chat is held in less, and engines round up to it.
+LEAST_CONTEXT = 2048
+# How close the largest context is found; engines pad to 256 tokens.
+CONTEXT_STEP = 256
+_SEARCH_STEPS = 12
+# Several cards share one model under these engines; under the others a model lies on one.
+LAYERS_ARE_SPLIT: frozenset[Engine] = frozenset({"llama.cpp", "ollama", "transformers"})
+SHARED_BY_RANK: frozenset[Engine] = frozenset({"vllm"})
+SHARED: frozenset[Engine] = LAYERS_ARE_SPLIT | SHARED_BY_RANK | {"training"}
+# https://docs.vllm.ai, GPU installation requirements.
+VLLM_LEAST_CAPABILITY = (7, 0)
+STORED_AS: dict[str, Dtype] = {"fp8": "fp8", "awq": "int4", "int8": "int8", "mxfp4-safetensors": "mxfp4"}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model on one group of cards, in one format.
+
+    estimate: for `request`, None where the engine refuses. reason: why it does not fit, None when it does.
+    context: the most that each request may reach here; None when even the least does not fit, or there is no context.
+    """
+
+    group: Group
+    quant: str
+    request: Request
+    estimate: Estimate | None
+    reason: str | None
+    context: int | None
+    speed: Speed | None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the request, as asked, fits."""
+        return self.reason is None
+
+    @property
+    def needs_mib(self) -> tuple[int, ...]:
+        """What placement charges, per card."""
+        return () if self.estimate is None else tuple(mib(card.high) for card in self.estimate.cards)
+
+    @property
+    def short_mib(self) -> int:
+        """How much is missing on the card that lacks the most; 0 when nothing is."""
+        pairs = zip(self.needs_mib, self.group.usable_mib, strict=False)
+        return max((max(0, needs - usable) for needs, usable in pairs), default=0)
+
+
+def on_cards(request: Request, group: Group, engine: Engine) -> Request:
+    """The request with how the engine shares a model among these cards."""
+    memory = tuple((card.memory_mib or 0) * MIB for card in group.cards)
+    shared = replace(request, n_gpus=len(group.cards), card_memory_bytes=memory)
+    if engine in SHARED_BY_RANK:
+        return replace(shared, tensor_parallel=len(group.cards))
+    if engine in LAYERS_ARE_SPLIT and len(set(group.usable_mib)) > 1 and request.tensor_split is None:
+        return replace(shared, tensor_split=tuple(float(usable) for usable in group.usable_mib))
+    return shared
+
+
+def fit(candidate: Candidate, quant: str, request: Request, group: Group, *, search: bool = True) -> Fit:
+    """How the model does on these cards. search: also find the largest context."""
+    asked = on_cards(request, group, candidate.engine)
+    if refused := _not_shared(candidate, group) or _not_supported(candidate, quant, group):
+        return Fit(group, quant, asked, None, refused, None, None)
+    try:
+        estimate = candidate.estimate(quant, asked)
+    except BadInput as error:
+        return Fit(group, quant, asked, None, str(error), None, None)
+    found = Fit(group, quant, asked, estimate, reason(estimate, group), None, None)
+    context = None
+    if candidate.context_train and search and not _too_heavy(estimate, group):
+        context = largest_context(candidate, quant, asked, group, known=(asked.context, found.fits))
+    speed = candidate.speed(quant, estimate, group.runners, group.processor)
+    return replace(found, context=context, speed=speed)
+
+
+def _too_heavy(estimate: Estimate, group: Group) -> bool:
+    """Weights alone are too much for a card: no context is short enough."""
+    pairs = zip(estimate.cards, group.usable_mib, strict=False)
+    return any(card.of("weights") > usable * MIB for card, usable in pairs)
+
+
+def _not_shared(candidate: Candidate, group: Group) -> str | None:
+    if len(group.cards) > 1 and candidate.engine not in SHARED:
+        return f"{candidate.engine} keeps a model on one card"
+    if candidate.engine in SHARED_BY_RANK and not group.alike:
+        return f"{candidate.engine} shares a model among cards of one kind only"
+    return None
+
+
+def _not_supported(candidate: Candidate, quant: str, group: Group) -> str | None:
+    """What vLLM's kernels cannot do on these cards. llama.cpp's run everything on every card."""
+    if candidate.engine != "vllm":
+        return None
+    for card in group.cards:
+        if card.gpu.capability < VLLM_LEAST_CAPABILITY:
+            return f"vLLM needs compute capability 7.0, {card.gpu.title} has {card.gpu.compute_capability}"
+        dtype = STORED_AS.get(quant.lower())
+        if dtype and not support(card.gpu, dtype, "vllm").stores:
+            return f"vLLM has no {quant} kernels for {card.gpu.title}"
+    return None
+
+
+def reason(estimate: Estimate, group: Group) -> str | None:
+    """What is short, in words; None when it fits."""
+    missing = [
+        (mib(card.high) - usable, index)
+        for index, (card, usable) in enumerate(zip(estimate.cards, group.usable_mib, strict=False))
+    ]
+    short, index = max(missing, default=(0, 0))
+    if short > 0:
+        card = group.cards[index]
+        return f"{short} MiB short on {card.id}"
+    host_mib = mib(estimate.host.high)
+    if group.host.ram_mib is not None and host_mib > group.host.ram_mib:
+        return f"{host_mib - group.host.ram_mib} MiB of RAM short on {group.host.name}"
+    return None
+
+
+def largest_context(
+    candidate: Candidate, quant: str, request: Request, group: Group, known: tuple[int, bool] | None = None
+) -> int | None:
+    """The most tokens that each request may reach on these cards, up to what the model was trained for.
+
+    None when not even `LEAST_CONTEXT` fits. known: a context of which the answer is there already.
+    """
+    most = candidate.context_train
+
+    def spare(context: int) -> int:
+        """Bytes left on the fullest card; negative when it does not fit."""
+        try:
+            found = candidate.estimate(quant, replace(request, context=context))
+        except BadInput:
+            return -1
+        if group.host.ram_mib is not None and mib(found.host.high) > group.host.ram_mib:
+            return -1
+        pairs = zip(found.cards, group.usable_mib, strict=False)
+        return min(usable * MIB - card.high for card, usable in pairs)
+
+    if (at_most := spare(most)) >= 0:
+        return most
+    low = min(LEAST_CONTEXT, most)
+    if known is not None and known[1] and low < known[0] < most:
+        low = known[0]
+    if (at_low := spare(low)) < 0:
+        return None
+    high, at_high = most, at_most
+    for step in range(_SEARCH_STEPS):
+        if high - low <= CONTEXT_STEP:
+            break
+        # Memory is close to a straight line over the context; bisect now and then, should it bend.
+        share = at_low / (at_low - at_high) if step % 3 != 2 else 0.5
+        guess = low + int((high - low) * share) // CONTEXT_STEP * CONTEXT_STEP
+        guess = min(max(guess, low + CONTEXT_STEP), high - 1)
+        if (at_guess := spare(guess)) >= 0:
+            low, at_low = guess, at_guess
+        else:
+            high, at_high = guess, at_guess
+    return low // CONTEXT_STEP * CONTEXT_STEP if low >= CONTEXT_STEP else low

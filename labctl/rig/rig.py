@@ -1,0 +1,89 @@
+"""The hardware of one or more hosts, read live or from a rig file: the same value either way."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from labctl.rig.gpu import Gpu
+
+# Kept free on every card: allocators fragment, drivers change. A card's `reserved_mib` overrides it.
+LEAST_RESERVED_MIB, RESERVED_SHARE = 1024, 0.03
+# The host of cards that were only named.
+NAMELESS = "you"
+ComputeMode = Literal["default", "exclusive_process", "prohibited"]
+
+
+def default_reserved_mib(memory_mib: int) -> int:
+    """The margin of one card: 1024 MiB or 3 % of its memory, whichever is more (DESIGN's contract)."""
+    return max(LEAST_RESERVED_MIB, round(RESERVED_SHARE * memory_mib))
+
+
+@dataclass(frozen=True)
+class Card:
+    """One installed GPU.
+
+    id: its UUID, or HOST/INDEX where a rig file gives none. index: in PCI order. memory_mib: what CUDA sees of it;
+    None when nobody knows. foreign_mib: held by processes that are not ours. nvlink: indices of its peers.
+    ecc, display: whether error correction is on and a screen is attached; None when nobody knows.
+    """
+
+    id: str
+    host: str
+    index: int
+    gpu: Gpu
+    memory_mib: int | None
+    reserved_mib: int = LEAST_RESERVED_MIB
+    foreign_mib: int = 0
+    power_limit_watts: int | None = None
+    pci: str | None = None
+    nvlink: tuple[int, ...] = ()
+    compute_mode: ComputeMode = "default"
+    ecc: bool | None = None
+    display: bool | None = None
+
+    @property
+    def usable_mib(self) -> int | None:
+        """What claims may fill: memory without what others hold and without the margin. None when unknown."""
+        if self.memory_mib is None:
+            return None
+        return max(0, self.memory_mib - self.foreign_mib - self.reserved_mib)
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """The processors of a host, together. memory_bandwidth_gbs: 10⁹ bytes a second."""
+
+    model: str | None = None
+    sockets: int = 1
+    cores: int | None = None
+    memory_bandwidth_gbs: float | None = None
+    tdp_watts: int | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine. None: not known. host_watts: what it draws without its cards."""
+
+    name: str
+    cards: tuple[Card, ...]
+    cpu: Cpu = Cpu()
+    ram_mib: int | None = None
+    psu_watts: int | None = None
+    disk_gib: int | None = None
+    host_watts: int | None = None
+
+
+@dataclass(frozen=True)
+class Rig:
+    """All hosts that a placement may use."""
+
+    name: str
+    hosts: tuple[Host, ...]
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """Every card of every host."""
+        return tuple(card for host in self.hosts for card in host.cards)
+
+    def host(self, name: str) -> Host:
+        """The host of that name."""
+        return next(host for host in self.hosts if host.name == name)

@@ -1,0 +1,148 @@
+"""A rig file as a `Rig`. Reading the file and the GPU catalogue is the caller's."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from labctl.errors import BadInput
+from labctl.rig.gpu import Gpu
+from labctl.rig.rig import Card, ComputeMode, Cpu, Host, Rig, default_reserved_mib
+from labctl.yaml_document import read
+
+_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
+_NAME = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
+# More than any board takes; a typo in `count` must not make a million cards.
+_MOST_CARDS = 64
+Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+class _Cards(BaseModel):
+    """One line of `gpus`: so many equal cards. nvlink: pairs of positions within this line."""
+
+    model_config = _STRICT
+    model: str
+    count: int = Field(default=1, ge=1, le=_MOST_CARDS)
+    uuid: str | None = Field(default=None, pattern=r"^GPU-[0-9a-fA-F-]{8,}$")
+    pci: str | None = None
+    memory_mib: int | None = Field(default=None, gt=0)
+    reserved_mib: int | None = Field(default=None, ge=0)
+    power_limit_watts: int | None = Field(default=None, gt=0)
+    nvlink: list[Pair] = []
+    compute_mode: ComputeMode = "default"
+    ecc: bool | None = None
+    display: bool | None = None
+
+    @model_validator(mode="after")
+    def _one_name_for_one_card(self) -> "_Cards":
+        if self.count > 1 and (self.uuid or self.pci):
+            raise ValueError("uuid and pci name one card: give each its own line, without count")
+        for left, right in self.nvlink:
+            if not (0 <= left < self.count and 0 <= right < self.count and left != right):
+                raise ValueError(f"nvlink: [{left}, {right}] are not two of the {self.count} cards here")
+        return self
+
+
+class _Cpu(BaseModel):
+    model_config = _STRICT
+    model: str | None = None
+    sockets: int = Field(default=1, ge=1, le=8)
+    cores: int | None = Field(default=None, gt=0)
+    memory_bandwidth_gbs: float | None = Field(default=None, gt=0)
+    tdp_watts: int | None = Field(default=None, gt=0)
+
+
+class _Host(BaseModel):
+    """nvlink: pairs of card numbers, counted over all lines of `gpus`."""
+
+    model_config = _STRICT
+    name: str = Field(pattern=_NAME)
+    gpus: list[_Cards] = []
+    nvlink: list[Pair] = []
+    ram_gib: float | None = Field(default=None, gt=0)
+    cpu: _Cpu | None = None
+    psu_watts: int | None = Field(default=None, gt=0)
+    host_watts: int | None = Field(default=None, gt=0)
+    disk_gib: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _links_join_cards(self) -> "_Host":
+        count = sum(line.count for line in self.gpus)
+        for left, right in self.nvlink:
+            if not (0 <= left < count and 0 <= right < count and left != right):
+                raise ValueError(f"nvlink: [{left}, {right}] are not two of this host's {count} cards")
+        return self
+
+
+class _Rig(BaseModel):
+    model_config = _STRICT
+    name: str = Field(pattern=_NAME)
+    hosts: list[_Host] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> "_Rig":
+        names = [host.name for host in self.hosts]
+        uuids = [line.uuid for host in self.hosts for line in host.gpus if line.uuid]
+        for what, given in (("host", names), ("uuid", uuids)):
+            if twice := sorted({each for each in given if given.count(each) > 1}):
+                raise ValueError(f"two with the same {what}: {', '.join(twice)}")
+        return self
+
+
+def parse(text: str, where: str, find_gpu: Callable[[str], Gpu]) -> Rig:
+    """The rig that a file describes. find_gpu: the catalogue's card of a name.
+
+    Raises BadInput with file, line and key, also for a card that the catalogue does not know.
+    """
+    written = read(text, where, _Rig)
+    return Rig(written.name, tuple(_host(host, where, find_gpu) for host in written.hosts))
+
+
+def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
+    cards: list[Card] = []
+    links = [(left, right) for left, right in host.nvlink]
+    for number, line in enumerate(host.gpus):
+        first = len(cards)
+        links += [(first + left, first + right) for left, right in line.nvlink]
+        try:
+            gpu = find_gpu(line.model)
+        except BadInput as unknown:
+            unknown.where = f"{where}: hosts.{host.name}.gpus[{number}].model"
+            raise
+        cards += [_card(host.name, first + offset, line, gpu) for offset in range(line.count)]
+    cpu = host.cpu or _Cpu()
+    return Host(
+        name=host.name,
+        cards=tuple(_with_peers(card, links) for card in cards),
+        cpu=Cpu(cpu.model, cpu.sockets, cpu.cores, cpu.memory_bandwidth_gbs, cpu.tdp_watts),
+        ram_mib=None if host.ram_gib is None else int(1024 * host.ram_gib),
+        psu_watts=host.psu_watts,
+        disk_gib=host.disk_gib,
+        host_watts=host.host_watts,
+    )
+
+
+def _card(host: str, index: int, line: _Cards, gpu: Gpu) -> Card:
+    memory_mib = line.memory_mib or gpu.cuda_memory_mib or gpu.memory_mib
+    reserved = default_reserved_mib(memory_mib) if line.reserved_mib is None else line.reserved_mib
+    return Card(
+        id=line.uuid or f"{host}/{index}",
+        host=host,
+        index=index,
+        gpu=gpu,
+        memory_mib=memory_mib,
+        reserved_mib=reserved,
+        power_limit_watts=line.power_limit_watts,
+        pci=line.pci,
+        compute_mode=line.compute_mode,
+        ecc=line.ecc,
+        display=line.display,
+    )
+
+
+def _with_peers(card: Card, links: list[tuple[int, int]]) -> Card:
+    """The card with the indices of those it is linked to."""
+    peers = {right for left, right in links if left == card.index}
+    peers |= {left for left, right in links if right == card.index}
+    return replace(card, nvlink=tuple(sorted(peers)))
