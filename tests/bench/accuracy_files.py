@@ -3,15 +3,13 @@
 import json
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from labctl.models.gguf_outline import outline
+from labctl.edges import catalog
 from labctl.models.layer import Layer
 from labctl.models.model import Model
-from labctl.models.tensor_rows import Beside
 from tests.oracle.sparse_gguf import Header, header_bytes
 
 # GGUF's name of an architecture → transformers' own, and the class of its language model.
@@ -102,7 +100,7 @@ def _layer_type(layer: Layer) -> str:
 
 
 def _rows(model: Model) -> Iterator[tuple[str, str, int]]:
-    for tensor in outline(replace(model, quant="F16", file_bytes=0), Beside(), 16.0):
+    for tensor in catalog.model(model.name, "F16").tensors:
         count = prod(tensor.shape)
         whole = len(tensor.shape) == 1 or tensor.name.startswith(("token_embd", "output"))
         for index, (kind, share) in enumerate((("BF16", 1.0),) if whole else PACKED[model.quant]):
