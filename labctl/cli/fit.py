@@ -63,10 +63,15 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads
         str | None, typer.Option(metavar="METHOD", help="Fine-tune instead: full, lora or qlora.")
     ] = None,
     optimizer: Annotated[
-        str, typer.Option(metavar="NAME", help="With --train: adamw, adamw_8bit, paged_adamw_8bit or sgd.")
-    ] = "adamw",
-    size: Annotated[str, typer.Option(metavar="WxH", help="Of images and video, in pixels.")] = "1024x1024",
-    frames: Annotated[int, typer.Option(metavar="N", help="Of video.")] = 1,
+        str | None,
+        typer.Option(
+            metavar="NAME", help="With --train: adamw unless said, adamw_8bit, paged_adamw_8bit or sgd."
+        ),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="WxH", help="Of images and video; 1024x1024 pixels unless said.")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(metavar="N", help="Of video; 1 unless said.")] = None,
     rig: Annotated[
         str | None, typer.Option(metavar="FILE", help="A rig file; this machine's cards unless said.")
     ] = None,
@@ -122,7 +127,7 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads
         size=size,
         frames=frames,
         rig=rig,
-        cards=comma_separated(gpu),
+        cards=None if gpu is None else comma_separated(gpu),
         use=use,
         measured=measured,
     )
