@@ -136,7 +136,7 @@ def corrected(estimate: Estimate, measured: Measurement, at_measurement: Estimat
     then = at_measurement.cards[fullest]
     known = then.expected - (0 if counts_context else then.of("context_overhead"))
     difference = int(measured.total_mib * MIB) - known
-    reserved_then = max(1, then.of("compute") + then.of("scratch"))
+    reserved_then = then.of("compute") + then.of("scratch")
     away = max(estimate.request.context, 1) / measured.context
     spread = TOTAL_SPREAD * max(away, 1 / away)
     cards = tuple(_shifted(card, difference, reserved_then, measured, spread) for card in estimate.cards)
@@ -149,7 +149,8 @@ def _shifted(
 ) -> PlaceEstimate:
     reserved = card.of("compute") + card.of("scratch")
     # Never below what the engine is known to hold.
-    shift = max(int(difference * min(2.0, reserved / reserved_then)), -reserved)
+    share_of_it = min(2.0, reserved / reserved_then) if reserved_then > 0 else 1.0
+    shift = max(int(difference * share_of_it), -reserved)
     wanted = card.expected + shift
     spread = int(share * wanted)
     formula = f"{measured.total_mib:.0f} MiB measured, {difference} B more than estimated there"

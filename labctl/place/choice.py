@@ -168,6 +168,8 @@ def offload(candidate: Candidate, quant: str, request: Request, group: Group) ->
     if not moved:
         return None
     asked = layers(moved)
+    if not fit(candidate, quant, asked, group, search=False).fits:
+        return None
     return _Change(
         f"--n-gpu-layers {n_layers + 1 - moved}", quant, asked, f"{moved} of {n_layers + 1} layers in RAM"
     )
