@@ -1,6 +1,5 @@
 """Measurements that a person adds: kept beside labctl's own, under XDG_DATA_HOME."""
 
-import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +66,8 @@ def add(path: Path) -> "tuple[Measurement, ...]":
 
     Raises BadInput for a file that is wrong, Failed where they cannot be kept.
     """
+    import hashlib
+
     found = read(path)
     content = path.read_bytes()
     target = folder() / f"{hashlib.sha256(content).hexdigest()[:16]}.yaml"

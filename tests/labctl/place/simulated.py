@@ -17,7 +17,7 @@ BITS = MappingProxyType({"F16": 16.0, "Q8_0": 8.5, "Q4_K_M": 4.9, "Q2_K": 3.0})
 
 @dataclass(frozen=True)
 class Straight:
-    """Simulated. weights_mib at 16 bits; token_bytes and step_bytes of cache: per token, and per started 4096 of them."""
+    """Simulated. weights_mib: at 16 bits; token_bytes, step_bytes: of cache, per token and per started 4096 of them."""
 
     weights_mib: int
     token_bytes: int
