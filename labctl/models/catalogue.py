@@ -108,7 +108,7 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
 
 
 def vision_part(record: ModelRecord) -> Model | None:
-    """What lies in a file of its own beside the GGUF (mmproj), in 16 bits as it is published; None where nothing does."""
+    """What lies in a file of its own beside the GGUF (mmproj), in 16 bits; None where nothing does."""
     if record.architecture in IN_ONE_FILE or not record.other_parameters:
         return None
     return Model(
