@@ -67,7 +67,7 @@ def layer_bytes(layer: Layer, model: Model, request: Request, sizes: Batch) -> i
     if not layer.loaded:
         return 0
     total = 0
-    if layer.attention and layer.attention.caches and model.kind != "embedding":
+    if layer.attention and layer.attention.caches:
         total += _attention_bytes(layer.attention, model, request, sizes)
     if layer.recurrent:
         state = layer.recurrent.conv_elements + layer.recurrent.state_elements
