@@ -152,6 +152,7 @@ def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
         softmax_last=whole.model.architecture == "gpt-oss",
+        logits_ranked=whole.model.architecture == "llama4",
         cache_types=(kv_type(whole.request.kv_type_k), kv_type(whole.request.kv_type_v)),
         cache_place=_cache_place(whole, index),
         n_streams=whole.sizes.n_streams,
