@@ -89,7 +89,8 @@ class Block:
 
     def project(self, part: str, *reads: Value) -> Value:
         """A matrix applied to each token."""
-        return self.graph.op(self.place, self.f32(self.width(part)), *reads)
+        width, weight = self.f32(self.width(part)), self.parts[part].n_bytes
+        return self.graph.op(self.place, width, *reads, weight=weight)
 
     def norm(self, value: Value) -> Value:
         """Normalised, then weighted: the second step has the weight and so a place of its own."""
@@ -237,16 +238,21 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
     chosen, weights = _route(block, experts, normed)
     place, ff = block.experts_place, block.size("ffn_down_exps", 0)
     product, read = block.f32(used * ff), normed
+    block.size("ffn_up_exps" if "ffn_gate_up_exps" not in block.parts else "ffn_gate_up_exps", 0)
     if block.size("ffn_down_exps", 1) != block.n_embd or used == 1:
         read = graph.over(None, graph.op(None, block.f32(block.n_embd), normed), weights)
+
+    def routed(part: str, n_bytes: int, value: Value) -> Value:
+        return graph.op(place, n_bytes, value, chosen, weight=block.parts[part].n_bytes)
+
     if "ffn_gate_up_exps" in block.parts:
-        active = graph.op(None, product, graph.op(place, 2 * product, read, chosen))
+        active = graph.op(None, product, routed("ffn_gate_up_exps", 2 * product, read))
     elif "ffn_gate_exps" in block.parts:
-        gate = graph.op(place, product, read, chosen)
-        active = graph.op(None, product, gate, graph.op(place, product, read, chosen))
+        gate = routed("ffn_gate_exps", product, read)
+        active = graph.op(None, product, gate, routed("ffn_up_exps", product, read))
     else:
-        active = graph.over(None, graph.op(place, product, read, chosen))
-    products = graph.op(place, block.f32(used * block.n_embd), active, chosen)
+        active = graph.over(None, routed("ffn_up_exps", product, read))
+    products = routed("ffn_down_exps", block.f32(used * block.n_embd), active)
     if used == 1:
         out = graph.op(None, block.f32(block.n_embd), products)
     else:
