@@ -16,12 +16,17 @@ class Step:
     """One operation. place: where its weight or cache is; None where it has neither and goes with its neighbours.
 
     result: None where it writes into a buffer that exists (a cache). reuses: reads whose memory it may take over.
+    weight: bytes of the matrix that it applies. looked_up: it only picks rows of one.
+    borrowed: its weight is copied from the host for it.
     """
 
     place: int | None
     result: Value | None
     reads: tuple[Value, ...]
     reuses: tuple[Value, ...]
+    weight: int = 0
+    looked_up: bool = False
+    borrowed: bool = False
 
 
 @dataclass
@@ -48,10 +53,16 @@ class Graph:
         self.resident[value] = place
         return value
 
-    def op(self, place: int | None, n_bytes: int, *reads: Value) -> Value:
+    def op(self, place: int | None, n_bytes: int, *reads: Value, weight: int = 0) -> Value:
         """A result in memory of its own."""
         value = self._value(n_bytes)
-        self.waiting[value] = Step(place, value, reads, ())
+        self.waiting[value] = Step(place, value, reads, (), weight)
+        return value
+
+    def look_up(self, place: int, n_bytes: int, rows: Value) -> Value:
+        """Rows of a matrix."""
+        value = self._value(n_bytes)
+        self.waiting[value] = Step(place, value, (rows,), (), looked_up=True)
         return value
 
     def view(self, n_bytes: int, of: Value) -> Value:

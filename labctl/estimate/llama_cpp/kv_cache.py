@@ -44,7 +44,7 @@ def batch(request: Request) -> Batch:
     cells = _pad(_pad(request.context * request.parallel) // (1 if request.kv_unified else request.parallel))
     streams = 1 if request.kv_unified else request.parallel
     n_context = cells * streams
-    n_batch = min(n_context, request.batch or DEFAULT_BATCH)
+    n_batch = min(request.context * request.parallel, request.batch or DEFAULT_BATCH)
     return Batch(
         n_context=n_context,
         n_streams=streams,

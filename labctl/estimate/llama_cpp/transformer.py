@@ -44,6 +44,7 @@ class Block:
     windowed: bool
     weights_normed: bool
     softmax_last: bool
+    logits_ranked: bool
     layer_norm: bool
     cache_types: tuple[GgmlType, GgmlType]
     cache_place: int
@@ -67,12 +68,12 @@ class Block:
         """The same numbers in another shape."""
         return self.graph.view(self.graph.n_bytes[value], value)
 
-    def cache(self, kind: GgmlType, cells: int, width: int) -> Value:
-        """Keys or values of all streams. Flash attention reads F16 where they are F32."""
-        n_elements = cells * self.n_streams * width
-        cached = self.graph.cache(self.cache_place, kind.row_bytes(n_elements))
+    def cache(self, kind: GgmlType, cells: int, width: int, *, columns: int | None = None) -> Value:
+        """Keys or values of all streams, or some columns of them. Flash attention reads F16 where they are F32."""
+        rows = cells * self.n_streams
+        cached = self.graph.cache(self.cache_place, kind.row_bytes(rows * width))
         if self.flash_attention and kind.name == "f32":
-            return self.graph.op(None, n_elements * F16_BYTES, cached)
+            return self.graph.op(None, rows * (columns or width) * F16_BYTES, cached)
         return cached
 
     def size(self, part: str, axis: int) -> int:
@@ -88,7 +89,8 @@ class Block:
 
     def project(self, part: str, *reads: Value) -> Value:
         """A matrix applied to each token."""
-        return self.graph.op(self.place, self.f32(self.width(part)), *reads)
+        width, weight = self.f32(self.width(part)), self.parts[part].n_bytes
+        return self.graph.op(self.place, width, *reads, weight=weight)
 
     def norm(self, value: Value) -> Value:
         """Normalised, then weighted: the second step has the weight and so a place of its own."""
@@ -200,7 +202,8 @@ def _latent_attention(
     graph.expand(query, key)
     graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
     width = latent.kv_lora_rank + latent.rope_head_dim  # values are the keys' first columns
-    keys, values = (block.cache(block.cache_types[0], cells, width) for _ in range(2))
+    keys = block.cache(block.cache_types[0], cells, width)
+    values = block.cache(block.cache_types[0], cells, width, columns=latent.kv_lora_rank)
     mask, out = block.inputs.masks[attends.window], block.f32(latent.kv_lora_rank * heads)
     if block.flash_attention:
         found = graph.op(None, out, query, keys, values, mask)
@@ -235,16 +238,21 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
     chosen, weights = _route(block, experts, normed)
     place, ff = block.experts_place, block.size("ffn_down_exps", 0)
     product, read = block.f32(used * ff), normed
+    block.size("ffn_up_exps" if "ffn_gate_up_exps" not in block.parts else "ffn_gate_up_exps", 0)
     if block.size("ffn_down_exps", 1) != block.n_embd or used == 1:
         read = graph.over(None, graph.op(None, block.f32(block.n_embd), normed), weights)
+
+    def routed(part: str, n_bytes: int, value: Value) -> Value:
+        return graph.op(place, n_bytes, value, chosen, weight=block.parts[part].n_bytes)
+
     if "ffn_gate_up_exps" in block.parts:
-        active = graph.op(None, product, graph.op(place, 2 * product, read, chosen))
+        active = graph.op(None, product, routed("ffn_gate_up_exps", 2 * product, read))
     elif "ffn_gate_exps" in block.parts:
-        gate = graph.op(place, product, read, chosen)
-        active = graph.op(None, product, gate, graph.op(place, product, read, chosen))
+        gate = routed("ffn_gate_exps", product, read)
+        active = graph.op(None, product, gate, routed("ffn_up_exps", product, read))
     else:
-        active = graph.over(None, graph.op(place, product, read, chosen))
-    products = graph.op(place, block.f32(used * block.n_embd), active, chosen)
+        active = graph.over(None, routed("ffn_up_exps", product, read))
+    products = routed("ffn_down_exps", block.f32(used * block.n_embd), active)
     if used == 1:
         out = graph.op(None, block.f32(block.n_embd), products)
     else:
@@ -266,10 +274,11 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
 def _route(block: Block, experts: Experts, normed: Value) -> tuple[Value, Value]:
     """Which experts, and how much of each."""
     graph = block.graph
-    scores = graph.over(None, graph.op(block.place, block.f32(experts.count), normed))
-    ranked = (
-        graph.op(block.place, block.f32(experts.count), scores) if "exp_probs_b" in block.parts else scores
-    )
+    logits = graph.op(block.place, block.f32(experts.count), normed)
+    scores = graph.over(None, logits)
+    ranked = logits if block.logits_ranked else scores
+    if "exp_probs_b" in block.parts:
+        ranked = graph.op(block.place, block.f32(experts.count), ranked)
     chosen = graph.op(None, block.f32(experts.count), ranked)
     weights = graph.op(None, block.f32(max(1, experts.used)), scores, chosen)
     if block.weights_normed:

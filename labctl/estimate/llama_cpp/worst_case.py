@@ -90,7 +90,7 @@ def _alternating(whole: _Whole, embedded: Value, inputs: Inputs) -> Graph:
     outside = replace(blocks[0], parts=parts, place=whole.places.output)
     first = replace(blocks[0], parts=parts, place=whole.places.layers[0])
     graph.expand(embedded)
-    rows = graph.over(None, graph.op(HOST, whole.f32(width), looked_up))
+    rows = graph.over(None, graph.look_up(HOST, whole.f32(width), looked_up))
     graph.expand(rows)
     stack = stacked(blocks[0], outside, embedded)
     extra = per_layer(blocks[0], first, embedded, rows)
@@ -113,7 +113,13 @@ def _output(whole: _Whole, state: Value) -> Graph:
         graph.keep(state)
     normed = graph.op(None, graph.n_bytes[state], state) if plain else graph.over(None, state)
     state = graph.over(output, normed)
-    logits = graph.op(output, max(1, model.vocab) * whole.sizes.n_ubatch * F32_BYTES, state)
+    projection = whole.parts[None].get("output") or whole.parts[None].get("token_embd")
+    logits = graph.op(
+        output,
+        max(1, model.vocab) * whole.sizes.n_ubatch * F32_BYTES,
+        state,
+        weight=projection.n_bytes if projection else 0,
+    )
     if model.architecture == "gemma2":
         logits = graph.over(None, logits)
     graph.expand(logits)
@@ -129,8 +135,8 @@ def _embed(whole: _Whole) -> tuple[Value, Inputs]:
     mixed_tokens = graph.input(n_tokens * INDEX_BYTES)
     mixed, slots = graph.input(row), graph.input(n_tokens * ROW_BYTES)
     inputs = read_by_layers(graph, model, whole.request, whole.sizes)
-    embedded = graph.op(HOST, row, tokens)
-    mixed_in = graph.op(HOST, row, mixed_tokens)
+    embedded = graph.look_up(HOST, row, tokens)
+    mixed_in = graph.look_up(HOST, row, mixed_tokens)
     copied = graph.op(None, row, mixed)
     graph.expand(embedded)
     graph.write(copied, mixed_in, slots)
@@ -152,6 +158,7 @@ def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
         softmax_last=whole.model.architecture == "gpt-oss",
+        logits_ranked=whole.model.architecture == "llama4",
         cache_types=(kv_type(whole.request.kv_type_k), kv_type(whole.request.kv_type_v)),
         cache_place=_cache_place(whole, index),
         n_streams=whole.sizes.n_streams,
