@@ -3,29 +3,32 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import CDLL
 from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any
 
 from labctl.edges import catalog
 from labctl.errors import BadInput, Failed
 from labctl.rig.gpu import Architecture, Gpu
 from labctl.rig.rig import Card, Cpu, Host, Rig, default_reserved_mib
+from labctl.rig.rig import visible_mib as visible_mib_of
 
 MIB = 1024 * 1024
-# NVML_DEVICE_ARCH_* by number, https://docs.nvidia.com/deploy/nvml-api/.
-_ARCHITECTURES = {
-    2: "kepler",
-    3: "maxwell",
-    4: "pascal",
-    5: "volta",
-    6: "turing",
-    7: "ampere",
-    8: "ada",
-    9: "hopper",
-}
+# By compute capability, the newest first: CUDA C++ Programming Guide, Compute Capabilities.
+_ARCHITECTURES: tuple[tuple[tuple[int, int], Architecture], ...] = (
+    ((10, 0), "blackwell"),
+    ((9, 0), "hopper"),
+    ((8, 9), "ada"),
+    ((8, 0), "ampere"),
+    ((7, 5), "turing"),
+    ((7, 0), "volta"),
+    ((6, 0), "pascal"),
+    ((5, 0), "maxwell"),
+    ((0, 0), "kepler"),
+)
+# What the kernel has where a driver is loaded: on Linux, under WSL, on Jetson.
+_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap")
 _MILLIWATTS = 1000
 
 
@@ -44,7 +47,7 @@ def live_rig() -> Rig | None:
 
 @contextmanager
 def _nvml() -> Iterator[ModuleType | None]:
-    if not _has_library():
+    if not _has_driver():
         yield None
         return
     import pynvml
@@ -67,13 +70,9 @@ def _nvml() -> Iterator[ModuleType | None]:
         pynvml.nvmlShutdown()
 
 
-def _has_library() -> bool:
-    """Whether there is a driver's library at all; asked first, because most who ask before they buy have none."""
-    try:
-        CDLL("libnvidia-ml.so.1")
-    except OSError:
-        return False
-    return True
+def _has_driver() -> bool:
+    """Asked first, because most who ask before they buy have none, and NVML's library takes its time to say so."""
+    return any(Path(device).exists() for device in _DEVICES)
 
 
 def _failed(error: Exception) -> Failed:
@@ -86,10 +85,10 @@ def _failed(error: Exception) -> Failed:
 
 
 def _card(nvml: ModuleType, handle: object, index: int, host: str) -> Card:
-    total_mib, used_mib = _memory_mib(nvml, handle)
-    gpu = _known(nvml, handle, nvml.nvmlDeviceGetName(handle), total_mib)
+    total_mib, used_mib, unified = _memory_mib(nvml, handle)
+    gpu = _known(nvml, handle, nvml.nvmlDeviceGetName(handle), total_mib, unified=unified)
     # CUDA sees less than NVML's total, by what the driver keeps; that part counts as used from the start.
-    visible_mib = min(total_mib, gpu.cuda_memory_mib or total_mib)
+    visible_mib = min(total_mib, visible_mib_of(gpu))
     return Card(
         id=nvml.nvmlDeviceGetUUID(handle),
         host=host,
@@ -103,36 +102,36 @@ def _card(nvml: ModuleType, handle: object, index: int, host: str) -> Card:
     )
 
 
-def _memory_mib(nvml: ModuleType, handle: object) -> tuple[int, int]:
-    """In all and in use. Unified memory (GB10) has no card's memory to report: the host's own stands in."""
+def _memory_mib(nvml: ModuleType, handle: object) -> tuple[int, int, bool]:
+    """In all, in use, and whether it is the host's own: a GB10 has no card's memory to report."""
     try:
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
     except nvml.NVMLError as error:
         if getattr(error, "value", None) != nvml.NVML_ERROR_NOT_SUPPORTED:
             raise
         total = _meminfo_mib("MemTotal")
-        return total, total - _meminfo_mib("MemAvailable")
-    return memory.total // MIB, memory.used // MIB
+        return total, total - _meminfo_mib("MemAvailable"), True
+    # Rounded against the person: what is half used is used.
+    return memory.total // MIB, -(-memory.used // MIB), False
 
 
-def _known(nvml: ModuleType, handle: object, name: str, memory_mib: int) -> Gpu:
+def _known(nvml: ModuleType, handle: object, name: str, memory_mib: int, *, unified: bool) -> Gpu:
     """The catalogue's card of this name and memory; else what NVML tells, with the rest unknown."""
     try:
         gpu = catalog.gpu(name)
     except BadInput:
-        return _unlisted(nvml, handle, name, memory_mib)
+        return _unlisted(nvml, handle, name, memory_mib, unified=unified)
     if abs(gpu.memory_mib - memory_mib) <= gpu.memory_mib // 8:
         return gpu
     # One name, two sizes: the catalogue tells them apart by memory.
     same = (each for each in catalog.gpus() if each.title.startswith(gpu.title))
     near = (each for each in same if abs(each.memory_mib - memory_mib) <= each.memory_mib // 8)
-    return next(near, None) or _unlisted(nvml, handle, name, memory_mib)
+    return next(near, None) or _unlisted(nvml, handle, name, memory_mib, unified=unified)
 
 
-def _unlisted(nvml: ModuleType, handle: object, name: str, memory_mib: int) -> Gpu:
+def _unlisted(nvml: ModuleType, handle: object, name: str, memory_mib: int, *, unified: bool) -> Gpu:
     major, minor = nvml.nvmlDeviceGetCudaComputeCapability(handle)
-    said = _ARCHITECTURES.get(nvml.nvmlDeviceGetArchitecture(handle), "blackwell")
-    architecture: Architecture = next(each for each in get_args(Architecture) if each == said)
+    architecture = next(each for least, each in _ARCHITECTURES if (major, minor) >= least)
     values: dict[str, Any] = dict.fromkeys(field.name for field in fields(Gpu))
     values |= {
         "name": name.lower().replace(" ", "-"),
@@ -141,7 +140,8 @@ def _unlisted(nvml: ModuleType, handle: object, name: str, memory_mib: int) -> G
         "architecture": architecture,
         "compute_capability": f"{major}.{minor}",
         "memory_mib": memory_mib,
-        "unified_memory": False,
+        "cuda_memory_mib": memory_mib,
+        "unified_memory": unified,
         "sources": (),
     }
     return Gpu(**values)

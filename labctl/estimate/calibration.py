@@ -151,12 +151,13 @@ def corrected(estimate: Estimate, measured: Measurement, at_measurement: Estimat
         difference = max(0, difference)
     away = max(estimate.request.context, 1) / measured.context
     spread = TOTAL_SPREAD * max(away, 1 / away) * (2 if other else 1)
-    reserved_then = max(1, then.of("compute") + then.of("scratch"))
+    reserved_then = then.of("compute") + then.of("scratch")
     cards = []
     for index, card in enumerate(estimate.cards):
         reserved = card.of("compute") + card.of("scratch")
         # Never below what the engine is known to hold.
-        shift = max(int(difference * min(2.0, reserved / reserved_then)), -reserved)
+        share = min(2.0, reserved / reserved_then) if reserved_then > 0 else 1.0
+        shift = max(int(difference * share), -reserved)
         least = n_bytes if away >= 1 and index == fullest else 0
         cards.append(_shifted(card, measured, shift, share=spread, only_up=other, least=least))
     note = f"corrected by a measurement at context {measured.context}: {measured.total_mib:.0f} MiB, {measured.source}"

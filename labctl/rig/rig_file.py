@@ -8,13 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labctl.errors import BadInput
 from labctl.rig.gpu import Gpu
-from labctl.rig.rig import Card, ComputeMode, Cpu, Host, Rig, default_reserved_mib
+from labctl.rig.rig import Card, ComputeMode, Cpu, Host, Rig, default_reserved_mib, visible_mib
 from labctl.yaml_document import read
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
 # More than any board takes; a typo in `count` must not make a million cards.
 _MOST_CARDS = 64
+_MOST_MIB = 16 * 1024 * 1024
+_Mib = Annotated[int, Field(ge=0, le=_MOST_MIB)]
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
@@ -26,8 +28,8 @@ class _Cards(BaseModel):
     count: int = Field(default=1, ge=1, le=_MOST_CARDS)
     uuid: str | None = Field(default=None, pattern=r"^GPU-[0-9a-fA-F-]{8,}$")
     pci: str | None = None
-    memory_mib: int | None = Field(default=None, gt=0)
-    reserved_mib: int | None = Field(default=None, ge=0)
+    memory_mib: _Mib | None = Field(default=None, gt=0)
+    reserved_mib: _Mib | None = None
     power_limit_watts: int | None = Field(default=None, gt=0)
     nvlink: list[Pair] = []
     compute_mode: ComputeMode = "default"
@@ -49,7 +51,7 @@ class _Cpu(BaseModel):
     model: str | None = None
     sockets: int = Field(default=1, ge=1, le=8)
     cores: int | None = Field(default=None, gt=0)
-    memory_bandwidth_gbs: float | None = Field(default=None, gt=0)
+    memory_bandwidth_gbs: float | None = Field(default=None, gt=0, le=100_000)
     tdp_watts: int | None = Field(default=None, gt=0)
 
 
@@ -60,7 +62,7 @@ class _Host(BaseModel):
     name: str = Field(pattern=_NAME)
     gpus: list[_Cards] = []
     nvlink: list[Pair] = []
-    ram_gib: float | None = Field(default=None, gt=0)
+    ram_gib: float | None = Field(default=None, gt=0, le=_MOST_MIB / 1024)
     cpu: _Cpu | None = None
     psu_watts: int | None = Field(default=None, gt=0)
     host_watts: int | None = Field(default=None, gt=0)
@@ -124,7 +126,7 @@ def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
 
 
 def _card(host: str, index: int, line: _Cards, gpu: Gpu) -> Card:
-    memory_mib = line.memory_mib or gpu.cuda_memory_mib or gpu.memory_mib
+    memory_mib = line.memory_mib or visible_mib(gpu)
     reserved = default_reserved_mib(memory_mib) if line.reserved_mib is None else line.reserved_mib
     return Card(
         id=line.uuid or f"{host}/{index}",

@@ -67,11 +67,14 @@ class Graph:
     def over(self, place: int | None, *reads: Value, viewed: tuple[Value, ...] = ()) -> Value:
         """A result in the memory of the first of `reads` that is as large and that nobody else needs.
 
-        viewed: read through a view, whose memory the engine never takes over; nor that of any other view.
+        viewed: read through a view. The memory behind a view is never taken over, but that of its copy elsewhere is.
         """
         size = self.n_bytes[reads[0]]
         value = self._value(size)
-        reusable = tuple(read for read in reads if self.n_bytes[read] == size and read not in self.viewed)
+        viewed = tuple(
+            read if read in self.viewed else self.view(self.n_bytes[read], read) for read in viewed
+        )
+        reusable = tuple(read for read in (*reads, *viewed) if self.n_bytes[read] == size)
         self.waiting[value] = Step(place, value, (*reads, *viewed), reusable)
         return value
 

@@ -27,7 +27,7 @@ def rwkv6(block: Block, state: Recurrent, hidden: Value, sizes: Batch, *, last: 
     graph = block.graph
     hidden, before, normed = _mixed_in_time(block, state, hidden, sizes, _mix_time_6, last=last)
     block = block.wanted if last else block
-    change = _change(block, before, normed, last=last)
+    change = graph.over(None, before, normed)
     asked = graph.over(None, graph.over(block.place, change), normed)
     gate = graph.over(None, block.project("channel_mix_receptance", asked))
     mixed = graph.over(None, graph.over(block.place, change), normed)
@@ -44,7 +44,7 @@ def rwkv7(
         block, state, hidden, sizes, partial(_mix_time_7, first=first), last=last
     )
     block = block.wanted if last else block
-    change = _change(block, before, normed, last=last)
+    change = graph.over(None, before, normed)
     mixed = graph.over(None, graph.over(block.place, change), normed)
     active = graph.over(None, block.project("channel_mix_key", mixed))
     return graph.over(None, block.project("channel_mix_value", active), hidden)
@@ -75,12 +75,6 @@ def _mixed_in_time(
             graph.op(None, row, value, block.inputs.outputs) for value in (hidden, before, normed)
         )
     return hidden, before, normed
-
-
-def _change(block: Block, before: Value, normed: Value, *, last: bool) -> Value:
-    if last:
-        return block.graph.over(None, before, normed)
-    return block.graph.op(None, block.f32(block.n_embd), before, normed)
 
 
 def _before(block: Block, loaded: Value, normed: Value) -> tuple[Value, Value]:

@@ -124,7 +124,9 @@ class _Run:
         if step.result is not None:
             key = (step.result, place)
             for read in step.reuses:
-                parent = (read, place)
+                parent = self._here(read, place)
+                if parent[0] != read:
+                    continue
                 if self.uses[parent] == 1 and parent in self.at and parent not in self.pinned:
                     self.at[key], self.size[key] = self.at.pop(parent), self.size[parent]
                     break

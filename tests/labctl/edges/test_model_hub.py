@@ -269,6 +269,13 @@ def test_safetensors_are_read_by_their_beginnings(monkeypatch: pytest.MonkeyPatc
     assert server.sent < 20 * 256 * 1024
 
 
+def test_a_config_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = {"config.json": (b"{", 10**12)}
+    with hub(monkeypatch, files=endless) as server, pytest.raises(BadInput, match="too long"):
+        read_model(REPOSITORY)
+    assert server.sent < 8 * MIB
+
+
 def test_a_server_that_compresses_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     with hub(monkeypatch, manner="zips", files={"config.json": _whole(CONFIG)}):
         assert read_model(REPOSITORY).model.n_layers == 1

@@ -178,3 +178,25 @@ def test_the_usual_quantizations_are_there() -> None:
 def test_a_wrong_model_is_told_with_its_line(before: str, after: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         catalogue.parse(LLAMA.replace(before, after, 1), "llama.yaml")
+
+
+def test_what_is_newer_is_there_and_never_comes_back_to_itself() -> None:
+    newer = {record.name: record.newer for record in catalog.model_records()}
+    for name, next_one in newer.items():
+        seen, at = [name], next_one
+        while at is not None:
+            assert at in newer, f"{seen[-1]}: no {at}"
+            assert at not in seen, seen
+            seen.append(at)
+            at = newer[at]
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"), [("gemma-3-27b", True), ("llama-3.2-11b-vision", False), ("llama-3.1-8b", False)]
+)
+def test_the_vision_part_lies_beside_the_file_or_in_it(name: str, beside: bool) -> None:
+    record = catalog.model_record(name)
+    part = catalogue.vision_part(record)
+    assert (part is not None) is beside
+    if part is not None:
+        assert part.file_bytes == 2 * record.other_parameters > 0
