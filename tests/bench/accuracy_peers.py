@@ -1,21 +1,18 @@
 """llmfit, hf-mem and accelerate's estimator, installed as pinned and run for real on the same models."""
 
-import hashlib
 import json
 import os
 import subprocess
-import sys
-import venv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.errors import Failed
 from labctl.estimate.claim import MIB
 from tests.bench.accuracy_files import config_json, write_gguf, write_repository
 from tests.bench.accuracy_points import Point, Subject
-from tests.host.locks import locked
+from tests.bench.pinned_environment import pinned_environment
+from tests.host.commands import run
 
 TOOLS = Path(__file__).with_name("accuracy_tools")
 REQUIREMENTS = TOOLS / "requirements.txt"
@@ -63,28 +60,9 @@ def _asked(point: Point) -> str:
 
 
 def environment() -> Path:
-    """The peers' own environment, made once outside the clone. Raises `Failed` when packages cannot be had."""
+    """The peers' own environment. Raises `Failed` when packages cannot be had."""
     base = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "labctl-bench")
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:10]
-    folder = base / f"peers-{digest}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.with_suffix(".lock")):
-        if not (folder / "complete").exists():
-            print(
-                "tests.bench.accuracy: installing llmfit, hf-mem and accelerate, 3 GB, once", file=sys.stderr
-            )
-            venv.create(folder, clear=True, with_pip=True)
-            command = [
-                str(folder / "bin/python"),
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ]
-            _run([*command, "--require-hashes", "--only-binary", ":all:", "-r", str(REQUIREMENTS)])
-            (folder / "complete").touch()
-    return folder
+    return pinned_environment(REQUIREMENTS, base, "llmfit, hf-mem and accelerate, 3 GB")
 
 
 def ask(points: Iterable[Point], folder: Path) -> Peers:
@@ -218,13 +196,6 @@ def _driven(binaries: Path, tool: str, folder: Path, asked: object) -> dict[str,
     listed = folder.with_suffix(".json")
     listed.write_text(json.dumps(asked))
     answers: dict[str, Any] = json.loads(
-        _run([str(binaries / "python"), str(TOOLS / tool), str(folder), str(listed)])
+        run([str(binaries / "python"), str(TOOLS / tool), str(folder), str(listed)]).stdout
     )
     return answers
-
-
-def _run(command: list[str]) -> str:
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise Failed(f"{command[0]} ended with {ended.returncode}", found=ended.stderr[-2000:])
-    return ended.stdout
