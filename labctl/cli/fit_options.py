@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import get_args
 
+from labctl.edges.rigs import is_number
 from labctl.errors import BadInput
 from labctl.estimate.claim import ALL_LAYERS, Engine, Request
 
@@ -28,7 +29,7 @@ def tokens(where: str, text: str | None) -> int | None:
     digits, factor = text.lower(), 1
     if digits[-1:] in _THOUSANDS:
         digits, factor = digits[:-1], _THOUSANDS[digits[-1]]
-    if not digits.isdecimal() or not digits.isascii() or not 1 <= int(digits) * factor <= MOST_TOKENS:
+    if not is_number(digits) or not 1 <= int(digits) * factor <= MOST_TOKENS:
         raise BadInput(
             "not a number of tokens",
             where=where,
@@ -50,9 +51,7 @@ def switch(where: str, text: str | None) -> bool | None:
 def size(text: str) -> tuple[int, int]:
     """`1024x768` as width and height. Raises BadInput for anything else."""
     width, _, height = text.lower().partition("x")
-    if not (
-        width.isdecimal() and height.isdecimal() and 64 <= int(width) <= 16384 and 64 <= int(height) <= 16384
-    ):
+    if not all(is_number(side) and 64 <= int(side) <= 16384 for side in (width, height)):
         raise BadInput(
             "not a size", where="--size", found=text, expected="WIDTHxHEIGHT in pixels, as 1024x1024"
         )

@@ -11,7 +11,7 @@ import yaml
 from labctl.errors import BadInput
 from labctl.models.model import Model
 from labctl.rig import carried
-from labctl.rig.gpu import Gpu
+from labctl.rig.gpu import Gpu, plain_name
 from labctl.rig.visible_memory import VisibleMemory
 from labctl.rig.visible_memory import visible_memory as measured_or_bounded
 
@@ -40,8 +40,6 @@ def gpu(name: str) -> Gpu:
     """
     if _is_carried("gpus", name):
         return _gpu_file(name)
-    from labctl.rig.catalogue import plain_name
-
     wanted = plain_name(name)
     for card in gpus():
         if wanted in {plain_name(each) for each in (card.name, card.title, *card.aliases)}:

@@ -1,6 +1,7 @@
 """The cards of this machine, as NVIDIA's own library reports them."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -9,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 from labctl.edges import catalog
-from labctl.errors import BadInput, Failed
-from labctl.rig.gpu import Architecture, Gpu
+from labctl.errors import Failed
+from labctl.rig.gpu import Architecture, Gpu, plain_name
 from labctl.rig.rig import Card, Cpu, Host, Rig, default_reserved_mib
 from labctl.rig.rig import visible_mib as visible_mib_of
 
@@ -116,17 +117,24 @@ def _memory_mib(nvml: ModuleType, handle: object) -> tuple[int, int, bool]:
 
 
 def _known(nvml: ModuleType, handle: object, name: str, memory_mib: int, *, unified: bool) -> Gpu:
-    """The catalogue's card of this name and memory; else what NVML tells, with the rest unknown."""
-    try:
-        gpu = catalog.gpu(name)
-    except BadInput:
+    """The catalogue's card of this name and memory; else what NVML tells, with the rest unknown.
+
+    NVML has one name for cards of two sizes; the catalogue tells them apart by a size in the title, `… 12 GB`.
+    """
+    wanted = _without_size(name)
+    same = [
+        gpu
+        for gpu in catalog.gpus()
+        if any(_without_size(each) == wanted for each in (gpu.name, gpu.title, *gpu.aliases))
+    ]
+    nearest = min(same, key=lambda gpu: abs(gpu.memory_mib - memory_mib), default=None)
+    if nearest is None or abs(nearest.memory_mib - memory_mib) > nearest.memory_mib // 8:
         return _unlisted(nvml, handle, name, memory_mib, unified=unified)
-    if abs(gpu.memory_mib - memory_mib) <= gpu.memory_mib // 8:
-        return gpu
-    # One name, two sizes: the catalogue tells them apart by memory.
-    same = (each for each in catalog.gpus() if each.title.startswith(gpu.title))
-    near = (each for each in same if abs(each.memory_mib - memory_mib) <= each.memory_mib // 8)
-    return next(near, None) or _unlisted(nvml, handle, name, memory_mib, unified=unified)
+    return nearest
+
+
+def _without_size(name: str) -> str:
+    return re.sub(r" \d+ ?gb?$", "", plain_name(name))
 
 
 def _unlisted(nvml: ModuleType, handle: object, name: str, memory_mib: int, *, unified: bool) -> Gpu:

@@ -7,6 +7,7 @@ from labctl.errors import BadInput
 from labctl.rig.rig import NAMELESS, Card, Host, Rig, default_reserved_mib, visible_mib
 
 MOST_CARDS = 64
+LONGEST_NUMBER = 12
 
 
 def read_rig(path: str) -> Rig:
@@ -28,7 +29,7 @@ def rig_of(words: tuple[str, ...]) -> Rig:
     cards: list[Card] = []
     for word in words:
         name, colon, count = word.partition(":")
-        if colon and not (count.isascii() and count.isdecimal() and 1 <= int(count) <= MOST_CARDS):
+        if colon and not (is_number(count) and 1 <= int(count) <= MOST_CARDS):
             raise BadInput(
                 "not a number of cards",
                 where="--gpu",
@@ -48,3 +49,8 @@ def rig_of(words: tuple[str, ...]) -> Rig:
             for offset in range(int(count or 1))
         ]
     return Rig("named", (Host(NAMELESS, tuple(cards)),))
+
+
+def is_number(text: str) -> bool:
+    """Whether a person wrote a whole number, of a length that is one."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER

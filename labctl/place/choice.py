@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import Engine, Request
-from labctl.place.fit import LEAST_CONTEXT, Fit, fit
+from labctl.place.fit import Fit, fit, least_context
 from labctl.place.group import Group
 
 # Below four bits quality falls fast; above eight nobody has measured a difference: perplexity by format,
@@ -72,12 +72,15 @@ def suggestions(
         return ()
     group = max(groups, key=lambda each: sum(each.usable_mib))
     before = fit(candidate, quant, request, group, search=False)
-    found = []
-    for change in _changes(candidate, quant, request, group, bits):
-        after = fit(candidate, change.quant, change.request, group, search=False)
-        if after.fits:
-            found.append(Suggestion(change.words, after, _saved_mib(before, after), change.note))
-    return tuple(found)
+
+    def tried(changes: Iterable[_Change]) -> Iterator[Suggestion]:
+        for change in changes:
+            after = fit(candidate, change.quant, change.request, group, search=False)
+            if after.fits:
+                yield Suggestion(change.words, after, _saved_mib(before, after), change.note)
+
+    one_by_one = tuple(tried(_changes(candidate, quant, request, group, bits)))
+    return one_by_one or tuple(tried(_together(candidate, quant, request, group, bits)))
 
 
 def _saved_mib(before: Fit, after: Fit) -> int | None:
@@ -90,11 +93,11 @@ def _changes(
 ) -> Iterator[_Change]:
     """What to try, as words of the command line, with the format and request that come of it."""
     yield from _smaller_cache(candidate, quant, request, group)
-    if candidate.context_train and request.context > LEAST_CONTEXT:
+    if candidate.context_train and request.context > least_context(candidate):
         most = fit(candidate, quant, request, group).context
         if most and most < request.context:
             yield _Change(f"--context {most}", quant, replace(request, context=most))
-    at_once = "--parallel" if candidate.engine in TEXT else "--batch"
+    at_once = _at_once(candidate)
     for fewer in _halves(request.parallel):
         asked = replace(request, parallel=fewer)
         if fit(candidate, quant, asked, group, search=False).fits:
@@ -103,6 +106,31 @@ def _changes(
     yield from _smaller_formats(candidate, quant, request, group, bits)
     if candidate.engine == "llama.cpp" and (offloaded := offload(candidate, quant, request, group)):
         yield offloaded
+
+
+def _together(
+    candidate: Candidate, quant: str, request: Request, group: Group, bits: Bits
+) -> Iterator[_Change]:
+    """Where no change alone helps: one after the other, until a context fits."""
+    words: list[str] = []
+    for change in _smaller_cache(candidate, quant, request, group):
+        words, request = [change.words], change.request
+    if request.parallel > 1:
+        words, request = [*words, f"{_at_once(candidate)} 1"], replace(request, parallel=1)
+    for each in (quant, min(candidate.quants, key=bits)):
+        found = fit(candidate, each, request, group)
+        named = words if each == quant else [*words, f"--quant {each}"]
+        if found.fits and len(named) > 1:
+            yield _Change(" ".join(named), each, request)
+            return
+        if found.context and found.context < request.context:
+            shorter = replace(request, context=found.context)
+            yield _Change(" ".join([*named, f"--context {found.context}"]), each, shorter)
+            return
+
+
+def _at_once(candidate: Candidate) -> str:
+    return "--parallel" if candidate.engine in TEXT else "--batch"
 
 
 def _smaller_cache(candidate: Candidate, quant: str, request: Request, group: Group) -> Iterator[_Change]:

@@ -10,8 +10,8 @@ from labctl.estimate.speed import Speed
 from labctl.place.group import Group
 from labctl.rig.dtypes import Dtype, support
 
-# No chat is held in less, and engines round up to it.
-LEAST_CONTEXT = 2048
+# No chat is held in less; sequences to train on may be short.
+LEAST_CONTEXT, LEAST_SEQUENCE = 2048, 512
 # How close the largest context is found; engines pad to 256 tokens.
 CONTEXT_STEP = 256
 # Several cards share one model under these engines; under the others a model lies on one.
@@ -143,12 +143,17 @@ def _ram_short_mib(estimate: Estimate, group: Group) -> int:
     return mib(estimate.host.high) - group.host.ram_mib
 
 
+def least_context(candidate: Candidate) -> int:
+    """Fewer tokens are no answer."""
+    return LEAST_SEQUENCE if candidate.engine == "training" else LEAST_CONTEXT
+
+
 def largest_context(
     candidate: Candidate, quant: str, request: Request, group: Group, known: tuple[int, bool] | None = None
 ) -> int | None:
     """The most tokens that each request may reach on these cards, up to what the model was trained for.
 
-    A multiple of 256, or what the model was trained for. None when not even `LEAST_CONTEXT` fits. known: a context of
+    A multiple of 256, or what the model was trained for. None when not even `least_context` fits. known: a context of
     which the answer is there already.
     """
     most = candidate.context_train
@@ -167,7 +172,7 @@ def largest_context(
 
     if (at_most := spare(most)) >= 0:
         return most
-    low = min(LEAST_CONTEXT, most)
+    low = min(least_context(candidate), most)
     if known is not None and known[1] and low < known[0] < most:
         low = known[0] // CONTEXT_STEP * CONTEXT_STEP
     if (at_low := spare(low)) < 0:
