@@ -36,8 +36,12 @@ check: venv ## The fast loop: lint, types, import layers, unit tests; no root
 host: need-root venv host-packages ## Boot a throwaway host and print how to reach it
 	$(BIN)/python -m tests.host up
 
-bench: need-root venv host-packages ## Measure labctl fit, and deploys on throwaway hosts against Ansible with Mitogen
+accuracy: venv ## Hold memory estimates against published measurements, beside other estimators; no root
+	$(BIN)/python -m tests.bench.accuracy
+
+bench: need-root venv host-packages accuracy ## Measure labctl fit, reading headers, and deploys against Ansible with Mitogen
 	$(BIN)/python -m tests.bench.fit_startup
+	$(BIN)/python -m tests.bench.header_speed
 	$(BIN)/python -m tests.bench.steady_state
 
 nightly: need-root venv host-packages ## The slow tier
@@ -95,4 +99,4 @@ constraints: ## Pin the newest versions pyproject.toml allows, with their hashes
 	mv $(VENV)-constraints/constraints.txt constraints.txt
 	rm -r $(VENV)-constraints
 
-.PHONY: help test demo check host bench nightly format wheel clean venv venv-module host-packages need-root constraints
+.PHONY: help test demo check host accuracy bench nightly format wheel clean venv venv-module host-packages need-root constraints

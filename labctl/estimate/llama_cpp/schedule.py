@@ -5,13 +5,15 @@ Follows ggml/src/ggml-backend.cpp (splits and their inputs) and ggml/src/ggml-al
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labctl.estimate.llama_cpp.free_list import FreeList
 from labctl.estimate.llama_cpp.graph import HOST, Graph, Step, Value
 
 # ggml keeps this many sets of inputs when cards work on successive batches at once (GGML_SCHED_MAX_COPIES).
 PIPELINE_COPIES = 4
+# Weights of norms and biases: what a row of them takes, more or less.
+_VECTOR = 16 * 1024
 
 
 @dataclass
@@ -21,9 +23,28 @@ class _Split:
     steps: list[Step] = field(default_factory=list)
 
 
-def buffer_bytes(graph: Graph, *, pipelined: bool) -> dict[int, int]:
-    """Place → bytes of its compute buffer. pipelined: every input is kept in four copies."""
+def buffer_bytes(graph: Graph, *, pipelined: bool, borrowing: bool = False) -> dict[int, int]:
+    """Place → bytes of its compute buffer. pipelined: every input is kept in four copies.
+
+    borrowing: the first card computes what the host has the weights for, from copies of them.
+    """
+    if borrowing:
+        graph = _borrowed(graph)
     return _Run(graph, PIPELINE_COPIES if pipelined else 1).peaks()
+
+
+def _borrowed(graph: Graph) -> Graph:
+    """With large batches a card with CUDA takes over every step of the host that has a weight, and its weight."""
+    graph = replace(graph, n_bytes=list(graph.n_bytes), resident=dict(graph.resident))
+    graph.steps = [
+        step
+        if step.place != HOST or step.result is None or step.looked_up
+        else replace(
+            step, place=0, reads=(graph.cache(HOST, step.weight or _VECTOR), *step.reads), borrowed=True
+        )
+        for step in graph.steps
+    ]
+    return graph
 
 
 def places(steps: Sequence[Step]) -> list[int]:
@@ -50,11 +71,12 @@ def _splits(graph: Graph, home: dict[Value, int]) -> list[_Split]:
     splits: list[_Split] = []
     present: set[tuple[Value, int]] = set()
     for step, place in zip(graph.steps, places(graph.steps), strict=True):
-        if not splits or splits[-1].place != place:
+        # A borrowed weight begins anew, so that the memory of the one before can be used for it.
+        if not splits or splits[-1].place != place or (step.borrowed and splits[-1].crossing):
             splits.append(_Split(place))
         split = splits[-1]
         for read in step.reads:
-            if home[read] != place and (read, place) not in present:
+            if home[graph.whole(read)] != place and (read, place) not in present:
                 present.add((read, place))
                 split.crossing.append(read)
         if step.result is not None:
@@ -67,7 +89,7 @@ class _Run:
     def __init__(self, graph: Graph, copies: int) -> None:
         self.graph = graph
         self.copies = copies
-        self.home = dict.fromkeys(graph.inputs, HOST)
+        self.home = dict.fromkeys(graph.inputs, HOST) | graph.resident
         self.splits = _splits(graph, self.home)
         self.buffers = {place: FreeList() for place in {HOST, *(split.place for split in self.splits)}}
         # A value at a place: its own, or the copy made there.
@@ -80,8 +102,7 @@ class _Run:
         self._allocate_inputs()
         for split in self.splits:
             for value in split.crossing:
-                home = (value, self.home[value])
-                self._used(home)
+                self._used(self._at_home(value))
                 if (value, split.place) not in self.at:
                     self._allocate((value, split.place))
             for step in split.steps:
@@ -91,10 +112,19 @@ class _Run:
     def _count_uses(self) -> Counter[tuple[Value, int]]:
         uses: Counter[tuple[Value, int]] = Counter()
         for split in self.splits:
-            uses.update((value, self.home[value]) for value in split.crossing)
+            uses.update(map(self._at_home, split.crossing))
             for step in split.steps:
-                uses.update((read, split.place) for read in step.reads)
+                uses.update(self._here(read, split.place) for read in step.reads)
         return uses
+
+    def _at_home(self, value: Value) -> tuple[Value, int]:
+        whole = self.graph.whole(value)
+        return whole, self.home[whole]
+
+    def _here(self, value: Value, place: int) -> tuple[Value, int]:
+        """What is read at a place: the result itself where it was made, its or its view's copy elsewhere."""
+        home = self._at_home(value)
+        return home if home[1] == place else (value, place)
 
     def _allocate_inputs(self) -> None:
         for value in self.graph.inputs:
@@ -109,21 +139,25 @@ class _Run:
         for _ in range(copies):
             self.at[key] = self.buffers[key[1]].take(n_bytes)
         self.size[key] = n_bytes
-        if copies > 1 or key[0] in self.graph.kept:
+        if copies > 1:
             self.pinned.add(key)
 
     def _execute(self, step: Step, place: int) -> None:
         if step.result is not None:
             key = (step.result, place)
             for read in step.reuses:
-                parent = (read, place)
+                parent = self._here(read, place)
+                if parent[0] != read:
+                    continue
                 if self.uses[parent] == 1 and parent in self.at and parent not in self.pinned:
                     self.at[key], self.size[key] = self.at.pop(parent), self.size[parent]
                     break
             else:
                 self._allocate(key)
+            if step.result in self.graph.kept:
+                self.pinned.add(key)
         for read in step.reads:
-            self._used((read, place))
+            self._used(self._here(read, place))
 
     def _used(self, key: tuple[Value, int]) -> None:
         self.uses[key] -= 1
