@@ -142,12 +142,14 @@ def _vae(model: DiffusionModel, request: DiffusionRequest) -> Term:
 def _working(model: DiffusionModel, request: DiffusionRequest, leaves: Term | None) -> tuple[Term, ...]:
     """The larger of denoising and decoding, and what the allocator reserves for it.
 
-    leaves: the backbone, where it makes room for decoding. ComfyUI does that only when memory is short.
+    leaves: the backbone, where it makes room for decoding. ComfyUI does that only when memory is short, so where there
+    is more it shows more; what is asked here is how little it needs.
     """
     denoising, decoding = denoising_term(model, request), _decoding(model, request)
     if leaves is not None:
-        low, expected = (max(0, bound - leaves.low) for bound in (decoding.low, decoding.expected))
-        high = decoding.high if request.engine == "comfyui" else max(0, decoding.high - leaves.low)
+        low, expected, high = (
+            max(0, bound - leaves.low) for bound in (decoding.low, decoding.expected, decoding.high)
+        )
         decoding = replace(decoding, low=low, expected=expected, high=high)
     larger = denoising if denoising.expected >= decoding.expected else decoding
     smaller = decoding if larger is denoising else denoising
