@@ -9,9 +9,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_picture_is_what_check_prints() -> None:
-    printed = (ROOT / "tests" / "cases" / "runs" / "check-pending" / "summary.txt").read_text()
-    assert f"```\n$ labctl check\n{printed}```\n" in README
+def test_the_picture_is_what_fit_prints() -> None:
+    case = ROOT / "tests" / "cases" / "fit" / "readme"
+    question, printed = (case / "question.txt").read_text(), (case / "answer.txt").read_text()
+    assert f"```\n$ labctl fit {question}{printed}```\n" in README
 
 
 def test_it_fits_a_screen() -> None:
@@ -19,7 +20,7 @@ def test_it_fits_a_screen() -> None:
 
 
 def test_its_make_targets_exist() -> None:
-    named = set(re.findall(r"\bmake ([a-z-]+)", README))
+    named = set(re.findall(r"^    make ([a-z-]+)", README, flags=re.MULTILINE))
     defined = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert {"test", "demo"} <= named <= defined
 
@@ -27,7 +28,7 @@ def test_its_make_targets_exist() -> None:
 def test_its_commands_exist() -> None:
     named = set(re.findall(r"\blabctl ([a-z]+)\b", README)) - {"makes", "sets"}
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert {"deploy", "check", "verify"} <= named <= commands
+    assert {"fit", "deploy", "check", "verify"} <= named <= commands
 
 
 def test_its_files_exist() -> None:
