@@ -1,0 +1,88 @@
+"""Cards by what a driver says of them: the catalogue's, or one that the catalogue does not know."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from labctl.rig.catalogue import plain_name
+from labctl.rig.gpu import Architecture, Gpu
+
+# CUDA C++ Programming Guide, Compute Capabilities: the first capability of each architecture.
+_ARCHITECTURES: tuple[tuple[tuple[int, int], Architecture], ...] = (
+    ((3, 0), "kepler"),
+    ((5, 0), "maxwell"),
+    ((6, 0), "pascal"),
+    ((7, 0), "volta"),
+    ((7, 5), "turing"),
+    ((8, 0), "ampere"),
+    ((8, 9), "ada"),
+    ((9, 0), "hopper"),
+    ((10, 0), "blackwell"),
+)
+# One name, several sizes: how far NVML's total may be from the board's memory (ECC takes a sixteenth).
+_NEAR = 8
+
+
+def unlisted(title: str, compute_capability: str, memory_mib: int, *, unified_memory: bool = False) -> Gpu:
+    """A card that the catalogue does not know: everything that only a data sheet says is None."""
+    major, minor = compute_capability.split(".")
+    at = (int(major), int(minor))
+    values: dict[str, Any] = dict.fromkeys(field.name for field in fields(Gpu))
+    values |= {
+        "name": "-".join(plain_name(title).split()) or "unknown",
+        "title": title,
+        "aliases": (),
+        "architecture": next((name for first, name in reversed(_ARCHITECTURES) if at >= first), "kepler"),
+        "compute_capability": compute_capability,
+        "memory_mib": memory_mib,
+        "unified_memory": unified_memory,
+        "sources": (),
+    }
+    return Gpu(**values)
+
+
+def is_unlisted(gpu: Gpu) -> bool:
+    """Whether `unlisted` made this card."""
+    return gpu == unlisted(
+        gpu.title, gpu.compute_capability, gpu.memory_mib, unified_memory=gpu.unified_memory
+    )
+
+
+def capability_of(architecture: str | None) -> str | None:
+    """The first compute capability of an architecture, by the driver's word for it (`Ada Lovelace`).
+
+    Never more than the card has. None for a word that is not known.
+    """
+    word = (architecture or "").lower().split()
+    found = next((first for first, name in _ARCHITECTURES if word[:1] == [name]), None)
+    return f"{found[0]}.{found[1]}" if found else None
+
+
+def identify(
+    title: str, memory_mib: int | None, compute_capability: str | None, catalogue: Iterable[Gpu]
+) -> Gpu | None:
+    """The catalogue's card of this name and memory; else one made of what the driver tells.
+
+    memory_mib: None for unified memory. None where neither catalogue nor driver knows the compute capability.
+    """
+    wanted = plain_name(title)
+    cards = tuple(catalogue)
+    named = [
+        card
+        for card in cards
+        if wanted in {plain_name(each) for each in (card.name, card.title, *card.aliases)}
+    ]
+    if memory_mib is None:
+        found = next(iter(named), None)
+    else:
+        # `GeForce RTX 3060` is one name for two sizes of memory; the catalogue tells them apart.
+        alike = [card for card in cards if any(card.title.startswith(each.title) for each in named)]
+        near = (
+            card
+            for card in (*named, *alike)
+            if card.unified_memory or abs(card.memory_mib - memory_mib) <= card.memory_mib // _NEAR
+        )
+        found = next(near, None)
+    if found or compute_capability is None:
+        return found
+    return unlisted(title, compute_capability, memory_mib or 0, unified_memory=memory_mib is None)
