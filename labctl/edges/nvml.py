@@ -241,11 +241,19 @@ def _with_peers(nvml: ModuleType, card: Reported, handle: Any, cards: list[Repor
     of_bus = {each.pci: each.index for each in cards}
     peers: set[int] = set()
     for link in range(_MOST_LINKS):
-        if not _ask(nvml, "nvmlDeviceGetNvLinkState", handle, link):
+        try:
+            peers |= _peers_of(nvml, handle, link, of_bus)
+        except nvml.NVMLError:  # the card at the other end is lost
             continue
-        if _ask(nvml, "nvmlDeviceGetNvLinkRemoteDeviceType", handle, link) == _SWITCH:
-            peers |= set(of_bus.values())  # a switch joins every card of the machine
-        remote = _ask(nvml, "nvmlDeviceGetNvLinkRemotePciInfo", handle, link)
-        bus = None if remote is None else remote.busId.upper()
-        peers |= {of_bus[bus]} if bus in of_bus else set()
     return replace(card, nvlink=tuple(sorted(peers - {card.index})))
+
+
+def _peers_of(nvml: ModuleType, handle: Any, link: int, of_bus: dict[str, int]) -> set[int]:
+    """Who is at the other end of a link: a card, or a switch, which joins every card of the machine."""
+    if not _ask(nvml, "nvmlDeviceGetNvLinkState", handle, link):
+        return set()
+    if _ask(nvml, "nvmlDeviceGetNvLinkRemoteDeviceType", handle, link) == _SWITCH:
+        return set(of_bus.values())
+    remote = _ask(nvml, "nvmlDeviceGetNvLinkRemotePciInfo", handle, link)
+    bus = None if remote is None else remote.busId.upper()
+    return {of_bus[bus]} if bus in of_bus else set()

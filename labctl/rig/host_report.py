@@ -18,13 +18,21 @@ section modules; [ "$(id -u)" != 0 ] || dmidecode -t 17 2>/dev/null
 section end
 """
 
-# nvidia-smi gives up on all cards when one is lost, so it is then asked card by card.
+# nvidia-smi gives up on all cards when one is lost, so it is then asked card by card, until there is none.
 NVIDIA_SCRIPT = r"""
 section nvidia-smi
 report=$(timeout 60 nvidia-smi -q -x 2>&1); status=$?
-if [ $status -ne 0 ] && [ -d /proc/driver/nvidia/gpus ]; then
-  report=$report$(for bus in $(ls /proc/driver/nvidia/gpus); do echo; timeout 60 nvidia-smi -q -x -i "$bus" 2>&1; done)
-fi
+case $report in
+*"determine the device handle"*)
+  card=0
+  while [ $card -lt 32 ]; do
+    one=$(timeout 60 nvidia-smi -q -x -i $card 2>&1)
+    case $one in *"No devices were found"*) break ;; esac
+    report="$report
+$one"
+    card=$((card + 1))
+  done ;;
+esac
 printf '%s\n' "$report"
 section status; echo "$status"
 section capabilities; timeout 60 nvidia-smi --query-gpu=pci.bus_id,compute_cap --format=csv,noheader 2>/dev/null

@@ -9,10 +9,9 @@ from labctl.rig.rig import ComputeMode, Pcie
 from labctl.rig.unlisted import capability_of
 
 _NUMBER = re.compile(r"^\s*(-?\d+(?:\.\d+)?)\s*(?:[A-Za-z%°/]*)\s*$")
-# "Unable to determine the device handle for GPU 0000:41:00.0: GPU is lost. …", with "GPU2: " in it from 550 on.
-_NO_HANDLE = re.compile(
-    r"device handle for (?:gpu|GPU)\s*\d*:?\s*([0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d):?\s*(.*)"
-)
+# "Unable to determine the device handle for GPU1: GPU is lost.  Reboot …", or "… for GPU 0000:41:00.0: Unknown Error".
+_NO_HANDLE = re.compile(r"device handle for gpu\s*(.+?):\s+([A-Z].*)", re.IGNORECASE)
+_BUS = re.compile(r"[0-9A-Fa-f]{4,8}:[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d")
 _LOST = re.compile(r"GPU is lost|Unknown Error|Reset Required|requires a reset", re.IGNORECASE)
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _TOPOLOGY_CELL = re.compile(r"^NV\d+$")
@@ -41,7 +40,7 @@ def parse(
         _document(part) for part in re.findall(r"<nvidia_smi_log>.*?</nvidia_smi_log>", text, re.DOTALL)
     ]
     outside = re.sub(r"<nvidia_smi_log>.*?</nvidia_smi_log>", "", text, flags=re.DOTALL)
-    lost = [Lost(_bus(bus), reason.strip() or "no answer") for bus, reason in _NO_HANDLE.findall(outside)]
+    lost = [Lost(_which(card), reason.strip()) for card, reason in _NO_HANDLE.findall(outside)]
     if not documents and not lost:
         raise NotNvidiaSmi(_said(text))
     found: dict[str, ET.Element] = {}
@@ -213,6 +212,12 @@ def _peers(topology: str) -> dict[int, tuple[int, ...]]:
         )
         found[int(name[3:])] = tuple(sorted(linked))
     return found
+
+
+def _which(words: str) -> str:
+    """A card by its bus id, where the complaint names that, else by its number."""
+    bus = _BUS.search(words)
+    return _bus(bus[0]) if bus else f"card {words}"
 
 
 def _bus(text: str) -> str:
