@@ -9,6 +9,7 @@ from labctl.errors import BadInput
 
 Value = TypeVar("Value")
 _FOUND_CHARACTERS = 60
+_DEEPEST = 32
 
 
 def read(text: str, where: str, schema: type[Value]) -> Value:
@@ -24,6 +25,7 @@ def read(text: str, where: str, schema: type[Value]) -> Value:
 
 
 def _parse(text: str, where: str) -> tuple[yaml.Node, object]:
+    _refuse_traps(text, where)
     loader = yaml.CSafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -41,6 +43,23 @@ def _parse(text: str, where: str) -> tuple[yaml.Node, object]:
         ) from error
     finally:
         loader.dispose()
+
+
+def _refuse_traps(text: str, where: str) -> None:
+    """Aliases, of which a few lines make more values than a memory holds, and nesting that no file of ours needs."""
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            line = f"{where}:{event.start_mark.line + 1}"
+            if isinstance(event, yaml.AliasEvent):
+                raise BadInput(
+                    "aliases are not read", where=line, found=f"*{event.anchor}", hint="write it out"
+                )
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise BadInput("nested too deeply", where=line, expected=f"{_DEEPEST} levels at most")
+    except yaml.YAMLError:
+        return  # said below, with its line
 
 
 def _refuse_duplicates(node: yaml.Node, where: str) -> None:

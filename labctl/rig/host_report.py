@@ -21,7 +21,11 @@ section end
 # nvidia-smi gives up on all cards when one is lost, so it is then asked card by card, until there is none.
 NVIDIA_SCRIPT = r"""
 section nvidia-smi
-report=$(timeout 60 nvidia-smi -q -x 2>&1); status=$?
+if command -v nvidia-smi >/dev/null; then
+  report=$(timeout 60 nvidia-smi -q -x 2>&1); status=$?
+else
+  report="nvidia-smi: not found" status=127
+fi
 case $report in
 *"determine the device handle"*)
   card=0

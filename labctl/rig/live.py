@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from labctl.rig.gpu import Gpu
 from labctl.rig.host_report import HostReport
 from labctl.rig.reported import DriverReport, Lost, Process, Reported
-from labctl.rig.rig import Card, Cpu, Host, Rig, default_reserved_mib
+from labctl.rig.rig import Card, Cpu, Host, default_reserved_mib
 
 # (name, total_mib, compute capability) → the card of the catalogue, or one made of what the driver tells.
 Identify = Callable[[str, int | None, str | None], Gpu | None]
@@ -74,9 +74,19 @@ def live_host(name: str | None, report: DriverReport, machine: HostReport, ident
     return LiveHost(host, tuple(readings), machine.available_mib, tuple(problems))
 
 
-def live_rig(name: str, hosts: tuple[LiveHost, ...]) -> Rig:
-    """The rig of machines that were read."""
-    return Rig(name, tuple(each.host for each in hosts))
+def planned(host: Host) -> LiveHost:
+    """A host of a rig file in the same form: memory as the file says, and nothing of this moment."""
+    readings = tuple(
+        Reading(
+            card=card,
+            total_mib=card.memory_mib,
+            ours_mib=0,
+            foreign_mib=card.foreign_mib,
+            free_mib=None if card.memory_mib is None else max(0, card.memory_mib - card.foreign_mib),
+        )
+        for card in host.cards
+    )
+    return LiveHost(host, readings)
 
 
 def obstacles(card: Card) -> tuple[str, ...]:
@@ -96,6 +106,18 @@ def obstacles(card: Card) -> tuple[str, ...]:
         )
     if card.memory_mib is None:
         found.append("nobody knows how much memory it has")
+    return tuple(found)
+
+
+def remarks(reading: Reading) -> tuple[str, ...]:
+    """What a person should know of a card beside its figures; what stands in the way of placement first."""
+    card, found = reading.card, list(obstacles(reading.card))
+    if card.pcie and card.pcie.lanes < card.pcie.device_lanes:
+        found.append(
+            f"PCIe ×{card.pcie.lanes} of ×{card.pcie.device_lanes}: the slot, a riser or a lane shared with another"
+        )
+    if reading.uncorrected_errors:
+        found.append(f"{reading.uncorrected_errors} uncorrected memory errors since the driver was loaded")
     return tuple(found)
 
 
