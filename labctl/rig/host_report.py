@@ -98,31 +98,33 @@ def cgroups(text: str) -> dict[int, str]:
 
 
 def module_bandwidth_gbs(dmidecode: str) -> float | None:
-    """What the memory modules carry together, GB/s: channels × transfers a second × 8 bytes.
+    """What the memory modules carry together, GB/s: channels × transfers a second × bytes a transfer.
 
     From `dmidecode -t 17`, which only root may read. None where the slots' names do not tell the channels apart, since
     two modules of one channel share it.
     """
     channels: dict[str, float] = {}
-    for block in dmidecode.split("Memory Device"):
-        fields = dict(re.findall(r"^\s*([\w ]+):\s*(.*)$", block, re.MULTILINE))
-        speed = re.match(r"(\d+) MT/s", fields.get("Configured Memory Speed", ""))
-        if not re.match(r"\d+ [MG]B", fields.get("Size", "")):
+    for block in dmidecode.split("Memory Device\n"):
+        fields = dict(re.findall(r"^\s*([\w ]+):[ \t]*(.*)$", block, re.MULTILINE))
+        if not re.match(r"\d+ [MGT]i?B", fields.get("Size", "")):
             continue
+        speed = re.match(r"(\d+) MT/s", fields.get("Configured Memory Speed", ""))
+        bits = re.match(r"(\d+) bits", fields.get("Data Width", "64 bits"))
         channel = _channel(fields.get("Locator", ""), fields.get("Bank Locator", ""))
-        if channel is None or not speed:
+        if not (speed and bits and channel):
             return None
-        channels[channel] = min(int(speed[1]) / 1000 * 8, channels.get(channel, float("inf")))
+        gbs = int(speed[1]) / 1000 * int(bits[1]) / 8
+        channels[channel] = min(gbs, channels.get(channel, gbs))
     return round(sum(channels.values()), 1) if channels else None
 
 
 def _channel(locator: str, bank: str) -> str | None:
-    """Socket and channel of a slot, by the words that boards use: `ChannelA-DIMM0`, `DIMM_A1`, `CPU1_DIMM_B2`."""
+    """Controller and channel of a slot, by the words that boards use: `ChannelA-DIMM0`, `DIMM_A1`, `CPU1_DIMM_B2`."""
     for name in (f"{bank} {locator}", locator):
-        lettered = re.search(r"(?:CHANNEL[ _-]?|CHAN[ _-]?|DIMM[ _-]?)([A-P])(?![A-Z])", name, re.IGNORECASE)
+        lettered = re.search(r"(?:CHANNEL|CHAN|DIMM)[ _-]?([A-P])(?![A-Z])", name, re.IGNORECASE)
         if lettered:
-            socket = re.search(r"(?:CPU|NODE|PROC|P)[ _-]?(\d)", name, re.IGNORECASE)
-            return f"{socket[1] if socket else 0}{lettered[1].upper()}"
+            of = re.search(r"(?:CPU|NODE|PROC|CONTROLLER|P)[ _-]?(\d)", name, re.IGNORECASE)
+            return f"{of[1] if of else 0}{lettered[1].upper()}"
     return None
 
 

@@ -119,7 +119,15 @@ def _scalar(value: object) -> str:
         return _number(value)
     if isinstance(value, str) and _is_plain(value):
         return value
-    return json.dumps(value, ensure_ascii=True)
+    if isinstance(value, str):
+        return _quoted(value)
+    return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """As JSON, which is YAML but for what lies beyond two bytes, and with line breaks of other scripts escaped."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in written)
 
 
 def _is_plain(text: str) -> bool:

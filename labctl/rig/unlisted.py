@@ -83,6 +83,9 @@ def identify(
             if card.unified_memory or abs(card.memory_mib - memory_mib) <= card.memory_mib // _NEAR
         )
         found = next(near, None)
+    if found is None and named:
+        # A board of that name with another memory: the chip is the same.
+        compute_capability = compute_capability or named[0].compute_capability
     if found or compute_capability is None:
         return found
     return unlisted(title, compute_capability, memory_mib or 0, unified_memory=memory_mib is None)

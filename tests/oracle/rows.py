@@ -26,9 +26,7 @@ def numbers(rows: Sequence[Row]) -> Numbers:
     return [[row.weights_mib, row.context_mib, row.compute_mib] for row in rows]
 
 
-def complaints(
-    case: Case, found: Estimate, expected: Numbers, *, compute: tuple[float, float]
-) -> list[str]:
+def complaints(case: Case, found: Estimate, expected: Numbers, *, compute: tuple[float, float]) -> list[str]:
     """Where an estimate differs from the oracle by more than it may: weights and cache to the MiB that is printed.
 
     compute: shares by which compute may be higher and lower; both 0: to the MiB, too.

@@ -19,6 +19,7 @@ from tests.oracle.rows import BOUNDS, EXACT, complaints, numbers, recorded
 from tests.oracle.shapes import SHAPES
 from tests.oracle.sparse_gguf import header_bytes, write
 
+
 class _Hole(BytesInMemory):
     """A header with a hole behind it, as the file would have."""
 

@@ -49,20 +49,9 @@ def build(folder: Path) -> Path:
     lines += [f"STUB({name})" for name in sorted(known.union(_ONLY_NVIDIA_SMI) - answered)]
     stubs.write_text("\n".join(lines) + "\n")
     library = folder / LIBRARY
+    options = ["-shared", "-fPIC", "-fvisibility=hidden", "-O1", "-Wall", "-Wextra", "-Wno-format-truncation"]
+    files = [str(each) for each in (*sources, stubs)]
     subprocess.run(
-        [
-            cc,
-            "-shared",
-            "-fPIC",
-            "-fvisibility=hidden",
-            "-O1",
-            "-Wall",
-            "-Wextra",
-            "-Wno-format-truncation",
-            "-I",
-            HERE,
-        ]
-        + [f"-Wl,-soname,{LIBRARY}", "-o", library, *sources, stubs],
-        check=True,
+        [cc, *options, f"-I{HERE}", f"-Wl,-soname,{LIBRARY}", "-o", str(library), *files], check=True
     )
     return library

@@ -52,9 +52,7 @@ class Blocks:
             self.matrix(f"blk.{layer}.ffn_{name}{suffix}.weight", self.n_embd, size)
         self.matrix(f"blk.{layer}.ffn_down{suffix}.weight", size, self.n_embd)
 
-    def experts(
-        self, layer: int, count: int, size: int, *, kind: str = "q4_k", gated: bool = True
-    ) -> None:
+    def experts(self, layer: int, count: int, size: int, *, kind: str = "q4_k", gated: bool = True) -> None:
         """A router and routed experts."""
         self.plain(f"blk.{layer}.ffn_gate_inp.weight", self.n_embd, count)
         kind = kind if kind == "mxfp4" or self.n_embd % 256 == 0 else "q8_0"
