@@ -92,6 +92,8 @@ def _refuse_duplicates(node: yaml.Node, where: str) -> None:
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise BadInput("a key is a word", where=f"{where}:{line}", expected="`key: value` lines")
             if key.value in seen:
                 raise BadInput(
                     f"`{key.value}` stands twice",
