@@ -8,6 +8,8 @@ from labctl.rig.reported import Process
 
 WIDTH = 80
 _BAR_CELLS = 14
+# Of a card's name, what tells it from no other.
+_LEFT_OUT = {"NVIDIA", "GeForce", "Blackwell", "Workstation", "Edition", "Generation"}
 _OURS, _OTHERS, _FREE = "█", "▓", "·"
 _GREEN, _YELLOW, _PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[0m"
 _HEAD = f"{'#':>2} {'card':18}{'°C':>4}{'fan':>5}{'watts':>10}  {'memory':{_BAR_CELLS}}{'GiB':>15}{'busy':>6}"
@@ -26,7 +28,7 @@ def _host(live: LiveHost, *, colour: bool) -> Iterator[str]:
     for reading in live.readings:
         yield _line(reading, colour=colour)
     if live.readings:
-        yield f"   memory: {_OURS} our services {_OTHERS} others {_FREE} free; GiB: ours+others/all that CUDA can use"
+        yield f"   memory: {_OURS} ours {_OTHERS} others {_FREE} free; GiB: ours+others/all that CUDA can use"
     for reading in live.readings:
         for each in sorted(reading.processes, key=lambda each: (not each.ours, -(each.memory_mib or 0))):
             yield _cut(_process(reading, each), WIDTH)
@@ -54,7 +56,7 @@ def _headline(live: LiveHost) -> Iterator[str]:
 
 def _line(reading: Reading, *, colour: bool) -> str:
     card = reading.card
-    name = card.gpu.title.removeprefix("GeForce ").removeprefix("NVIDIA ").removeprefix("GeForce ")
+    name = " ".join(word for word in card.gpu.title.split() if word not in _LEFT_OUT)
     return (
         f"{card.index:>2} {_cut(name, 18):18}{_or_dash(reading.temperature_celsius):>4}"
         f"{_or_dash(reading.fan_percent, '%'):>5}{_power(reading):>10}  {_bar(reading, colour=colour)}"
