@@ -31,7 +31,7 @@ class FakeNvml:
     NVML_ERROR_LIBRARY_NOT_FOUND = 12
     NVML_ERROR_GPU_IS_LOST = LOST
     NVML_ERROR_UNKNOWN = 999
-    nvmlMemory_v2 = 2
+    nvmlMemory_v2 = 2  # noqa: N815 - NVML's name
 
     def __init__(self) -> None:
         self._driver: dict[str, str] = {}
@@ -95,7 +95,7 @@ class FakeNvml:
 
     def nvmlSystemGetProcessName(self, pid: int) -> str:  # noqa: N802 - NVML's name
         found = (each.split(" ", 3) for card in self._cards for each in card["process"])
-        return next(name for number, _, _, name in found if int(number) == pid)
+        return next(str(name) for number, _, _, name in found if int(number) == pid)
 
     def nvmlDeviceGetCudaComputeCapability(self, card: dict[str, Any]) -> tuple[int, int]:  # noqa: N802 - NVML's name
         return self._number(card, "capability_major"), self._number(card, "capability_minor")

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,7 +159,8 @@ def keys(document: dict[str, object]) -> set[str]:
 
 
 def test_json_says_what_is_ours_and_what_is_in_the_way() -> None:
-    (host,) = gpus_document((busy(),), live=True)["hosts"]  # type: ignore[misc, attr-defined]  # a list of dicts
+    document: Any = gpus_document((busy(),), live=True)
+    (host,) = document["hosts"]
     first, second = host["gpus"]
     assert first["memory"] == {
         "total_mib": 24576,
