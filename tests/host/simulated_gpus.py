@@ -18,6 +18,8 @@ _INSTALL_TIMEOUT_S = 300
 def plug_in(host: ThrowawayHost, cards: Host, folder: Path) -> None:
     """Install nvidia-smi and put the simulated library before the real one, which finds no card here."""
     host.run(
+        # As Debian 13 is installed there is `main` alone.
+        "sed -i '/^Components:/s/$/ contrib non-free/' /etc/apt/sources.list.d/debian.sources && "
         "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=60 install "
         "--no-install-recommends nvidia-smi >/dev/null",
         sudo=True,
