@@ -36,7 +36,10 @@ check: venv ## The fast loop: lint, types, import layers, unit tests; no root
 host: need-root venv host-packages ## Boot a throwaway host and print how to reach it
 	$(BIN)/python -m tests.host up
 
-bench: need-root venv host-packages ## Measure reading headers, and deploys on throwaway hosts against Ansible with Mitogen
+accuracy: venv ## Hold memory estimates against published measurements, beside other estimators; no root
+	$(BIN)/python -m tests.bench.accuracy
+
+bench: need-root venv host-packages accuracy ## Measure reading headers, and deploys on throwaway hosts against Ansible with Mitogen
 	$(BIN)/python -m tests.bench.header_speed
 	$(BIN)/python -m tests.bench.steady_state
 
@@ -95,4 +98,4 @@ constraints: ## Pin the newest versions pyproject.toml allows, with their hashes
 	mv $(VENV)-constraints/constraints.txt constraints.txt
 	rm -r $(VENV)-constraints
 
-.PHONY: help test demo check host bench nightly format wheel clean venv venv-module host-packages need-root constraints
+.PHONY: help test demo check host accuracy bench nightly format wheel clean venv venv-module host-packages need-root constraints

@@ -1,55 +1,50 @@
-"""YAML text in, a checked value out; what is wrong is told with its line."""
+"""YAML text in, a checked value out; what is wrong is told with its line.
 
-from collections.abc import Callable
+Of YAML only what people write by hand: no aliases, no tags, no deep nesting. A few lines of aliases that repeat aliases
+are gigabytes once they are read, and a few thousand brackets end the parser, and the process with it.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from labctl.errors import BadInput
 
 Value = TypeVar("Value")
 _FOUND_CHARACTERS = 60
-_DEEPEST = 32
-_KEY_IS_MISSING = ("missing", "missing_argument")
-
-
-Path = tuple[str | int, ...]
+# The files that labctl reads are nested six deep.
+_MOST_NESTED = 32
 
 
 def read(text: str, where: str, schema: type[Value]) -> Value:
-    """As `read_located`, for a caller that finds nothing more to say about lines."""
-    return read_located(text, where, schema)[0]
-
-
-def read_located(text: str, where: str, schema: type[Value]) -> tuple[Value, Callable[[Path], int]]:
-    """The document `text` as a `schema` (a dataclass or pydantic model), and what line a path of it stands on.
-
-    where: the file, for messages.
+    """The document `text` as a `schema` (a dataclass or pydantic model). where: the file, for messages.
 
     Raises BadInput, with line and key, for text that is no YAML, a key that stands twice, or a value that does not fit.
     """
     node, value = _parse(text, where)
+    adapter = TypeAdapter(schema)
     try:
-        return TypeAdapter(schema).validate_python(value), lambda path: _line_of(node, list(path))
+        return adapter.validate_python(value)
     except ValidationError as error:
-        raise _explained(error, node, where) from error
+        known = _keys(adapter.json_schema(), error.errors(include_url=False)[0]["loc"])
+        raise _explained(error, node, where, known) from error
 
 
 def _parse(text: str, where: str) -> tuple[yaml.Node, object]:
-    _refuse_traps(text, where)
-    loader = yaml.CSafeLoader(text)
     try:
+        loader = yaml.CSafeLoader(text)
+    except yaml.YAMLError as error:  # characters that no YAML may hold
+        raise _not_text(error, text, where) from error
+    try:
+        _refuse_what_nobody_writes(text, where)
         node = loader.get_single_node()
         if node is None:
             raise BadInput("the file is empty", where=where, expected="a mapping")
         _refuse_duplicates(node, where)
         return node, loader.construct_document(node)
-    except yaml.reader.ReaderError as error:
-        raise BadInput(
-            "not YAML: a character that no text has", where=where, found=f"position {error.position}"
-        ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
@@ -58,30 +53,42 @@ def _parse(text: str, where: str) -> tuple[yaml.Node, object]:
             where=f"{where}:{line}",
             hint="mind the indentation, and quote values that hold a colon",
         ) from error
+    except yaml.reader.ReaderError as error:
+        raise _not_text(error, text, where) from error
+    except ValueError as error:  # 2026-13-45 is tried as a date
+        raise BadInput(f"a value cannot be read: {error}", where=where, hint="quote it") from error
     finally:
         loader.dispose()
 
 
-def _refuse_traps(text: str, where: str) -> None:
-    """Aliases, of which a few lines make more values than a memory holds, and nesting that no file of ours needs."""
+def _not_text(error: yaml.YAMLError, text: str, where: str) -> BadInput:
+    position = getattr(error, "position", None)
+    line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
+    return BadInput(
+        "a character that YAML does not allow", where=f"{where}:{line}", hint="is it a text file? Take it out"
+    )
+
+
+def _refuse_what_nobody_writes(text: str, where: str) -> None:
+    """Goes by the parser's events, which are read one by one: nothing is built yet."""
     depth = 0
-    try:
-        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-            line = f"{where}:{event.start_mark.line + 1}"
-            if isinstance(event, yaml.AliasEvent):
-                raise BadInput(
-                    "aliases are not read", where=line, found=f"*{event.anchor}", hint="write it out"
-                )
-            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if depth > _DEEPEST:
-                raise BadInput("nested too deeply", where=line, expected=f"{_DEEPEST} levels at most")
-    except yaml.reader.ReaderError as error:
-        line_breaks = text.encode()[: error.position].count(b"\n")
-        raise BadInput(
-            "not YAML: a character that no text has", where=f"{where}:{line_breaks + 1}"
-        ) from error
-    except yaml.YAMLError:
-        return  # said by who reads the document, with its line
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        found = hint = None
+        if isinstance(event, yaml.AliasEvent):
+            found, hint = f"an alias, *{event.anchor}", "write the value out"
+        elif getattr(event, "anchor", None):
+            found, hint = f"an anchor, &{event.anchor}", "write the value out where it is needed"
+        elif getattr(event, "tag", None):
+            found, hint = f"a tag, {event.tag}", "leave it out"
+        elif depth > _MOST_NESTED:
+            found, hint = f"more than {_MOST_NESTED} levels of nesting", "is a bracket left open?"
+        if found:
+            line = event.start_mark.line + 1
+            raise BadInput("no such YAML in this file", where=f"{where}:{line}", found=found, hint=hint)
 
 
 def _refuse_duplicates(node: yaml.Node, where: str) -> None:
@@ -92,8 +99,8 @@ def _refuse_duplicates(node: yaml.Node, where: str) -> None:
         seen: dict[str, int] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
-            if not isinstance(key, yaml.ScalarNode):
-                raise BadInput("a key is a word", where=f"{where}:{line}", expected="`key: value` lines")
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                raise BadInput("a key is no text", where=f"{where}:{line}", hint="write keys as words")
             if key.value in seen:
                 raise BadInput(
                     f"`{key.value}` stands twice",
@@ -105,12 +112,12 @@ def _refuse_duplicates(node: yaml.Node, where: str) -> None:
             _refuse_duplicates(value, where)
 
 
-def _explained(error: ValidationError, node: yaml.Node, where: str) -> BadInput:
-    first = _most_telling(error)
-    path = _written(node, first["loc"], ends_in_key=first["type"] in _KEY_IS_MISSING)
+def _explained(error: ValidationError, node: yaml.Node, where: str, known: Iterable[str]) -> BadInput:
+    first = error.errors(include_url=False)[0]
+    path = [part for part in first["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
     line = _line_of(node, path)
     dotted = ".".join(str(part) for part in path)
-    if first["type"] in _KEY_IS_MISSING:
+    if first["type"] in ("missing", "missing_argument"):
         return BadInput(
             "a key is missing",
             where=f"{where}:{line}",
@@ -118,58 +125,39 @@ def _explained(error: ValidationError, node: yaml.Node, where: str) -> BadInput:
             hint="add it; null if unknown",
         )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return BadInput(f"unknown key `{dotted}`", where=f"{where}:{line}", hint="is it misspelt?")
-    if first["type"] in ("model_type", "dataclass_type", "dict_type"):
+        near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
         return BadInput(
-            f"`{dotted}`: not a mapping" if dotted else "not a mapping",
+            f"unknown key `{dotted}`",
             where=f"{where}:{line}",
-            found=_shortened(first["input"]),
-            expected="`key: value` lines",
+            expected=None if near else ", ".join(known),
+            hint=f"did you mean `{near[0]}`?" if near else "take it out",
         )
+    if first["type"] in ("model_type", "dataclass_type", "dict_type"):
+        first["msg"] = "here belongs a mapping of keys to values"
+    # A rule over several keys names them itself; the whole mapping would only bury that.
+    found = "" if isinstance(first["input"], dict) else repr(first["input"])
+    shortened = found if len(found) <= _FOUND_CHARACTERS else found[: _FOUND_CHARACTERS - 1] + "…"
     message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "literal_error":
-        choices = [
-            each["ctx"]["expected"]
-            for each in error.errors(include_url=False)
-            if each["type"] == "literal_error"
-        ]
-        message = f"not one of {', '.join(choices).replace(' or ', ', ')}"
-    return BadInput(
-        f"`{dotted}`: {message}" if dotted else message,
-        where=f"{where}:{line}",
-        found=_shortened(first["input"]),
-    )
+    return BadInput(f"`{dotted}`: {message}" if dotted else message, where=f"{where}:{line}", found=shortened)
 
 
-def _shortened(value: object) -> str:
-    found = repr(value)
-    return found if len(found) <= _FOUND_CHARACTERS else found[: _FOUND_CHARACTERS - 1] + "…"
-
-
-def _most_telling(error: ValidationError) -> ErrorDetails:
-    """Of several ways to write a value, the one that was meant: that with something else wrong than its type."""
-    details = error.errors(include_url=False)
-    at = details[0]["loc"][:-1]
-    same = [each for each in details if each["loc"][: len(at)] == at]
-    return next((each for each in same if not each["type"].endswith("_type")), details[0])
-
-
-def _written(node: yaml.Node, location: Path, *, ends_in_key: bool) -> list[str | int]:
-    """A path as it stands in the file: without the names that pydantic gives to alternatives and validators."""
-    path: list[str | int] = []
-    for number, part in enumerate(location):
-        is_key = isinstance(node, yaml.MappingNode) and any(key.value == str(part) for key, _ in node.value)
-        is_index = isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value)
-        if is_key or is_index:
-            node = (
-                next(value for key, value in node.value if key.value == str(part))
-                if is_key
-                else node.value[part]
-            )
-            path.append(part)
-        elif ends_in_key and number == len(location) - 1:
-            path.append(part)
-    return path
+def _keys(schema: dict[str, Any], path: Iterable[int | str]) -> tuple[str, ...]:
+    """The keys that the mapping which holds `path` may have, by a JSON schema; none where that is not one mapping."""
+    definitions = schema.get("$defs", {})
+    here: dict[str, Any] = schema
+    for part in (*path, None):
+        if "anyOf" in here:
+            here = next((each for each in here["anyOf"] if each.get("type") != "null"), {})
+        if "$ref" in here:
+            here = definitions.get(here["$ref"].rpartition("/")[2], {})
+        keys = here.get("properties", {})
+        if isinstance(part, int):
+            here = here.get("items", {})
+        elif part in keys:
+            here = keys[part]
+        else:
+            return tuple(keys)
+    return ()
 
 
 def _line_of(node: yaml.Node, path: list[Any]) -> int:

@@ -15,7 +15,7 @@ from labctl.estimate.claim import Engine, Request
 from labctl.models.model import Model
 from labctl.place.cards import imagined
 from labctl.place.group import Group, groups
-from labctl.place.report import Asked, report
+from labctl.place.report import Asked, Report, report
 from labctl.rig.rig import Rig
 
 # Shown where nobody says which cards: one of each common size.
@@ -32,6 +32,8 @@ def answer(question: Question, *, explain: bool, as_json: bool) -> int:
     if question.model is None:
         from labctl.cli.fit_ranking import rank
 
+        if explain:
+            raise BadInput("the list has no terms to explain", where="--explain", hint="name a MODEL")
         return rank(question, _rig(question), as_json=as_json)
     return _one_model(question, question.model, explain=explain, as_json=as_json)
 
@@ -41,18 +43,7 @@ def _one_model(question: Question, model: str, *, explain: bool, as_json: bool) 
         raise BadInput(
             "only the list without a model has uses", where="--use", hint="leave out MODEL or --use"
         )
-    engine = fit_options.engine(question.engine)
-    found = find(
-        Wanted(
-            model,
-            None if engine == "training" else engine,
-            question.quants,
-            question.train,
-            optimizer=question.optimizer,
-            size=fit_options.size(question.size),
-            frames=fit_options.number("--frames", question.frames, 1, 10_000) or 1,
-        )
-    )
+    found = find(_wanted(question, model))
     if question.measured is not None:
         measured.add(Path(question.measured))
     rig = _rig(question)
@@ -69,7 +60,7 @@ def _one_model(question: Question, model: str, *, explain: bool, as_json: bool) 
         measurements=measured.known(carried=found.carried),
         ranks=ranks,
     )
-    answered = report(asked)
+    answered = _report(asked, question)
     notes = list(found.notes)
     if rig is None:
         notes.append("no NVIDIA driver here and no --rig or --gpu: shown for cards that many people have")
@@ -88,6 +79,33 @@ def _one_model(question: Question, model: str, *, explain: bool, as_json: bool) 
     return ANSWER_IS_NO if answered.answer is False else DONE
 
 
+def _report(asked: Asked, question: Question) -> Report:
+    try:
+        return report(asked)
+    except BadInput as refused:
+        if refused.where == "tensor_parallel":
+            refused.where = "--tensor-parallel" if question.tensor_parallel else "--gpus"
+            refused.hint = "use one of these"
+        raise
+
+
+def _wanted(question: Question, model: str) -> Wanted:
+    engine = fit_options.engine(question.engine)
+    if engine is not None and question.train is not None:
+        raise BadInput(
+            "training is no engine's", where="--engine", found=engine, hint="leave out --engine or --train"
+        )
+    return Wanted(
+        model,
+        engine,
+        question.quants,
+        question.train,
+        optimizer=question.optimizer or fit_options.USUAL_OPTIMIZER,
+        size=fit_options.size(question.size or fit_options.USUAL_SIZE),
+        frames=fit_options.number("--frames", question.frames, 1, 10_000) or 1,
+    )
+
+
 def _bits(quant: str) -> float:
     """Bits per weight of a format; a file's own mixture that nobody listed counts as good."""
     try:
@@ -103,6 +121,8 @@ def _any_bits(_: str) -> float:
 
 def _rig(question: Question) -> Rig | None:
     """The cards to ask about: of a file, by name, of this machine, or none."""
+    if question.cards == ():
+        raise BadInput("no card is named", where="--gpu", expected="NAME or NAME:COUNT, as rtx-3090:2")
     if question.rig is not None and question.cards:
         raise BadInput("cards are given twice", where="--gpu", hint="either --rig FILE or --gpu NAME")
     if question.rig is not None:
@@ -149,22 +169,45 @@ def _usual_context(engine: Engine, context_train: int, rig: Rig | None) -> int:
 
 def _beside(request: Request, question: Question, found: Found) -> Request:
     """The request with the vision part and the draft model that are loaded in the same process."""
+    if question.n_cpu_moe and not found.candidate.layers[1]:
+        raise BadInput(
+            "this model has no experts",
+            where="--n-cpu-moe",
+            found=found.candidate.name,
+            hint="--n-gpu-layers N leaves whole layers in RAM",
+        )
     if question.draft is not None:
-        draft = find(Wanted(question.draft, engine="llama.cpp", quants=()))
-        request = replace(request, draft=_model(draft, "--draft"))
+        request = replace(request, draft=_draft(question.draft))
     if question.mmproj is not None:
-        from labctl.edges.model_reader import read_model
-
-        request = replace(request, mmproj=read_model(question.mmproj).model)
+        request = replace(request, mmproj=_vision(question.mmproj))
     elif found.companions and found.candidate.engine in ("llama.cpp", "ollama"):
         request = replace(request, mmproj=found.companions[0])
     return request
 
 
-def _model(found: Found, where: str) -> Model:
+def _draft(name: str) -> Model:
     from labctl.estimate.candidates.language import Language
 
-    if not isinstance(found.candidate, Language):
-        raise BadInput("no language model", where=where, found=found.candidate.name)
-    quants = found.candidate.quants
-    return found.candidate.model_of("Q8_0" if "Q8_0" in quants else quants[0])
+    try:
+        candidate = find(Wanted(name, engine="llama.cpp")).candidate
+    except BadInput as wrong:
+        wrong.where = "--draft"
+        raise
+    if not isinstance(candidate, Language):
+        raise BadInput("no language model", where="--draft", found=candidate.name)
+    quants = candidate.quants
+    return candidate.model_of("Q8_0" if "Q8_0" in quants else quants[0])
+
+
+def _vision(file: str) -> Model:
+    from labctl.edges.model_reader import read_model
+
+    model = read_model(file).model
+    if model.kind != "mmproj":
+        raise BadInput(
+            "this is no vision part",
+            where="--mmproj",
+            found=f"{file}: {model.name}, a {model.kind}",
+            expected="an mmproj-*.gguf file",
+        )
+    return model

@@ -1,5 +1,6 @@
 """What `labctl fit --json` prints. Outside tools rely on it: add keys, never change them. Pure."""
 
+from labctl.cli.fit_text import card_parts
 from labctl.errors import SCHEMA_VERSION
 from labctl.estimate.claim import MIB, Estimate, PlaceEstimate, Term, mib
 from labctl.estimate.range import Range
@@ -32,7 +33,12 @@ def report_document(report: Report, where: str, notes: tuple[str, ...]) -> dict[
         "reason": report.reason,
         "fits": [_fit(each) for each in report.fits],
         "suggestions": [
-            {"change": each.change, "saves_mib": each.saves_mib, "fit": _fit(each.fit)}
+            {
+                "change": each.change,
+                "note": each.note,
+                "saves_mib": each.saves_mib,
+                "fit": _fit(each.fit),
+            }
             for each in report.suggestions
         ],
         "enough": [
@@ -76,13 +82,7 @@ def _floor(n_bytes: int) -> int:
 
 
 def _parts(place: PlaceEstimate) -> dict[str, int]:
-    return {
-        "weights_mib": _floor(place.of("weights")),
-        "kv_cache_mib": _floor(place.of("kv_cache")),
-        "compute_mib": _floor(place.of("compute")),
-        "scratch_mib": _floor(place.of("scratch")),
-        "context_overhead_mib": _floor(place.of("context_overhead")),
-    }
+    return {f"{part}_mib": mebibytes for part, mebibytes in card_parts(place).items()}
 
 
 def _memory(estimate: Estimate) -> dict[str, int]:

@@ -16,7 +16,7 @@ def explanation(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     for index, place in enumerate((*report.estimate.cards, report.estimate.host)):
-        terms = [term for term in place.terms if term.high > 0]
+        terms = [term for term in place.terms if term.low or term.expected or term.high]
         if not terms:
             continue
         yield _place(report, index, place.name)
@@ -24,6 +24,7 @@ def _lines(report: Report) -> Iterator[str]:
             yield f"  {term.name}: {_amount(term)}"
             yield from _indented(term.formula)
             yield from _indented(f"source: {term.source}")
+        yield f"  together: {place.expected / MIB:,.1f} MiB, {place.low / MIB:,.1f} to {place.high / MIB:,.1f}"
     if report.speed:
         yield "Speed of one request"
         for name, found in (("decode", report.speed.decode), ("prompt", report.speed.prefill)):
@@ -46,6 +47,8 @@ def _amount(term: Term) -> str:
     expected = f"{term.expected / MIB:,.1f} MiB"
     if term.low == term.high:
         return f"{expected}, exactly"
+    if term.low > term.high:
+        return f"{expected}, and less uncertain"
     return f"{expected}, {term.low / MIB:,.1f} to {term.high / MIB:,.1f}"
 
 

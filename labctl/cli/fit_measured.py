@@ -26,6 +26,8 @@ def add_measurements(path: Path, *, as_json: bool) -> int:
         for what, was, expected in _figures(each, estimated):
             beside = f", estimated {expected:.0f} ({was / expected - 1:+.0%})" if expected else ""
             print(f"    {what}: {was:.0f} measured{beside}")
+        if estimated is None:
+            print("    (speaks of a model that is not in the catalogue: a file with this name in its header)")
     return DONE
 
 

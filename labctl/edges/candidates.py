@@ -27,6 +27,8 @@ IMAGE_QUANTS = ("bf16", "fp8", "Q8_0", "nf4", "Q4_0")
 SPEECH_QUANTS = ("fp16", "int8")
 # Published in four bits; other formats of them only take more.
 PUBLISHED_IN_MXFP4 = {"gpt-oss"}
+EXPECTED = "a catalogue name, a .gguf file, a directory with config.json, or org/name"
+LONGEST_SHOWN = 80
 OF_GGUF: tuple[Engine, ...] = ("llama.cpp", "ollama")
 OF_TEXT: tuple[Engine, ...] = ("llama.cpp", "ollama", "vllm", "transformers")
 
@@ -68,6 +70,8 @@ def find(wanted: Wanted) -> Found:
     Raises BadInput for a name that is nowhere, with the nearest ones, and for an engine that cannot run it.
     """
     name = wanted.name
+    if not name.strip():
+        raise BadInput("no model is named", where="MODEL", expected=EXPECTED)
     if _on_disk(name):
         return _from_reader(wanted)
     if (model := _or_none(catalog.model_record, name)) is not None:
@@ -89,14 +93,19 @@ def unknown(name: str) -> BadInput:
     return BadInput(
         "no model of that name in the catalogue, and no such file",
         where="MODEL",
-        found=name,
-        expected="a catalogue name, a .gguf file, a directory with config.json, or org/name",
+        found=name if len(name) <= LONGEST_SHOWN else f"{name[:LONGEST_SHOWN]}…",
+        expected=EXPECTED,
         hint=f"{hint}`labctl fit` without a model lists what fits",
     )
 
 
 def _on_disk(name: str) -> bool:
-    return name.startswith(("/", "./", "../", "~")) or name.endswith(".gguf") or Path(name).exists()
+    if name.startswith(("/", "./", "../", "~")) or name.endswith(".gguf"):
+        return True
+    try:
+        return Path(name).exists()
+    except OSError:  # longer than a path can be
+        return False
 
 
 def _or_none(look_up: Callable[[str], Value], name: str) -> Value | None:
@@ -126,13 +135,30 @@ def _language(wanted: Wanted, name: str) -> Candidate:
         return catalog.model(name, quant)
 
     if wanted.method is not None:
+        for quant in wanted.quants:
+            if _quantization(quant).container != "safetensors":
+                raise _no_training("--quant", quant)
         return _training(wanted, name, model_of)
-    asked = [catalog.quantization(quant) for quant in wanted.quants]
+    asked = [_quantization(quant) for quant in wanted.quants]
     default: Engine = "vllm" if asked and asked[0].container == "safetensors" else "llama.cpp"
     engine = _engine(wanted, default, OF_TEXT)
     for quant, known in zip(wanted.quants, asked, strict=True):
         _check_container(engine, quant, known)
     return Language(name, engine, tuple(each.name for each in asked) or _usual(engine, name), model_of)
+
+
+def _quantization(quant: str) -> "Quantization":
+    try:
+        return catalog.quantization(quant)
+    except BadInput as error:
+        known = [each.name for each in catalog.quantizations()]
+        near = [each for each in known if each.lower().startswith(quant.lower()[:2])] if quant else []
+        raise BadInput(
+            "no format of weights has this name",
+            where="--quant",
+            found=quant,
+            expected=", ".join(near or (*GGUF_QUANTS, *VLLM_QUANTS)),
+        ) from error
 
 
 def _check_container(engine: Engine, quant: str, known: "Quantization") -> None:
@@ -169,6 +195,15 @@ def _training(wanted: Wanted, name: str, model_of: Callable[[str], Model]) -> Ca
     return Training(name, quants, model_of, request)
 
 
+def _no_training(where: str, found: str) -> BadInput:
+    return BadInput(
+        "training does not start from GGUF files",
+        where=where,
+        found=found,
+        expected=f"weights in {' or '.join(TRANSFORMERS_QUANTS)}",
+    )
+
+
 def _one_of(where: str, found: str, known: tuple[Word, ...]) -> Word:
     for each in known:
         if each == found:
@@ -184,7 +219,7 @@ def _image(wanted: Wanted, name: str) -> Candidate:
     engine = _engine(wanted, "comfyui", ("comfyui", "diffusers"))
     width, height = wanted.size
     quants = wanted.quants or IMAGE_QUANTS
-    first = catalog.quantization(quants[0])
+    first, *_ = [_quantization(quant) for quant in quants]
     request = DiffusionRequest(
         "comfyui" if engine == "comfyui" else "diffusers",
         width,
@@ -193,8 +228,6 @@ def _image(wanted: Wanted, name: str) -> Candidate:
         catalog.quantization("fp16"),
         frames=wanted.frames,
     )
-    for quant in quants:
-        catalog.quantization(quant)
     return Image(name, quants, model, request, catalog.quantization)
 
 
@@ -204,7 +237,7 @@ def _speech(wanted: Wanted, name: str) -> Candidate:
     _engine(wanted, "whisper", ("whisper",))
     quants = wanted.quants or SPEECH_QUANTS
     for quant in quants:
-        catalog.quantization(quant)
+        _quantization(quant)
     return Speech(name, quants, catalog.whisper_model(name), catalog.quantization)
 
 
@@ -217,7 +250,10 @@ def _from_reader(wanted: Wanted) -> Found:
     name = wanted.name
     if wanted.quants and not _on_disk(name) and ":" not in name:
         name = f"{name}:{wanted.quants[0]}"
-    read = read_model(name)
+    try:
+        read = read_model(name)
+    except (OSError, RuntimeError) as error:  # ~nobody/x, and paths longer than a path can be
+        raise BadInput("this is no path", where="MODEL", found=name[:LONGEST_SHOWN]) from error
     model = read.model
     if wanted.quants and _on_disk(name) and wanted.quants[0].lower() != model.quant.lower():
         raise BadInput(
@@ -228,9 +264,11 @@ def _from_reader(wanted: Wanted) -> Found:
         return model
 
     quants = (model.quant,)
-    if wanted.method is not None:
-        return Found(_training(replace(wanted, quants=quants), model.name, model_of), read.where)
     gguf = any(tensor.name.startswith("blk.") for tensor in model.tensors)
+    if wanted.method is not None:
+        if gguf:
+            raise _no_training("MODEL", wanted.name)
+        return Found(_training(replace(wanted, quants=quants), model.name, model_of), read.where)
     engine = _engine(wanted, "llama.cpp" if gguf else "vllm", OF_GGUF if gguf else ("vllm", "transformers"))
     notes = []
     if read.chosen:

@@ -11,7 +11,7 @@ import yaml
 from labctl.errors import BadInput
 from labctl.models.model import Model
 from labctl.rig import carried
-from labctl.rig.gpu import Gpu
+from labctl.rig.gpu import Gpu, plain_name
 from labctl.rig.visible_memory import VisibleMemory
 from labctl.rig.visible_memory import visible_memory as measured_or_bounded
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from labctl.models.quantization import Quantization
 
 ROOT = Path(__file__).resolve().parents[1] / "catalog"
+LONGEST_NAME = 100
 Value = TypeVar("Value")
 
 
@@ -37,10 +38,8 @@ def gpu(name: str) -> Gpu:
 
     `GeForce RTX 3060` is ambiguous to NVML (8 and 12 GB); it finds the catalogue's `rtx-3060`, the common one.
     """
-    if (ROOT / "gpus" / f"{name}.yaml").is_file():
+    if _is_carried("gpus", name):
         return _gpu_file(name)
-    from labctl.rig.catalogue import plain_name
-
     wanted = plain_name(name)
     for card in gpus():
         if wanted in {plain_name(each) for each in (card.name, card.title, *card.aliases)}:
@@ -67,7 +66,7 @@ def model_names() -> tuple[str, ...]:
 @cache
 def model_record(name: str) -> "ModelRecord":
     """A language model's record by its name, an alias or its title. Raises BadInput for one that is not there."""
-    if (ROOT / "models" / f"{name}.yaml").is_file():
+    if _is_carried("models", name):
         return _model_file(name)
     wanted = name.lower()
     for record in model_records():
@@ -173,6 +172,12 @@ def _gpu_file(name: str) -> Gpu:
     path = ROOT / "gpus" / f"{name}.yaml"
     values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     return carried.gpu(values)
+
+
+def _is_carried(folder: str, name: str) -> bool:
+    """Whether the catalogue has a file of this name. What cannot be one, as `../models/x`, is not looked for."""
+    could_be = len(name) <= LONGEST_NAME and "/" not in name and "\0" not in name
+    return could_be and (ROOT / folder / f"{name}.yaml").is_file()
 
 
 def _names(folder: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from huggingface_hub.utils import build_hf_headers
 from huggingface_hub.utils.logging import set_verbosity_error
 
 from labctl import __version__
-from labctl.edges.hub_errors import Answer, is_passing, refusal, seconds_to_wait, unreachable
+from labctl.edges.hub_errors import GO_ON, Answer, is_passing, refusal, seconds_to_wait, unreachable
 from labctl.edges.hub_ranges import ATTEMPTS, Budget, RangeSource
 from labctl.errors import BadInput, Failed, LabctlError
 
@@ -86,10 +86,18 @@ class HubRepository:
                 "the hub's answer is not what it should be",
                 where=self._endpoint,
                 found=f"{type(error).__name__}: {error}"[:120],
-                hint="is HF_ENDPOINT a hub? Or download the file and give its path",
+                hint=f"is HF_ENDPOINT a hub? Otherwise {GO_ON}",
             ) from error
         self._commit = info.sha or self._revision
-        return {each.rfilename: each.size or 0 for each in info.siblings or ()}
+        sizes = {each.rfilename: each.size for each in info.siblings or ()}
+        without = [name for name, size in sizes.items() if type(size) is not int or size < 0]
+        if without:
+            raise Failed(
+                "the hub does not say how large this file is",
+                where=f"{self.name}/{without[0]}",
+                hint=f"is HF_ENDPOINT a hub? Otherwise {GO_ON}",
+            )
+        return {name: size for name, size in sizes.items() if size is not None}
 
     def _explained(self, error: Exception) -> tuple[LabctlError, Answer | None]:
         if isinstance(error, HfHubHTTPError):

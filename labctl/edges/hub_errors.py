@@ -54,6 +54,13 @@ def refusal(answer: Answer, name: str, endpoint: str) -> LabctlError:
             expected="a token of someone who accepted its terms",
             hint=f"accept them at {endpoint}/{repository}, then set HF_TOKEN or run `hf auth login`",
         )
+    if answer.status == 401 and "credentials" in answer.headers.get("X-Error-Message", "").lower():
+        return BadInput(
+            "the hub does not know this token",
+            where=name,
+            found=f"HTTP {answer.status} of {endpoint}",
+            hint="renew HF_TOKEN, or run `hf auth login`; public repositories need none",
+        )
     if answer.code == "RevisionNotFound":
         return BadInput(
             "this repository has no such revision", where=name, hint="leave it out, or name another"

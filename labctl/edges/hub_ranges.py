@@ -106,7 +106,7 @@ class RangeSource:
             OfflineModeIsEnabled,
         ) as error:
             raise unreachable(error, self.name, self._endpoint) from error
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise _TryAgain(unreachable(error, self.name, self._endpoint)) from error
         if len(got) < length:
             raise _TryAgain(self._cut(start + len(got)))
@@ -127,7 +127,7 @@ class RangeSource:
                 hint=GO_ON,
             )
         end = time.monotonic() + _MOST_SECONDS
-        for chunk in response.iter_raw(_CHUNK_BYTES):
+        for chunk in response.iter_bytes(_CHUNK_BYTES):
             self._budget.take(len(chunk), self.name)
             got += chunk[to_pass:]
             to_pass = max(0, to_pass - len(chunk))

@@ -1,15 +1,19 @@
 """Measurements that a person adds: kept beside labctl's own, under XDG_DATA_HOME."""
 
-import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.edges import catalog
 from labctl.errors import BadInput, Failed
+from labctl.estimate.claim import Engine
 
 if TYPE_CHECKING:
     from labctl.estimate.calibration import Measurement
+
+# Those whose estimates name a model as the catalogue does.
+MEASURED: tuple[Engine, ...] = ("llama.cpp", "ollama", "vllm", "transformers", "training")
 
 
 def folder() -> Path:
@@ -33,18 +37,37 @@ def read(path: Path) -> "tuple[Measurement, ...]":
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is no text"
         raise BadInput("the measurements cannot be read", where=str(path), found=said) from error
-    found = parse(text, str(path))
-    for number, each in enumerate(found):
-        try:
-            catalog.gpu(each.card)
-        except BadInput as unknown:
-            unknown.where = f"{path}: measurements[{number}].card"
-            raise
-    return found
+    return tuple(
+        _named_as_estimates_are(each, f"{path}: measurements[{number}]")
+        for number, each in enumerate(parse(text, str(path)))
+    )
+
+
+def _named_as_estimates_are(each: "Measurement", where: str) -> "Measurement":
+    """Cards and models by their catalogue names, so that an estimate finds what was measured under an alias."""
+    if each.engine not in MEASURED:
+        raise BadInput(
+            "no engine of that name", where=f"{where}.engine", found=each.engine, expected=", ".join(MEASURED)
+        )
+    try:
+        card = catalog.gpu(each.card).name
+    except BadInput as unknown:
+        unknown.where = f"{where}.card"
+        raise
+    try:
+        model = catalog.model_record(each.model).name
+    except BadInput:
+        model = each.model  # a file's own name
+    return replace(each, card=card, model=model)
 
 
 def add(path: Path) -> "tuple[Measurement, ...]":
-    """Keep the measurements of a file; returns them. Adding the same file again changes nothing."""
+    """Keep the measurements of a file; returns them. Adding the same file again changes nothing.
+
+    Raises BadInput for a file that is wrong, Failed where they cannot be kept.
+    """
+    import hashlib
+
     found = read(path)
     content = path.read_bytes()
     target = folder() / f"{hashlib.sha256(content).hexdigest()[:16]}.yaml"

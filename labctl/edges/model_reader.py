@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 from labctl.edges.model_files import Directory
-from labctl.edges.model_repository import ReadModel, read_repository
+from labctl.edges.model_repository import read_repository
+from labctl.edges.model_sources import ReadModel
 from labctl.errors import BadInput
 
 __all__ = ["ReadModel", "read_model"]
@@ -61,7 +62,7 @@ def _on_this_machine(text: str) -> tuple[Path, str | None] | None:
     folder, _, quant = path.rpartition(":")
     if os.path.exists(path):  # noqa: PTH110 - Path's own raises for a name that is too long
         return Path(path), None
-    if folder and quant and os.path.isdir(folder):  # noqa: PTH112 - likewise
+    if quant and os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises likewise
         return Path(folder), quant
     parts = text.split("/")
     path_like = text.startswith(("/", "./", "../", "~")) or text == ""
@@ -71,9 +72,9 @@ def _on_this_machine(text: str) -> tuple[Path, str | None] | None:
 
 
 def _read_path(path: Path, quant: str | None) -> ReadModel:
-    if os.path.isdir(path):  # noqa: PTH112 - as above
+    if os.path.isdir(path):  # noqa: PTH112 - see _on_this_machine
         return read_repository(Directory(path), quant=quant)
-    if not os.path.exists(path):  # noqa: PTH110 - as above
+    if not os.path.exists(path):  # noqa: PTH110 - see _on_this_machine
         raise BadInput(
             "there is no such file or directory",
             where=str(path),

@@ -1,62 +1,15 @@
 """Which files of a directory or of a hub repository make the model, and the model that they make."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from labctl.edges.model_sources import ReadModel, Repository, content_of, read_each
 from labctl.errors import BadInput
-from labctl.models.diffusers_index import model_from_parts, parts_of
 from labctl.models.gguf_header import read_gguf_header
 from labctl.models.gguf_model import model_from_gguf
 from labctl.models.gguf_names import GgufFile, check_complete, choose, gguf_files, projector_order
-from labctl.models.hf_config import model_from_config
 from labctl.models.json_object import MAX_CONFIG_BYTES, parse_object
-from labctl.models.model import Model, Tensor
-from labctl.models.safetensors_header import read_safetensors_header
-from labctl.models.safetensors_index import MAX_INDEX_BYTES, parse_index, weights_among
-from labctl.models.source import ByteSource
-
-Read = TypeVar("Read")
-_PICKLES = (".bin", ".pth", ".pt")
-# What sentence-transformers keeps beside a model that it makes embeddings with.
-_EMBEDS = frozenset({"modules.json", "config_sentence_transformers.json"})
-# A large model has 200 shards: one after the other they would take a minute over the network.
-_AT_ONCE = 8
-
-
-class Repository(Protocol):
-    """Files by name. name: for messages. title: what the model is called. remote: reading takes round trips."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def title(self) -> str: ...
-
-    @property
-    def remote(self) -> bool: ...
-
-    @property
-    def sizes(self) -> Mapping[str, int]: ...
-
-    def open(self, file: str) -> AbstractContextManager[ByteSource]: ...
-
-
-@dataclass(frozen=True)
-class ReadModel:
-    """A model, and what lay beside it.
-
-    where: what to print of its origin. companions: vision projectors (mmproj) that are loaded with it. choices: the
-    quantizations to choose from and the bytes of each, where there are any. chosen: nobody said which, so it is
-    the usual one.
-    """
-
-    model: Model
-    where: str
-    companions: tuple[Model, ...] = ()
-    choices: Mapping[str, int] = field(default_factory=dict, hash=False)
-    chosen: bool = False
+from labctl.models.model import Model
 
 
 def read_repository(repository: Repository, quant: str | None = None, file: str | None = None) -> ReadModel:
@@ -78,10 +31,9 @@ def read_repository(repository: Repository, quant: str | None = None, file: str 
         if found is None:
             raise _no_such_quant(repository, quant, ggufs)
         return _read_gguf(repository, found, ggufs)
-    if "model_index.json" in sizes:
-        return _read_pipeline(repository)
-    if "config.json" in sizes and (not ggufs or _has_weights(sizes)):
-        return replace(_read_config(repository), choices=_choices(ggufs, sizes))
+    other = _read_other(repository, ggufs)
+    if other is not None:
+        return other
     if not ggufs:
         raise _nothing_here(repository)
     if len(ggufs) > 1 and not repository.remote:
@@ -97,6 +49,20 @@ def read_repository(repository: Repository, quant: str | None = None, file: str 
     return replace(_read_gguf(repository, usual, ggufs), chosen=len(ggufs) > 1)
 
 
+def _read_other(repository: Repository, ggufs: Sequence[GgufFile]) -> ReadModel | None:
+    """What is no GGUF. Its readers are imported here: most models are GGUF files, and need none of them."""
+    sizes = repository.sizes
+    if not sizes.keys() & {"model_index.json", "config.json"}:
+        return None
+    from labctl.edges.model_weights import has_weights, read_config, read_pipeline
+
+    if "model_index.json" in sizes:
+        return read_pipeline(repository)
+    if ggufs and not has_weights(sizes):
+        return None
+    return replace(read_config(repository), choices=_choices(ggufs, sizes))
+
+
 def _read_gguf(repository: Repository, file: GgufFile, others: Sequence[GgufFile]) -> ReadModel:
     model = _gguf_model(repository, file)
     return ReadModel(
@@ -109,7 +75,7 @@ def _read_gguf(repository: Repository, file: GgufFile, others: Sequence[GgufFile
 
 def _gguf_model(repository: Repository, file: GgufFile) -> Model:
     check_complete(file, repository.sizes, repository.name)
-    return model_from_gguf(_each(repository, file.parts, read_gguf_header))
+    return model_from_gguf(read_each(repository, file.parts, read_gguf_header))
 
 
 def _projector(repository: Repository, file: GgufFile, model: Model) -> tuple[Model, ...]:
@@ -129,111 +95,6 @@ def _projector(repository: Repository, file: GgufFile, model: Model) -> tuple[Mo
         if projector.kind == "mmproj" and width == model.n_embd:
             return (projector,)
     return ()
-
-
-def _read_config(repository: Repository) -> ReadModel:
-    config = _content(repository, "config.json", MAX_CONFIG_BYTES)
-    tensors, n_bytes, n_files, note = _weights(repository, "")
-    model = model_from_config(f"{repository.name}/config.json", config, tensors, n_bytes)
-    if model.kind == "llm" and _EMBEDS & set(repository.sizes):
-        model = replace(model, kind="embedding")
-    return ReadModel(
-        replace(model, name=repository.title, n_files=n_files, notes=(*model.notes, *note)), repository.name
-    )
-
-
-def _read_pipeline(repository: Repository) -> ReadModel:
-    index = _content(repository, "model_index.json", MAX_CONFIG_BYTES)
-    tensors: dict[str, Sequence[Tensor]] = {}
-    notes: list[str] = []
-    missing = n_files = 0
-    for part in parts_of(f"{repository.name}/model_index.json", index):
-        tensors[part], n_bytes, count, note = _weights(repository, f"{part}/")
-        missing += 0 if tensors[part] else n_bytes
-        n_files += count
-        notes += note
-    model = model_from_parts(f"{repository.name}/model_index.json", index, tensors)
-    return ReadModel(
-        replace(
-            model,
-            name=repository.title,
-            n_files=n_files,
-            file_bytes=model.file_bytes + missing,
-            notes=(*model.notes, *notes),
-        ),
-        repository.name,
-    )
-
-
-def _weights(repository: Repository, folder: str) -> tuple[tuple[Tensor, ...], int, int, tuple[str, ...]]:
-    """Tensors, bytes, files and what to say of them. No tensors: only the size is known, or nothing."""
-    sizes = repository.sizes
-    weights = weights_among(sizes, folder)
-    if weights.index is not None:
-        index = parse_index(
-            f"{repository.name}/{weights.index}", _content(repository, weights.index, MAX_INDEX_BYTES)
-        )
-        shards = [folder + shard for shard in index.shards]
-        missing = [shard for shard in shards if shard not in sizes]
-        if missing:
-            note = (
-                f"{len(missing)} of {len(shards)} files are not here ({missing[0]} …): sizes are the index's"
-            )
-            return (), index.total_bytes, len(shards), (note,)
-    else:
-        shards = list(weights.files)
-    if shards:
-        tensors = tuple(
-            tensor for table in _each(repository, shards, read_safetensors_header) for tensor in table
-        )
-        return tensors, sum(tensor.n_bytes for tensor in tensors), len(shards), ()
-    pickles = [name for name in sizes if name.startswith(folder) and _is_pickle(name[len(folder) :])]
-    if pickles:
-        note = (
-            f"{pickles[0]}: pickled weights have no header, so sizes are the files' and shapes the config's"
-        )
-        return (), sum(sizes[name] for name in pickles), len(pickles), (note,)
-    return (), 0, 0, ()
-
-
-def _each(repository: Repository, files: Sequence[str], read: Callable[[ByteSource], Read]) -> list[Read]:
-    def one(name: str) -> Read:
-        with repository.open(name) as source:
-            return read(source)
-
-    if not repository.remote or len(files) == 1:
-        return [one(name) for name in files]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        tasks = [pool.submit(one, name) for name in files]
-        try:
-            return [task.result() for task in tasks]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _content(repository: Repository, file: str, most: int) -> bytes:
-    """A whole small file, one byte more at most than it may have."""
-    with repository.open(file) as source:
-        return source.read(0, min(source.size, most + 1))
-
-
-def _has_weights(sizes: Mapping[str, int]) -> bool:
-    found = weights_among(sizes)
-    return bool(found.index or found.files) or any(map(_is_pickle, sizes))
-
-
-def _is_pickle(name: str) -> bool:
-    """Weights as torch saves them, without an optimizer's state and the like."""
-    return (
-        "/" not in name
-        and name.endswith(_PICKLES)
-        and name.startswith(
-            ("pytorch_model", "model", "diffusion_pytorch_model", "consolidated", "rwkv", "RWKV")
-        )
-    )
 
 
 def _choices(files: Sequence[GgufFile], sizes: Mapping[str, int]) -> dict[str, int]:
@@ -270,7 +131,7 @@ def _nothing_here(repository: Repository) -> BadInput:
     sizes = repository.sizes
     if "adapter_config.json" in sizes:
         config = parse_object(
-            "adapter_config.json", _content(repository, "adapter_config.json", MAX_CONFIG_BYTES)
+            "adapter_config.json", content_of(repository, "adapter_config.json", MAX_CONFIG_BYTES)
         )
         base = str(config.get("base_model_name_or_path") or "the model that it was trained on")[:200]
         return BadInput(

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ctypes import CDLL
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,10 @@ from labctl.rig.unlisted import identify
 
 MIB = 1024 * 1024
 _MILLIWATTS = 1000
+# What the kernel has where a driver is loaded: on Linux, under WSL, on Jetson.
+_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvmap")
+# NVML_ERROR_GPU_IS_LOST, NVML_ERROR_UNKNOWN: of one card, which need not be the others' trouble.
+_LOST = (15, 999)
 # NVML_COMPUTEMODE_*; the second, one thread at a time, is gone since CUDA 8.
 _COMPUTE_MODES: dict[int, ComputeMode] = {
     0: "default",
@@ -59,7 +62,7 @@ def identified(name: str, memory_mib: int | None, compute_capability: str | None
 
 @contextmanager
 def _nvml() -> Iterator[ModuleType | None]:
-    if not _has_library():
+    if not _has_driver():
         yield None
         return
     import pynvml
@@ -82,17 +85,13 @@ def _nvml() -> Iterator[ModuleType | None]:
         pynvml.nvmlShutdown()
 
 
-def _has_library() -> bool:
-    """Whether there is a driver's library at all; asked first, because most who ask before they buy have none."""
-    try:
-        CDLL("libnvidia-ml.so.1")
-    except OSError:
-        return False
-    return True
+def _has_driver() -> bool:
+    """Asked first, because most who ask before they buy have none, and NVML's library takes its time to say so."""
+    return any(Path(device).exists() for device in _DEVICES)
 
 
 def _failed(said: str) -> Failed:
-    hint = "does `nvidia-smi` work? Or name a rig with --rig FILE"
+    hint = "does `nvidia-smi` work? Or name a rig with --rig FILE or --gpu NAME"
     if "mismatch" in said:
         hint = "the driver was updated under the one that is loaded: reboot this machine"
     elif "lost" in said.lower() or "does not answer" in said:
@@ -111,7 +110,7 @@ def _report(nvml: ModuleType) -> DriverReport:
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
             card = _card(nvml, handle, index)
         except nvml.NVMLError as error:
-            if getattr(error, "value", None) not in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_UNKNOWN):
+            if getattr(error, "value", None) not in _LOST:
                 raise
             lost.append(Lost(f"card {index}", str(error)))
             continue
@@ -138,7 +137,7 @@ def _ask(nvml: ModuleType, question: str, *arguments: object) -> Any:
     try:
         return function(*arguments)
     except nvml.NVMLError as error:
-        if getattr(error, "value", None) in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_UNKNOWN):
+        if getattr(error, "value", None) in _LOST:
             raise
         return None
 
@@ -193,9 +192,14 @@ def _memory_mib(nvml: ModuleType, handle: Any) -> tuple[int | None, int | None, 
     version = getattr(nvml, "nvmlMemory_v2", None)
     newer = None if version is None else _ask(nvml, "nvmlDeviceGetMemoryInfo", handle, version)
     if newer is not None:
-        return newer.total // MIB, newer.reserved // MIB, newer.used // MIB
+        return newer.total // MIB, newer.reserved // MIB, _up_to_mib(newer.used)
     memory = _ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
-    return (None, None, None) if memory is None else (memory.total // MIB, None, memory.used // MIB)
+    return (None, None, None) if memory is None else (memory.total // MIB, None, _up_to_mib(memory.used))
+
+
+def _up_to_mib(n_bytes: int) -> int:
+    """Rounded against the person: what is half used is used."""
+    return int(-(-n_bytes // MIB))
 
 
 def _watts(milliwatts: int | None) -> int | None:

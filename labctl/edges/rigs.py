@@ -4,9 +4,10 @@ from pathlib import Path
 
 from labctl.edges import catalog
 from labctl.errors import BadInput
-from labctl.rig.rig import NAMELESS, Card, Host, Rig, default_reserved_mib
+from labctl.rig.rig import NAMELESS, Card, Host, Rig, default_reserved_mib, visible_mib
 
 MOST_CARDS = 64
+LONGEST_NUMBER = 12
 
 
 def read_rig(path: str) -> Rig:
@@ -27,20 +28,20 @@ def rig_of(words: tuple[str, ...]) -> Rig:
     """A host with the cards that were named, as `rtx-3090` or `rtx-3090:2`; of the rest nothing is known."""
     cards: list[Card] = []
     for word in words:
-        name, _, count = word.partition(":")
-        if count and not (count.isdecimal() and 1 <= int(count) <= MOST_CARDS):
+        name, colon, count = word.partition(":")
+        if colon and not (is_number(count) and 1 <= int(count) <= MOST_CARDS):
             raise BadInput(
                 "not a number of cards",
                 where="--gpu",
                 found=word,
-                expected="NAME or NAME:COUNT, as rtx-3090:2",
+                expected=f"NAME or NAME:COUNT up to {MOST_CARDS}, as rtx-3090:2",
             )
         try:
             gpu = catalog.gpu(name)
         except BadInput as unknown:
             unknown.where = "--gpu"
             raise
-        memory_mib = gpu.cuda_memory_mib or gpu.memory_mib
+        memory_mib = visible_mib(gpu)
         reserved = default_reserved_mib(memory_mib)
         first = len(cards)
         cards += [
@@ -48,3 +49,8 @@ def rig_of(words: tuple[str, ...]) -> Rig:
             for offset in range(int(count or 1))
         ]
     return Rig("named", (Host(NAMELESS, tuple(cards)),))
+
+
+def is_number(text: str) -> bool:
+    """Whether a person wrote a whole number, of a length that is one."""
+    return text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER

@@ -1,7 +1,8 @@
 """Measured values as data, and estimates near one corrected by it.
 
 Weights and caches are computed by the engines themselves, so a difference lies in what is reserved beside them: the
-correction is added to that part, in proportion to how much of it the new estimate has.
+correction is added to that part, in proportion to how much of it the new estimate has. What the meter could not see
+keeps its own range. A measurement of another build of the engine can only raise an estimate.
 """
 
 from collections.abc import Iterable
@@ -93,7 +94,8 @@ def nearest(
 ) -> Measurement | None:
     """The measurement of the same engine, model, format, cards and cache with the closest context, if one is near.
 
-    total: one that has a total; otherwise one that has a speed. Of two as close, the same build goes first.
+    total: one that has a total; otherwise one that has a speed. One that is known to be of another build goes last; of
+    two as close, the one that is known to be of the same build goes first.
     """
     request = estimate.request
     near = [
@@ -106,6 +108,7 @@ def nearest(
     return min(
         near,
         key=lambda each: (
+            of_another_build(each, request),
             abs(each.context - request.context),
             each.build != request.engine_build,
             each.source,
@@ -127,52 +130,90 @@ def _same_run(measured: Measurement, estimate: Estimate, quant: str, card: str) 
     )
 
 
+def of_another_build(measured: Measurement, request: Request) -> bool:
+    """Whether both builds are known, and differ."""
+    return None not in (measured.build, request.engine_build) and measured.build != request.engine_build
+
+
 def corrected(estimate: Estimate, measured: Measurement, at_measurement: Estimate) -> Estimate:
-    """`estimate` with what `measured` differed by. at_measurement: the estimate for the measurement's own inputs."""
-    if measured.total_mib is None:
+    """`estimate` with what `measured` differed by. at_measurement: the estimate for the measurement's own inputs.
+
+    With at least the measured context, no card's high ends below what was measured on the fullest one.
+    """
+    if measured.total_mib is None or measured.meter is None:
         return estimate
-    counts_context = measured.meter in ("process", "board")
+    n_bytes = int(measured.total_mib * MIB)
     fullest = max(range(len(at_measurement.cards)), key=lambda index: at_measurement.cards[index].expected)
     then = at_measurement.cards[fullest]
-    known = then.expected - (0 if counts_context else then.of("context_overhead"))
-    difference = int(measured.total_mib * MIB) - known
-    reserved_then = max(1, then.of("compute") + then.of("scratch"))
+    difference = n_bytes - sum(term.expected for term in _seen(then, measured.meter))
+    other = of_another_build(measured, estimate.request)
+    if other:
+        difference = max(0, difference)
     away = max(estimate.request.context, 1) / measured.context
-    spread = TOTAL_SPREAD * max(away, 1 / away)
-    cards = tuple(_shifted(card, difference, reserved_then, measured, spread) for card in estimate.cards)
+    spread = TOTAL_SPREAD * max(away, 1 / away) * (2 if other else 1)
+    reserved_then = then.of("compute") + then.of("scratch")
+    cards = []
+    for index, card in enumerate(estimate.cards):
+        reserved = card.of("compute") + card.of("scratch")
+        # Never below what the engine is known to hold.
+        share = min(2.0, reserved / reserved_then) if reserved_then > 0 else 1.0
+        shift = max(int(difference * share), -reserved)
+        least = n_bytes if away >= 1 and index == fullest else 0
+        cards.append(_shifted(card, measured, shift, share=spread, only_up=other, least=least))
     note = f"corrected by a measurement at context {measured.context}: {measured.total_mib:.0f} MiB, {measured.source}"
-    return replace(estimate, cards=cards, notes=(*estimate.notes, note))
+    if other:
+        note += f"; of build {measured.build}, so upwards only"
+    return replace(estimate, cards=tuple(cards), notes=(*estimate.notes, note))
+
+
+def _seen(card: PlaceEstimate, meter: Meter) -> tuple[Term, ...]:
+    """The terms that a meter counts: torch's own know no CUDA context, and allocated not what the allocator keeps."""
+    unseen = {
+        "process": (),
+        "board": (),
+        "reserved": ("context_overhead",),
+        "allocated": ("context_overhead",),
+    }[meter]
+    return tuple(
+        term
+        for term in card.terms
+        if term.part not in unseen and not (meter == "allocated" and term.name == "allocator")
+    )
 
 
 def _shifted(
-    card: PlaceEstimate, difference: int, reserved_then: int, measured: Measurement, share: float
+    card: PlaceEstimate, measured: Measurement, shift: int, *, share: float, only_up: bool, least: int
 ) -> PlaceEstimate:
-    reserved = card.of("compute") + card.of("scratch")
-    # Never below what the engine is known to hold.
-    shift = max(int(difference * min(2.0, reserved / reserved_then)), -reserved)
-    wanted = card.expected + shift
+    """One card's terms and the correction. least: bytes, of what the meter sees, that high must reach."""
+    assert measured.meter is not None
+    seen = _seen(card, measured.meter)
+    low, expected, high = (sum(getattr(term, each) for term in seen) for each in ("low", "expected", "high"))
+    wanted = expected + shift
     spread = int(share * wanted)
-    formula = f"{measured.total_mib:.0f} MiB measured, {difference} B more than estimated there"
-    term = Term(
-        "scratch",
-        "measured difference",
-        wanted - spread - card.low,
-        shift,
-        wanted + spread - card.high,
-        formula,
-        measured.source,
-    )
+    upper = max(wanted + spread, least, high if only_up else 0)
+    lower = min(low, wanted) if only_up else wanted - spread
+    formula = f"{measured.total_mib:.0f} MiB measured at context {measured.context}: {shift} B on top"
+    term = Term("scratch", "measured difference", lower - low, shift, upper - high, formula, measured.source)
     return PlaceEstimate(card.name, (*card.terms, term))
 
 
-def corrected_speed(speed: Speed, measured: Measurement) -> Speed:
-    """The predicted speed with the measured one in the middle. Both are of the same run."""
+def corrected_speed(speed: Speed, measured: Measurement, *, predicted_there: Speed | None = None) -> Speed:
+    """The predicted speed with the measured one in the middle.
+
+    predicted_there: the prediction for the measurement's own context; what is measured moves with the ratio of both.
+    """
     if measured.tokens_per_second is None:
         return speed
-    at = measured.tokens_per_second
-    decode = Range(at * (1 - SPEED_SPREAD), at, at * (1 + SPEED_SPREAD))
+    there = predicted_there or speed
+    decode = _around(measured.tokens_per_second, speed.decode, there.decode)
     prefill = speed.prefill
-    if measured.prompt_tokens_per_second is not None:
-        prompt = measured.prompt_tokens_per_second
-        prefill = Range(prompt * (1 - SPEED_SPREAD), prompt, prompt * (1 + SPEED_SPREAD))
+    if measured.prompt_tokens_per_second is not None and prefill is not None and there.prefill is not None:
+        prefill = _around(measured.prompt_tokens_per_second, prefill, there.prefill)
     return Speed(decode, prefill, (*speed.sources, f"measured: {measured.source}"))
+
+
+def _around(measured: float, here: Range, there: Range) -> Range:
+    """The measured value at another place, by the ratio of what was predicted for both."""
+    at = measured * here.expected / there.expected
+    away = max(at / measured, measured / at)
+    return Range(at * (1 - SPEED_SPREAD * away), at, at * (1 + SPEED_SPREAD * away))

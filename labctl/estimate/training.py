@@ -52,6 +52,7 @@ def estimate(model: Model, request: TrainingRequest) -> Estimate:
         cards=tuple(PlaceEstimate(str(card), (*terms, context_term())) for card in range(request.n_gpus)),
         host=PlaceEstimate("host", tuple(host)),
         confidence="low" if model.confidence == "low" else "medium",
+        notes=model.notes,
     )
 
 

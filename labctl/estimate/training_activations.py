@@ -15,7 +15,7 @@ COMPILED_SELECTIVE_BYTES = 16.0
 # Everything kept: bytes per token and hidden unit, and per token and unit of the feed-forward. A frozen matrix in 16
 # bits needs no input for its backward; one that is trained, or unpacked from 4 bits, does. Compiling fuses the norms.
 KEPT_FULL, KEPT_COMPILED = (22.0, 8.0), (16.8, 6.0)
-KEPT_LORA, KEPT_QLORA = (26.0, 6.0), (33.5, 8.0)
+KEPT_LORA, KEPT_QLORA, KEPT_LORA_COMPILED = (26.0, 6.0), (33.5, 8.0), (11.0, 5.0)
 # Unfused cross entropy: logits in 16 bits, their FP32 copy, its log-softmax, the FP32 gradient; the latter three of one
 # part at a time where the loss is computed in parts. Compiling fuses some of them.
 LOGIT_BYTES, LOSS_BYTES, COMPILED_LOSS_BYTES, COMPILED_PART_BYTES = 2, 12, 9.3, 1
@@ -88,7 +88,7 @@ def _whole_layer_bytes(model: Model, request: TrainingRequest, layer: Layer, tok
     if request.method == "full":
         per_hidden, per_unit = KEPT_COMPILED if request.compiled else KEPT_FULL
     elif request.compiled:
-        per_hidden, per_unit = KEPT_COMPILED
+        per_hidden, per_unit = KEPT_LORA_COMPILED if request.method == "lora" else KEPT_COMPILED
     else:
         per_hidden, per_unit = KEPT_LORA if request.method == "lora" else KEPT_QLORA
     return tokens * (per_hidden * model.n_embd + per_unit * _feed_forward(layer))

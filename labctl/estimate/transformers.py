@@ -70,6 +70,7 @@ def estimate(model: Model, request: Request, *, prompt: int | None = None) -> Es
         cards=tuple(PlaceEstimate(str(card), terms) for card in range(cards)),
         host=PlaceEstimate("host", ()),
         confidence=model.confidence,
+        notes=model.notes,
     )
 
 

@@ -75,7 +75,11 @@ def estimate(model: Model, request: Request, *, eager: bool = False) -> Estimate
     terms = (*fixed, cache, context_term())
     ranks = request.tensor_parallel * request.pipeline_parallel
     pinned = settings(model, request, fixed, cache.expected)
-    notes = [f"start with {' '.join(pinned.arguments())}", f"the pool holds {pinned.kv_cache_tokens} tokens"]
+    notes = [
+        *model.notes,
+        f"start with {' '.join(pinned.arguments())}",
+        f"the pool holds {pinned.kv_cache_tokens} tokens",
+    ]
     if len(set(request.card_memory_bytes)) > 1:
         notes.append("cards differ in memory: every rank takes what the smallest can give")
     return Estimate(

@@ -32,7 +32,10 @@ _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ModelRecord(BaseModel):
-    """One model of the catalogue. parameters: of the text model, as published; other_parameters: vision and such."""
+    """One model of the catalogue. parameters: of the text model, as published; other_parameters: vision and such.
+
+    newer: the name of the one that took its place, of about the same size.
+    """
 
     model_config = _STRICT
     name: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
@@ -52,6 +55,7 @@ class ModelRecord(BaseModel):
     encoder: EncoderShape | None = None
     files: list[FileSize] = []
     uses: list[Use] = Field(min_length=1)
+    newer: str | None = None
     sources: list[str] = Field(min_length=1)
     note: str | None = None
 
@@ -94,12 +98,33 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
         model = _with_shape(record, record.shape)
     if quantization.container == "gguf" and record.architecture not in IN_ONE_FILE:
         model = replace(model, parameters=replace(model.parameters, other=0))
-    n_bytes = published.bytes if published else quantization.file_bytes(model.parameters)
     notes = (f"size of {quantization.name} as published: {published.source}",) if published else ()
+    n_bytes = published.bytes if published else 0
     model = replace(model, quant=quantization.name, file_bytes=n_bytes, notes=model.notes + notes)
-    if quantization.container != "gguf" or record.shape is None:
-        return model
-    return replace(model, tensors=outline(model, _beside(record, record.shape)))
+    if quantization.container == "gguf" and record.shape is not None:
+        rows = outline(model, _beside(record, record.shape), quantization.bits_per_weight)
+        return replace(model, tensors=rows, file_bytes=sum(row.n_bytes for row in rows))
+    return replace(model, file_bytes=n_bytes or quantization.file_bytes(model.parameters))
+
+
+def vision_part(record: ModelRecord) -> Model | None:
+    """What lies in a file of its own beside the GGUF (mmproj), in 16 bits; None where nothing does."""
+    if record.architecture in IN_ONE_FILE or not record.other_parameters:
+        return None
+    return Model(
+        name=f"mmproj of {record.name}",
+        architecture="clip",
+        kind="mmproj",
+        layers=(),
+        n_embd=0,
+        vocab=0,
+        context_train=0,
+        tied_embedding=False,
+        quant="F16",
+        parameters=ParameterCounts(0, 0, 0, 0, record.other_parameters),
+        confidence="medium",
+        file_bytes=2 * record.other_parameters,
+    )
 
 
 def _without_shape(record: ModelRecord) -> Model:
@@ -199,6 +224,7 @@ def _beside(record: ModelRecord, shape: Shape) -> Beside:
     return Beside(
         layers=tuple(layers),
         outside=(altup.outside(shape) if altup else ()) + (encoder.outside(shape) if encoder else ()),
+        kept=encoder.kept(shape) if encoder else (),
         looked_up=(altup.embedding(shape),) if altup else (),
         gated=shape.gated,
         output=encoder is None,
@@ -223,7 +249,7 @@ def _counted(record: ModelRecord, shape: Shape) -> ParameterCounts:
         elif parts.feeds and not _mixes_channels(record):
             layers += matrices * shape.hidden * shape.ff
     output = 0 if shape.tied_embedding or not beside.output else embedding
-    layers += shape.hidden + elements(*beside.outside)
+    layers += shape.hidden + elements(*beside.outside, *beside.kept)
     return ParameterCounts(
         embedding + elements(*beside.looked_up), output, layers, experts, record.other_parameters
     )

@@ -169,16 +169,14 @@ class EncoderShape(BaseModel):
     token_types: int = Field(ge=0)
     classifier: bool = False
 
+    def kept(self, shape: Shape) -> tuple[Shaped, ...]:
+        """Embeddings of positions and token types, which are never quantized."""
+        tables = (("position_embd.weight", self.positions), ("token_types.weight", self.token_types))
+        return tuple((name, (shape.hidden, rows)) for name, rows in tables if rows)
+
     def outside(self, shape: Shape) -> tuple[Shaped, ...]:
         """Matrices that belong to no layer."""
-        found: list[Shaped] = []
-        if self.positions:
-            found.append(("position_embd.weight", (shape.hidden, self.positions)))
-        if self.token_types:
-            found.append(("token_types.weight", (shape.hidden, self.token_types)))
-        if self.classifier:
-            found.append(("cls.weight", (shape.hidden, shape.hidden)))
-        return tuple(found)
+        return (("cls.weight", (shape.hidden, shape.hidden)),) if self.classifier else ()
 
 
 # What a model is for. Images, video and speech have catalogues of their own, and count as uses there.

@@ -18,6 +18,11 @@ _DEFAULT_WINDOW = {"gemma2": 4096, "llama4": 8192}
 # Gemma 3n: the first 20 layers keep a cache, the rest read theirs (llama.cpp src/models/gemma3n.cpp).
 _GEMMA_3N_CACHES = 20
 MAX_EXPERTS_USED = 256
+# They read a text once, in both directions, and keep nothing of it.
+ENCODERS = frozenset({
+    "bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert", "eurobert",
+    "t5encoder", "gemma-embedding", "llama-embed",
+})  # fmt: skip
 _DELTA_NET = frozenset({"qwen3next", "qwen35", "qwen35moe"})
 
 
@@ -93,6 +98,8 @@ def _attentions(
     latent = _latent(metadata, key, value)
     shared = metadata.size("attention.shared_kv_layers", 0)
     caches = n_layers - shared if shared else n_layers
+    if architecture in ENCODERS:
+        caches = 0
     if architecture == "gemma3n":
         caches = min(caches, _GEMMA_3N_CACHES)
     return tuple(

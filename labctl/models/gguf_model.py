@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from labctl.errors import BadInput
 from labctl.models.ggml_types import FILE_TYPES
 from labctl.models.gguf_header import GgufHeader
-from labctl.models.gguf_layers import layers
+from labctl.models.gguf_layers import ENCODERS, layers
 from labctl.models.layer import Layer
 from labctl.models.metadata import Metadata
 from labctl.models.model import Confidence, Kind, Model, ParameterCounts, Tensor
@@ -15,14 +15,11 @@ from labctl.models.model import Confidence, Kind, Model, ParameterCounts, Tensor
 MAX_LAYERS = 4096
 # Whose layers and graph are known; everything else is a dense upper estimate.
 KNOWN = frozenset({
-    "llama", "llama4", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "qwen3next", "qwen2vl", "qwen3vl",
+    "llama", "llama4", "mistral3", "qwen2", "qwen2moe", "qwen3", "qwen3moe", "qwen3next", "qwen35", "qwen35moe",
+    "qwen2vl", "qwen3vl",
     "gemma2", "gemma3", "gemma3n", "phi3", "phimoe", "deepseek2", "gpt-oss", "command-r", "cohere2", "glm4",
     "glm4moe", "granite", "granitemoe", "granitehybrid", "falcon-h1", "jamba", "mamba", "mamba2", "rwkv6", "rwkv7",
     "lfm2", "lfm2moe", "nemotron_h", "nemotron_h_moe", "bert", "nomic-bert", "clip",
-})  # fmt: skip
-_ENCODERS = frozenset({
-    "bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert", "eurobert",
-    "t5encoder", "gemma-embedding", "llama-embed",
 })  # fmt: skip
 _DIFFUSION = frozenset(
     {"flux", "sd1", "sdxl", "sd3", "aura", "wan", "hyvid", "ltxv", "lumina2", "hidream", "qwen_image"}
@@ -61,7 +58,9 @@ def model_from_gguf(headers: Sequence[GgufHeader]) -> Model:
         n_embd=metadata.size("embedding_length", 0),
         vocab=_vocab(embedding, metadata, first),
         context_train=metadata.size("context_length", 0),
-        tied_embedding=embedding is not None and "output.weight" not in tensors and kind == "llm",
+        tied_embedding=embedding is not None
+        and "output.weight" not in tensors
+        and architecture not in ENCODERS,
         quant=_quant(first, tensors.values()),
         parameters=_parameters(tensors.values(), blocks),
         confidence=confidence,
@@ -96,7 +95,7 @@ def _kind(architecture: str, metadata: Metadata, tensors: dict[str, Tensor]) -> 
         return "draft"
     if metadata.size("pooling_type", 0) == _RANKING or "cls.output.weight" in tensors:
         return "reranker"
-    if architecture in _ENCODERS or metadata.size("pooling_type", 0):
+    if architecture in ENCODERS or metadata.size("pooling_type", 0):
         return "embedding"
     return "llm"
 

@@ -5,33 +5,13 @@ is spread over the other matrices, so totals are right and a single matrix is ri
 """
 
 from collections.abc import Iterator
-from math import prod
+from math import ceil, prod
 
-from labctl.models.ggml_types import BY_NAME
+from labctl.models.gguf_bits import end_types, layer_bits, layer_type, typed
 from labctl.models.layer import Attention, LatentAttention, Layer
 from labctl.models.model import Model, Tensor
 from labctl.models.tensor_rows import Beside, Shaped
 
-# llama_model_quantize: the output projection of K and I quantizations; an embedding that is the output as well too.
-_OUTPUT_TYPE = "q6_k"
-_EMBEDDING_TYPES = {
-    "Q2": "q2_k",
-    "Q3": "q3_k",
-    "Q4_K": "q4_k",
-    "Q5_K": "q5_k",
-    "IQ2": "q2_k",
-    "IQ3": "iq3_s",
-    "IQ4": "iq4_xs",
-}
-_WHOLE = {
-    "Q8_0": "q8_0",
-    "F16": "f16",
-    "BF16": "bf16",
-    "Q4_0": "q4_0",
-    "Q6_K": "q6_k",
-    "MXFP4": "q8_0",
-    "IQ4_NL": "iq4_nl",
-}
 # Architectures that norm what attention and feed-forward give, and those that norm queries and keys.
 _NORMED_AFTER = {"gemma2", "gemma3", "gemma3n", "glm4"}
 _NORMED_HEADS = {"qwen3", "qwen3moe", "qwen3next", "gemma3", "gemma3n", "lfm2"}
@@ -48,47 +28,37 @@ _FUSED_ATTENTION = {"phi3", "phimoe", "nomic-bert"}
 _FUSED_FEED_FORWARD = {"phi3", "glm4"}
 
 
-def outline(model: Model, beside: Beside) -> tuple[Tensor, ...]:
-    """One row per tensor; their bytes add up to the model's file_bytes. Empty for a model without layers."""
+def outline(model: Model, beside: Beside, bits_per_weight: float) -> tuple[Tensor, ...]:
+    """One row per tensor; their bytes add up to the model's file_bytes, or make it where that is 0.
+
+    Empty for a model without layers. bits_per_weight: of the format, as `Quantization` has it.
+    """
     if not model.layers:
         return ()
-    embedding_type, output_type = _end_types(model.quant, tied=model.tied_embedding)
-    ends = [_typed("token_embd.weight", embedding_type, (model.n_embd, model.vocab))]
-    ends += [_typed(name, _end_types(model.quant, tied=False)[0], shape) for name, shape in beside.looked_up]
-    if beside.output and not model.tied_embedding:
-        ends.append(_typed("output.weight", output_type, (model.n_embd, model.vocab)))
-    small = [Tensor(name, "f32", shape, 4 * prod(shape)) for name, shape in _small(model, beside)]
+    # An encoder has no output projection, so its embedding gets the type of one.
+    tied = model.tied_embedding or not beside.output
+    embedding_type, output_type = end_types(model.quant, tied=tied)
+    ends = [typed("token_embd.weight", embedding_type, (model.n_embd, model.vocab))]
+    ends += [typed(name, end_types(model.quant, tied=False)[0], shape) for name, shape in beside.looked_up]
+    if not tied:
+        ends.append(typed("output.weight", output_type, (model.n_embd, model.vocab)))
+    plain = (*_small(model, beside), *beside.kept)
+    small = [Tensor(name, "f32", shape, 4 * prod(shape)) for name, shape in plain]
     matrices = list(_matrices(model, beside))
+    weighed = [
+        prod(shape) * layer_bits(model.quant, bits_per_weight, name, shape[0]) / 8 for name, shape in matrices
+    ]
+    total = sum(weighed)
     left = model.file_bytes - sum(tensor.n_bytes for tensor in (*ends, *small))
-    elements = sum(prod(shape) for _, shape in matrices)
+    scale = left / total if model.file_bytes else 1.0
     sized: list[Tensor] = []
-    done = spent = 0
-    for name, shape in matrices:
-        done += prod(shape)
-        n_bytes = left * done // elements - spent
+    done, spent = 0.0, 0
+    for (name, shape), weight in zip(matrices, weighed, strict=True):
+        done += weight
+        n_bytes = ceil(done * scale - 1e-3) - spent
         spent += n_bytes
-        sized.append(Tensor(name, _named(model.quant), shape, n_bytes))
+        sized.append(Tensor(name, layer_type(model.quant), shape, n_bytes))
     return (*ends, *small, *sized)
-
-
-def _typed(name: str, kind: str, shape: tuple[int, ...]) -> Tensor:
-    row = BY_NAME[kind]
-    return Tensor(name, kind, shape, prod(shape) * row.block_bytes // row.block)
-
-
-def _end_types(quant: str, *, tied: bool) -> tuple[str, str]:
-    name = quant.upper()
-    if name in _WHOLE:
-        return _WHOLE[name], _WHOLE[name]
-    embedding = next((kind for prefix, kind in _EMBEDDING_TYPES.items() if name.startswith(prefix)), "q4_k")
-    return (_OUTPUT_TYPE if tied else embedding), _OUTPUT_TYPE
-
-
-def _named(quant: str) -> str:
-    name = quant.upper()
-    if name == "MXFP4":
-        return "mxfp4"
-    return _end_types(quant, tied=False)[0]
 
 
 def _small(model: Model, beside: Beside) -> Iterator[Shaped]:

@@ -26,7 +26,7 @@ KNOWN = frozenset({
     "mamba2", "falcon_mamba", "rwkv6", "rwkv7", "lfm2", "lfm2_moe", "nemotron", "nemotron_h", "olmo2", "olmo3",
     "exaone4", "smollm3", "starcoder2", "seed_oss", "hunyuan_v1_dense", "ernie4_5", "stablelm", "gpt2",
     "gpt_neox", "mllama_text_model", "chatglm", "dots1", "bert", "roberta", "xlm-roberta", "modernbert",
-    "nomic_bert", "mpnet", "camembert",
+    "nomic_bert", "mpnet", "camembert", "nemotron-nas", "hunyuan", "hunyuan_v1_moe",
 })  # fmt: skip
 # Where a model of several parts keeps its language model.
 _TEXT_PARTS = ("text_config", "language_config", "llm_config", "thinker_config", "decoder")

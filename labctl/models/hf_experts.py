@@ -5,13 +5,15 @@ from labctl.models.layer import Experts
 
 Feed = tuple[int, Experts | None]
 NOTHING: Feed = (0, None)
+MAX_EXPERTS = 65_536
+_NO_COUNT = ("per_tok", "topk", "top_k", "shared", "used", "active", "group", "size", "dim")
 
 
-def feeds(numbers: Numbers, n_layers: int) -> tuple[Feed, ...]:
+def feeds(numbers: Numbers, n_layers: int, *, known: bool) -> tuple[Feed, ...]:
     """The dense size, or the experts, of each layer. Raises `BadInput` for sizes without sense."""
     if numbers.kind in ("mamba", "mamba2", "falcon_mamba"):
         return (NOTHING,) * n_layers
-    dense, experts = _dense(numbers, n_layers), _experts(numbers)
+    dense, experts = _dense(numbers, n_layers), _experts(numbers, known=known)
     if pattern := numbers.values.get("hybrid_override_pattern"):
         by_letter = {"-": (dense[0], None), "E": (0, experts)}
         found = [by_letter.get(letter, NOTHING) for letter in str(pattern)[:n_layers]]
@@ -26,6 +28,8 @@ def _dense(numbers: Numbers, n_layers: int) -> tuple[int, ...]:
     if numbers.values.get("block_auto_adjust_ff_dim") is True:
         return (_adjusted(numbers),) * n_layers
     hidden = numbers.first("hidden_size", "d_model", "n_embd")
+    if numbers.kind == "rwkv6":  # transformers' own files of it leave it out
+        return numbers.sizes(n_layers, "intermediate_size", default=7 * hidden // 2 // 32 * 32)
     names = ("intermediate_size_mlp", "intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim", "d_ff")
     return numbers.sizes(n_layers, *names, default=4 * hidden)
 
@@ -40,8 +44,23 @@ def _adjusted(numbers: Numbers) -> int:
     return -(-size // multiple) * multiple
 
 
-def _experts(numbers: Numbers) -> Experts | None:
+def _perhaps(numbers: Numbers) -> int:
+    """The most experts that any key of an unknown architecture may speak of."""
+    counts = [
+        value
+        for key, value in numbers.values.items()
+        if "experts" in key
+        and type(value) is int
+        and value > 1
+        and not any(word in key for word in _NO_COUNT)
+    ]
+    return min(MAX_EXPERTS, max(counts, default=0))
+
+
+def _experts(numbers: Numbers, *, known: bool) -> Experts | None:
     count = numbers.first("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
+    if not count and not known:
+        count = _perhaps(numbers)
     if not count:
         return None
     size = numbers.first("moe_intermediate_size", "expert_ff_dim", "intermediate_size")

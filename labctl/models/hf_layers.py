@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from labctl.models.hf_blocks import has_blocks, layers_of_blocks
 from labctl.models.hf_experts import feeds
 from labctl.models.hf_numbers import Numbers
 from labctl.models.hf_recurrent import recurrent
@@ -39,6 +40,8 @@ def layers(numbers: Numbers, n_layers: int, *, known: bool) -> tuple[Layer, ...]
     known: the architecture's windows and recurrent layers are understood; otherwise every layer is taken to attend to
     everything, which is the most it can take.
     """
+    if known and has_blocks(numbers):
+        return layers_of_blocks(numbers, n_layers)
     mixers = _mixers(numbers, n_layers) if known else ("attention",) * n_layers
     windows = _windows(numbers, n_layers) if known else [None] * n_layers
     state = recurrent(numbers) if known else None
@@ -46,7 +49,9 @@ def layers(numbers: Numbers, n_layers: int, *, known: bool) -> tuple[Layer, ...]
     caches = n_layers - numbers.first("num_kv_shared_layers") if known else n_layers
     chunked = numbers.kind == "llama4_text"
     found = []
-    for index, (mixer, (ff, experts)) in enumerate(zip(mixers, feeds(numbers, n_layers), strict=True)):
+    for index, (mixer, (ff, experts)) in enumerate(
+        zip(mixers, feeds(numbers, n_layers, known=known), strict=True)
+    ):
         attention = None
         if mixer in ("attention", "both"):
             window = windows[index]
@@ -123,7 +128,9 @@ def _attentions(numbers: Numbers, n_layers: int) -> tuple[Attention, ...]:
 
 def _windows(numbers: Numbers, n_layers: int) -> list[int | None]:
     window = numbers.first("sliding_window", "attention_chunk_size", "local_attention")
-    if not window or numbers.values.get("use_sliding_window") is False:
+    # One as long as the context is none (Phi-3's long models).
+    beyond = 0 < numbers.first("max_position_embeddings") <= window
+    if not window or beyond or numbers.values.get("use_sliding_window") is False:
         return [None] * n_layers
     return [window if each else None for each in _windowed(numbers, n_layers)]
 

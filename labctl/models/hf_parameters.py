@@ -15,9 +15,10 @@ _NOT_GATED = frozenset({
 })  # fmt: skip
 # The query projection makes a gate as well.
 _GATED_QUERIES = frozenset({"qwen3_next", "qwen3_5_text", "qwen3_5_moe_text"})
-# Without lm_head unless the config says otherwise.
+# Without lm_head unless the config says otherwise; encoders have none at all.
 TIED_BY_DEFAULT = frozenset({
     "gemma", "gemma2", "gemma3", "gemma3_text", "gemma3n_text", "cohere", "cohere2", "lfm2", "lfm2_moe", "mamba",
+    "gpt2", "bert", "roberta", "xlm-roberta", "modernbert", "nomic_bert", "mpnet", "camembert",
 })  # fmt: skip
 
 

@@ -22,7 +22,7 @@ class Attention:
     """n_head_kv heads of head_dim_k + head_dim_v elements are cached per token, unless `latent` says otherwise.
 
     window: tokens that this layer sees back, None for all. chunked: the window is a fixed chunk (Llama 4), not sliding.
-    caches: False when the layer reads another layer's cache (Gemma 3n's last layers).
+    caches: False when the layer reads another layer's cache (Gemma 3n's last layers), or keeps none (encoders).
     """
 
     n_head: int

@@ -19,12 +19,14 @@ class Beside:
     """What a family has beside attention and feed-forward.
 
     layers: by layer, empty for none. outside: matrices of no layer. looked_up: embeddings besides the vocabulary's.
+    kept: tensors of no layer that stay in F32, whatever the file.
     gated: the feed-forward has a gate. output: something is made of the last layer's state (not so in encoders).
     """
 
     layers: tuple[Rows, ...] = ()
     outside: tuple[Shaped, ...] = ()
     looked_up: tuple[Shaped, ...] = ()
+    kept: tuple[Shaped, ...] = ()
     gated: bool = True
     output: bool = True
 

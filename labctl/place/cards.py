@@ -8,7 +8,7 @@ from labctl.estimate.claim import Request
 from labctl.place.fit import SHARED, fit
 from labctl.place.group import Group
 from labctl.rig.gpu import Gpu
-from labctl.rig.rig import Card, Host, default_reserved_mib
+from labctl.rig.rig import Card, Host, default_reserved_mib, visible_mib
 
 COUNTS = (1, 2, 4)
 # What a person can put into a desktop case without a fan of their own design.
@@ -27,7 +27,7 @@ class Enough:
 
 def imagined(gpu: Gpu, count: int) -> Group:
     """So many cards in a host of which nothing else is known."""
-    memory_mib = gpu.cuda_memory_mib or gpu.memory_mib
+    memory_mib = visible_mib(gpu)
     host = Host("any", ())
     reserved = default_reserved_mib(memory_mib)
     cards = (Card(f"{gpu.name}/{index}", "any", index, gpu, memory_mib, reserved) for index in range(count))
@@ -35,7 +35,7 @@ def imagined(gpu: Gpu, count: int) -> Group:
 
 
 def enough(candidate: Candidate, quant: str, request: Request, gpus: Iterable[Gpu]) -> tuple[Enough, ...]:
-    """The smallest cards that hold it, alone and in pairs, in fours where pairs do not; the least memory in all first.
+    """The three smallest cards that hold it alone, the smallest of which two do, and four; least memory first.
 
     Machines with unified memory stand alone.
     """
@@ -44,8 +44,10 @@ def enough(candidate: Candidate, quant: str, request: Request, gpus: Iterable[Gp
     for count in COUNTS:
         if count > 1 and candidate.engine not in SHARED:
             break
-        smallest = _smallest(candidate, quant, request, sold, count)
-        found += smallest[: 3 if count == 1 else 1]
+        # More of a card of which fewer do is no help.
+        fewer_do = min((each.gpu.memory_mib for each in found), default=None)
+        smaller = [gpu for gpu in sold if fewer_do is None or gpu.memory_mib < fewer_do]
+        found += _smallest(candidate, quant, request, smaller, count)[: 3 if count == 1 else 1]
     return tuple(sorted(found, key=lambda each: (each.count * each.gpu.memory_mib, each.count)))
 
 

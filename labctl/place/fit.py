@@ -1,5 +1,6 @@
 """Whether one model fits on given cards, how far its context can go there, and how fast it runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from labctl.errors import BadInput
@@ -9,11 +10,10 @@ from labctl.estimate.speed import Speed
 from labctl.place.group import Group
 from labctl.rig.dtypes import Dtype, support
 
-# No chat is held in less, and engines round up to it.
-LEAST_CONTEXT = 2048
+# No chat is held in less; sequences to train on may be short.
+LEAST_CONTEXT, LEAST_SEQUENCE = 2048, 512
 # How close the largest context is found; engines pad to 256 tokens.
 CONTEXT_STEP = 256
-_SEARCH_STEPS = 12
 # Several cards share one model under these engines; under the others a model lies on one.
 LAYERS_ARE_SPLIT: frozenset[Engine] = frozenset({"llama.cpp", "ollama", "transformers"})
 SHARED_BY_RANK: frozenset[Engine] = frozenset({"vllm"})
@@ -29,6 +29,7 @@ class Fit:
 
     estimate: for `request`, None where the engine refuses. reason: why it does not fit, None when it does.
     context: the most that each request may reach here; None when even the least does not fit, or there is no context.
+    speed: of one request as asked.
     """
 
     group: Group
@@ -46,14 +47,20 @@ class Fit:
 
     @property
     def needs_mib(self) -> tuple[int, ...]:
-        """What placement charges, per card."""
-        return () if self.estimate is None else tuple(mib(card.high) for card in self.estimate.cards)
+        """What placement charges, per card; with unified memory the host's part too."""
+        return () if self.estimate is None else needs_mib(self.estimate, self.group)
 
     @property
     def short_mib(self) -> int:
         """How much is missing on the card that lacks the most; 0 when nothing is."""
         pairs = zip(self.needs_mib, self.group.usable_mib, strict=False)
         return max((max(0, needs - usable) for needs, usable in pairs), default=0)
+
+
+def needs_mib(estimate: Estimate, group: Group) -> tuple[int, ...]:
+    """What placement charges each card."""
+    shared = estimate.host.high if group.unified else 0
+    return tuple(mib(card.high + shared) for card in estimate.cards)
 
 
 def on_cards(request: Request, group: Group, engine: Engine) -> Request:
@@ -90,6 +97,11 @@ def _too_heavy(estimate: Estimate, group: Group) -> bool:
     return any(card.of("weights") > usable * MIB for card, usable in pairs)
 
 
+def may_share(candidate: Candidate, group: Group) -> bool:
+    """Whether the engine runs one model on these cards at all."""
+    return _not_shared(candidate, group) is None
+
+
 def _not_shared(candidate: Candidate, group: Group) -> str | None:
     if len(group.cards) > 1 and candidate.engine not in SHARED:
         return f"{candidate.engine} keeps a model on one card"
@@ -113,18 +125,27 @@ def _not_supported(candidate: Candidate, quant: str, group: Group) -> str | None
 
 def reason(estimate: Estimate, group: Group) -> str | None:
     """What is short, in words; None when it fits."""
-    missing = [
-        (mib(card.high) - usable, index)
-        for index, (card, usable) in enumerate(zip(estimate.cards, group.usable_mib, strict=False))
-    ]
-    short, index = max(missing, default=(0, 0))
+    pairs = zip(needs_mib(estimate, group), group.usable_mib, strict=False)
+    missing = [(needs - usable, index) for index, (needs, usable) in enumerate(pairs)]
+    short, index = max(missing, key=lambda each: each[0], default=(0, 0))
     if short > 0:
         card = group.cards[index]
         return f"{short} MiB short on {card.id}"
-    host_mib = mib(estimate.host.high)
-    if group.host.ram_mib is not None and host_mib > group.host.ram_mib:
-        return f"{host_mib - group.host.ram_mib} MiB of RAM short on {group.host.name}"
+    if (of_ram := _ram_short_mib(estimate, group)) > 0:
+        return f"{of_ram} MiB of RAM short on {group.host.name}"
     return None
+
+
+def _ram_short_mib(estimate: Estimate, group: Group) -> int:
+    """More than the host has; 0 or less where it is enough, unknown, or counted on the card already."""
+    if group.host.ram_mib is None or group.unified:
+        return 0
+    return mib(estimate.host.high) - group.host.ram_mib
+
+
+def least_context(candidate: Candidate) -> int:
+    """Fewer tokens are no answer."""
+    return LEAST_SEQUENCE if candidate.engine == "training" else LEAST_CONTEXT
 
 
 def largest_context(
@@ -132,7 +153,8 @@ def largest_context(
 ) -> int | None:
     """The most tokens that each request may reach on these cards, up to what the model was trained for.
 
-    None when not even `LEAST_CONTEXT` fits. known: a context of which the answer is there already.
+    A multiple of 256, or what the model was trained for. None when not even `least_context` fits. known: a context of
+    which the answer is there already.
     """
     most = candidate.context_train
 
@@ -142,28 +164,36 @@ def largest_context(
             found = candidate.estimate(quant, replace(request, context=context))
         except BadInput:
             return -1
-        if group.host.ram_mib is not None and mib(found.host.high) > group.host.ram_mib:
-            return -1
+        if (short := _ram_short_mib(found, group)) > 0:
+            return -short * MIB
+        shared = found.host.high if group.unified else 0
         pairs = zip(found.cards, group.usable_mib, strict=False)
-        return min(usable * MIB - card.high for card, usable in pairs)
+        return min(usable * MIB - card.high - shared for card, usable in pairs)
 
     if (at_most := spare(most)) >= 0:
         return most
-    low = min(LEAST_CONTEXT, most)
+    low = min(least_context(candidate), most)
     if known is not None and known[1] and low < known[0] < most:
-        low = known[0]
+        low = known[0] // CONTEXT_STEP * CONTEXT_STEP
     if (at_low := spare(low)) < 0:
         return None
-    high, at_high = most, at_most
-    for step in range(_SEARCH_STEPS):
-        if high - low <= CONTEXT_STEP:
-            break
-        # Memory is close to a straight line over the context; bisect now and then, should it bend.
-        share = at_low / (at_low - at_high) if step % 3 != 2 else 0.5
+    return _search(spare, low, at_low, most, at_most)
+
+
+def _search(spare: Callable[[int], int], low: int, at_low: int, high: int, at_high: int) -> int:
+    """The last step that fits. low fits and high does not; each is left `at_…` bytes.
+
+    Need is close to a straight line over the context, and a little under it in front: the guess lies on the line, then
+    closes in from the side it missed on, and every third time it halves what is left.
+    """
+    step = 0
+    while high - low > CONTEXT_STEP:
+        share = at_low / (at_low - at_high) if step % 3 != 2 and at_high < 0 else 0.5
         guess = low + int((high - low) * share) // CONTEXT_STEP * CONTEXT_STEP
-        guess = min(max(guess, low + CONTEXT_STEP), high - 1)
+        guess = min(max(guess, low + CONTEXT_STEP), (high - 1) // CONTEXT_STEP * CONTEXT_STEP)
         if (at_guess := spare(guess)) >= 0:
             low, at_low = guess, at_guess
         else:
             high, at_high = guess, at_guess
-    return low // CONTEXT_STEP * CONTEXT_STEP if low >= CONTEXT_STEP else low
+        step += 1
+    return low

@@ -10,7 +10,7 @@ from labctl.rig.rig import Card, Host, Rig
 
 @dataclass(frozen=True)
 class Group:
-    """Cards of one host, in PCI order, whose memory is known."""
+    """Cards of one host whose memory is known; the fastest first, as CUDA counts them."""
 
     host: Host
     cards: tuple[Card, ...]
@@ -28,6 +28,11 @@ class Group:
     def usable_mib(self) -> tuple[int, ...]:
         """Per card."""
         return tuple(card.usable_mib or 0 for card in self.cards)
+
+    @property
+    def unified(self) -> bool:
+        """Whether the processor's memory is the card's: what the host takes is missing on the card."""
+        return any(card.gpu.unified_memory for card in self.cards)
 
     @property
     def alike(self) -> bool:
@@ -51,7 +56,8 @@ class Group:
 
 def short_title(gpu: Gpu) -> str:
     """As people say it, and narrow enough for a column: `RTX 4060 Ti 16G`."""
-    return gpu.title.removeprefix("NVIDIA ").removeprefix("GeForce ").replace(" GB", "G")
+    title = gpu.title.removeprefix("NVIDIA ").removeprefix("GeForce ").replace(" GB", "G")
+    return title.partition(" (")[0]
 
 
 def groups(rig: Rig, most: int | None = None) -> tuple[Group, ...]:
@@ -76,4 +82,15 @@ def groups(rig: Rig, most: int | None = None) -> tuple[Group, ...]:
 
 
 def _in_order(cards: list[Card]) -> tuple[Card, ...]:
-    return tuple(sorted(cards, key=lambda card: card.index))
+    """By speed, and so the same whichever slots the cards are in: logits lie on the last one."""
+    return tuple(
+        sorted(
+            cards,
+            key=lambda card: (
+                -(card.gpu.bandwidth_gbs or 0.0),
+                card.gpu.name,
+                -(card.usable_mib or 0),
+                card.index,
+            ),
+        )
+    )

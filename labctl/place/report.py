@@ -4,13 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import Estimate, Request
 from labctl.estimate.speed import Speed
 from labctl.place.cards import Enough, enough
 from labctl.place.choice import GOOD_BITS, Bits, Suggestion, best, suggestions
-from labctl.place.fit import Fit, fit, on_cards, reason
+from labctl.place.fit import Fit, fit, may_share
 from labctl.place.group import Group
 from labctl.rig.gpu import Gpu
 
@@ -61,22 +60,22 @@ def report(asked: Asked) -> Report:
     """The answer. Raises BadInput where the engine refuses the request on any cards."""
     candidate, request = asked.candidate, asked.request
     groups = [group for group in asked.groups if asked.ranks in (None, len(group.cards))]
-    fits = tuple(fit(candidate, quant, request, group) for quant in candidate.quants for group in groups)
+    fits = tuple(
+        fit(_measured(asked, group), quant, request, group) for quant in candidate.quants for group in groups
+    )
     chosen = None if asked.imagined else best(fits, asked.bits)
     if chosen is None or chosen.estimate is None:
         return _without_cards_that_do(asked, groups, fits)
-    estimate, speed = _measured(asked, chosen.estimate, chosen)
-    short = reason(estimate, chosen.group)
     return Report(
         candidate,
         chosen.request,
         chosen.quant,
         chosen.group,
-        estimate,
-        speed,
+        chosen.estimate,
+        chosen.speed,
         fits,
-        answer=short is None,
-        reason=short,
+        answer=True,
+        reason=None,
         imagined=False,
         suggestions=(),
         enough=(),
@@ -91,9 +90,8 @@ def _without_cards_that_do(asked: Asked, groups: Sequence[Group], fits: tuple[Fi
     nearest_fit = min(own, key=lambda each: (each.short_mib, len(each.group.cards)), default=None)
     group, why, speed = None, None, None
     if nearest_fit is not None and nearest_fit.estimate is not None:
-        estimate, request = nearest_fit.estimate, nearest_fit.request
+        estimate, request, speed = nearest_fit.estimate, nearest_fit.request, nearest_fit.speed
         group, why = nearest_fit.group, nearest_fit.reason
-        estimate, speed = _measured(asked, estimate, nearest_fit)
     else:
         ranks = asked.ranks or 1
         request = replace(asked.request, n_gpus=ranks)
@@ -103,7 +101,7 @@ def _without_cards_that_do(asked: Asked, groups: Sequence[Group], fits: tuple[Fi
         why = next((each.reason for each in fits if each.reason), None)
     changes: tuple[Suggestion, ...] = ()
     if not asked.imagined and groups:
-        changes = suggestions(candidate, quant, asked.request, groups, asked.bits)
+        changes = _changes_that_help(asked, quant, groups)
     return Report(
         candidate,
         request,
@@ -128,36 +126,20 @@ def _usual(candidate: Candidate, bits: Bits) -> str:
     return min(good or candidate.quants, key=bits)
 
 
-def _measured(asked: Asked, estimate: Estimate, found: Fit) -> tuple[Estimate, Speed | None]:
-    """Corrected by the nearest measurements of the same run, where there are any."""
-    kinds = {card.gpu.name for card in found.group.cards}
-    speed = found.speed
-    if len(kinds) != 1 or not asked.measurements:
-        return estimate, speed
-    from labctl.estimate.calibration import corrected, corrected_speed, nearest
-
-    card = kinds.pop()
-    fast = nearest(asked.measurements, estimate, found.quant, card, total=False)
-    if speed is not None and fast is not None and _at_full_power(found.group):
-        speed = corrected_speed(speed, fast)
-    full = nearest(asked.measurements, estimate, found.quant, card)
-    if full is None:
-        return estimate, speed
-    try:
-        there = asked.candidate.estimate(
-            found.quant,
-            on_cards(replace(found.request, context=full.context), found.group, estimate.request.engine),
-        )
-    except BadInput:
-        return estimate, speed
-    return corrected(estimate, full, there), speed
+def _changes_that_help(asked: Asked, quant: str, groups: Sequence[Group]) -> tuple[Suggestion, ...]:
+    able = [group for group in groups if may_share(asked.candidate, group)]
+    if not able:
+        return ()
+    roomiest = max(able, key=lambda group: sum(group.usable_mib))
+    return suggestions(_measured(asked, roomiest), quant, asked.request, [roomiest], asked.bits)
 
 
-def _at_full_power(group: Group) -> bool:
-    """Speeds were measured at the card's default limit."""
-    return all(
-        card.power_limit_watts is None
-        or card.gpu.tdp_watts is None
-        or card.power_limit_watts >= card.gpu.tdp_watts
-        for card in group.cards
-    )
+def _measured(asked: Asked, group: Group) -> Candidate:
+    """The candidate as these cards run it: corrected by measurements, where there are any."""
+    kinds = {card.gpu.name for card in group.cards}
+    speaking = tuple(each for each in asked.measurements if each.engine == asked.candidate.engine)
+    if len(kinds) != 1 or not speaking:
+        return asked.candidate
+    from labctl.place.measured import Measured
+
+    return Measured(asked.candidate, kinds.pop(), speaking)

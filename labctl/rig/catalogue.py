@@ -75,20 +75,3 @@ def parse(text: str, where: str) -> Gpu:
     values["price"] = Price(card.price.amount, card.price.currency) if card.price else None
     values["sources"] = tuple(Source(tuple(source.covers), source.from_) for source in card.sources)
     return Gpu(**values)
-
-
-def plain_name(name: str) -> str:
-    """A card's name as people, NVML and data sheets write it, comparable: `NVIDIA GeForce RTX 3090` → `rtx 3090`."""
-    words = name.lower().replace("-", " ").replace("(", " ").replace(")", " ").split()
-    dropped = {
-        "nvidia",
-        "geforce",
-        "tesla",
-        "quadro",
-        "generation",
-        "blackwell",
-        "edition",
-        "workstation",
-        "gpu",
-    }
-    return " ".join(word for word in words if word not in dropped)

@@ -101,3 +101,20 @@ class Gpu:
         # L40 and L20 are cut to the GeForce rate: 181 TFLOP/s on the L40's data sheet, 362 on the L40S's.
         cut = self.name in ("l40", "l20")
         return 256 if consumer or cut else 512
+
+
+def plain_name(name: str) -> str:
+    """A card's name as people, NVML and data sheets write it, comparable: `NVIDIA GeForce RTX 3090` → `rtx 3090`."""
+    words = name.lower().replace("-", " ").replace("(", " ").replace(")", " ").split()
+    dropped = {
+        "nvidia",
+        "geforce",
+        "tesla",
+        "quadro",
+        "generation",
+        "blackwell",
+        "edition",
+        "workstation",
+        "gpu",
+    }
+    return " ".join(word for word in words if word not in dropped)

@@ -79,7 +79,7 @@ def host_report(parts: dict[str, str]) -> HostReport:
     per_socket = _count(cpu.get("Core(s) per socket"))
     size, free = _disk(parts.get("disk", ""))
     return HostReport(
-        name=parts.get("name", "").strip().partition(".")[0] or "localhost",
+        name=parts.get("name", "").strip() or "localhost",
         ram_mib=_kib(memory.get("MemTotal")),
         available_mib=_kib(memory.get("MemAvailable")),
         cpu_model=_plain_cpu(cpu.get("Model name")),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from labctl.rig.gpu import Gpu
 from labctl.rig.host_report import HostReport
 from labctl.rig.reported import DriverReport, Lost, Process, Reported
-from labctl.rig.rig import Card, Cpu, Host, default_reserved_mib
+from labctl.rig.rig import Card, Cpu, Host, default_reserved_mib, visible_mib
 
 # (name, total_mib, compute capability) → the card of the catalogue, or one made of what the driver tells.
 Identify = Callable[[str, int | None, str | None], Gpu | None]
@@ -136,8 +136,8 @@ def _reading(host: str, index: int, reported: Reported, gpu: Gpu, machine: HostR
     else:
         total, used = reported.total_mib, reported.used_mib
         visible = None if total is None else total - (reported.reserved_mib or 0)
-    if visible is not None and gpu.cuda_memory_mib:
-        visible = min(visible, gpu.cuda_memory_mib)
+    if visible is not None and (gpu.cuda_memory_mib or reported.reserved_mib is None):
+        visible = min(visible, visible_mib(gpu) or visible)
     if used is not None and total is not None and visible is not None and _reserve_is_in_use(reported, gpu):
         used = max(0, used - (total - visible))
     foreign = max(0, (used or 0) - ours)

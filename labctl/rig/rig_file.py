@@ -2,22 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labctl.errors import BadInput
 from labctl.rig.gpu import Gpu
-from labctl.rig.rig import Card, ComputeMode, Cpu, Host, Pcie, Rig, default_reserved_mib
+from labctl.rig.rig import Card, ComputeMode, Cpu, Host, Pcie, Rig, default_reserved_mib, visible_mib
 from labctl.rig.unlisted import unlisted
 from labctl.yaml_document import read
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 _VERSION = r"^\d+(\.\d+){1,3}$"
-_MOST_RAM_GIB = 1024 * 1024
 # More than any board takes; a typo in `count` must not make a million cards.
 _MOST_CARDS = 64
+_MOST_MIB = 16 * 1024 * 1024
+_Mib = Annotated[int, Field(ge=0, le=_MOST_MIB)]
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
@@ -43,11 +44,12 @@ class _Cards(BaseModel):
     uuid: str | None = Field(default=None, pattern=r"^GPU-[0-9a-fA-F-]{8,}$")
     pci: str | None = None
     compute_capability: str | None = Field(default=None, pattern=r"^\d{1,2}\.\d$")
-    board_memory_mib: int | None = Field(default=None, ge=0)
+    board_memory_mib: _Mib | None = None
     unified_memory: bool = False
-    memory_mib: Annotated[int, Field(gt=0)] | Literal["unknown"] | None = None
-    reserved_mib: int | None = Field(default=None, ge=0)
-    foreign_mib: int = Field(default=0, ge=0)
+    memory_mib: _Mib | None = Field(default=None, gt=0)
+    memory_unknown: bool = False
+    reserved_mib: _Mib | None = None
+    foreign_mib: _Mib = 0
     power_limit_watts: int | None = Field(default=None, gt=0)
     nvlink: list[Pair] = []
     compute_mode: ComputeMode = "default"
@@ -68,6 +70,8 @@ class _Cards(BaseModel):
             )
         if self.compute_capability is None and self.unified_memory:
             raise ValueError("unified_memory describes a card outside the catalogue, with compute_capability")
+        if self.memory_unknown and self.memory_mib is not None:
+            raise ValueError("memory_mib and memory_unknown: only one of them can be meant")
         return self
 
     @model_validator(mode="after")
@@ -85,7 +89,7 @@ class _Cpu(BaseModel):
     model: str | None = None
     sockets: int = Field(default=1, ge=1, le=8)
     cores: int | None = Field(default=None, gt=0)
-    memory_bandwidth_gbs: float | None = Field(default=None, gt=0)
+    memory_bandwidth_gbs: float | None = Field(default=None, gt=0, le=100_000)
     tdp_watts: int | None = Field(default=None, gt=0)
 
 
@@ -96,7 +100,7 @@ class _Host(BaseModel):
     name: str = Field(pattern=_NAME)
     gpus: list[_Cards] = []
     nvlink: list[Pair] = []
-    ram_gib: float | None = Field(default=None, gt=0, le=_MOST_RAM_GIB)
+    ram_gib: float | None = Field(default=None, gt=0, le=_MOST_MIB / 1024)
     cpu: _Cpu | None = None
     psu_watts: int | None = Field(default=None, gt=0)
     host_watts: int | None = Field(default=None, gt=0)
@@ -175,9 +179,7 @@ def _described(line: _Cards) -> Gpu | None:
 
 
 def _card(host: str, index: int, line: _Cards, gpu: Gpu) -> Card:
-    memory_mib = None
-    if line.memory_mib != "unknown":
-        memory_mib = line.memory_mib or gpu.cuda_memory_mib or gpu.memory_mib
+    memory_mib = None if line.memory_unknown else line.memory_mib or visible_mib(gpu)
     reserved = default_reserved_mib(memory_mib or 0) if line.reserved_mib is None else line.reserved_mib
     return Card(
         id=line.uuid or f"{host}/{index}",

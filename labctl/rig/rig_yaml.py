@@ -78,7 +78,8 @@ def _identity(card: Card, nameless: str) -> Iterator[Field]:
 
 
 def _memory(card: Card) -> Iterator[Field]:
-    yield "memory_mib", "unknown" if card.memory_mib is None else card.memory_mib
+    yield "memory_mib", card.memory_mib
+    yield "memory_unknown", True if card.memory_mib is None else None
     default = default_reserved_mib(card.memory_mib or 0)
     yield "reserved_mib", None if card.reserved_mib == default else card.reserved_mib
     yield "foreign_mib", card.foreign_mib or None

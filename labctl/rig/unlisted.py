@@ -1,11 +1,11 @@
 """Cards by what a driver says of them: the catalogue's, or one that the catalogue does not know."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
-from labctl.rig.catalogue import plain_name
-from labctl.rig.gpu import Architecture, Gpu
+from labctl.rig.gpu import Architecture, Gpu, plain_name
 
 # CUDA C++ Programming Guide, Compute Capabilities: the first capability of each architecture.
 _ARCHITECTURES: tuple[tuple[tuple[int, int], Architecture], ...] = (
@@ -24,7 +24,10 @@ _NEAR = 8
 
 
 def unlisted(title: str, compute_capability: str, memory_mib: int, *, unified_memory: bool = False) -> Gpu:
-    """A card that the catalogue does not know: everything that only a data sheet says is None."""
+    """A card that the catalogue does not know: everything that only a data sheet says is None.
+
+    memory_mib: what its driver counts, of which a driver's own report says what CUDA can use.
+    """
     major, minor = compute_capability.split(".")
     at = (int(major), int(minor))
     values: dict[str, Any] = dict.fromkeys(field.name for field in fields(Gpu))
@@ -35,6 +38,7 @@ def unlisted(title: str, compute_capability: str, memory_mib: int, *, unified_me
         "architecture": next((name for first, name in reversed(_ARCHITECTURES) if at >= first), "kepler"),
         "compute_capability": compute_capability,
         "memory_mib": memory_mib,
+        "cuda_memory_mib": memory_mib,
         "unified_memory": unified_memory,
         "sources": (),
     }
@@ -63,29 +67,31 @@ def identify(
 ) -> Gpu | None:
     """The catalogue's card of this name and memory; else one made of what the driver tells.
 
+    A driver has one name for cards of two sizes; the catalogue tells them apart by a size in the title, `… 12 GB`.
     memory_mib: None for unified memory. None where neither catalogue nor driver knows the compute capability.
     """
-    wanted = plain_name(title)
-    cards = tuple(catalogue)
+    wanted = _without_size(title)
     named = [
         card
-        for card in cards
-        if wanted in {plain_name(each) for each in (card.name, card.title, *card.aliases)}
+        for card in catalogue
+        if any(_without_size(each) == wanted for each in (card.name, card.title, *card.aliases))
     ]
     if memory_mib is None:
-        found = next(iter(named), None)
+        found = next((card for card in named if card.unified_memory), None) or next(iter(named), None)
     else:
-        # `GeForce RTX 3060` is one name for two sizes of memory; the catalogue tells them apart.
-        alike = [card for card in cards if any(card.title.startswith(each.title) for each in named)]
-        near = (
-            card
-            for card in (*named, *alike)
-            if card.unified_memory or abs(card.memory_mib - memory_mib) <= card.memory_mib // _NEAR
-        )
-        found = next(near, None)
-    if found is None and named:
-        # A board of that name with another memory: the chip is the same.
-        compute_capability = compute_capability or named[0].compute_capability
+        found = min(named, key=lambda card: abs(card.memory_mib - memory_mib), default=None)
+        if (
+            found
+            and not found.unified_memory
+            and abs(found.memory_mib - memory_mib) > found.memory_mib // _NEAR
+        ):
+            # A board of that name with another memory: the chip is the same.
+            compute_capability = compute_capability or found.compute_capability
+            found = None
     if found or compute_capability is None:
         return found
     return unlisted(title, compute_capability, memory_mib or 0, unified_memory=memory_mib is None)
+
+
+def _without_size(name: str) -> str:
+    return re.sub(r" \d+ ?gb?$", "", plain_name(name))

@@ -1,19 +1,15 @@
 """Ansible with Mitogen, in a virtual environment of its own, and one run of the playbook."""
 
-import hashlib
 import os
 import re
 import subprocess
-import sys
-import venv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import Failed
+from tests.bench.pinned_environment import pinned_environment
 from tests.host.cache import Cache
-from tests.host.commands import run
-from tests.host.locks import locked
 
 FOLDER = Path(__file__).resolve().parent / "ansible"
 PLAYBOOK = FOLDER / "playbook.yml"
@@ -70,26 +66,7 @@ class Ansible:
 
 def installed_ansible(cache: Cache, folder: Path) -> Ansible:
     """Ansible as pinned, installed into the cache when it is not there yet. Raises `Failed` when it cannot be had."""
-    digest = hashlib.sha256(_REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()[:10]
-    environment = cache.root / "ansible" / digest
-    complete = environment / "complete"
-    environment.parent.mkdir(exist_ok=True)
-    with locked(environment.with_suffix(".lock")):
-        if not complete.exists():
-            print("tests.bench: installing Ansible and Mitogen (once)", file=sys.stderr)
-            venv.create(environment, clear=True, with_pip=True)
-            run(
-                [
-                    str(environment / "bin/python"),
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                ]
-                + ["--require-hashes", "--only-binary", ":all:", "-r", str(_REQUIREMENTS)]
-            )
-            complete.touch()
+    environment = pinned_environment(_REQUIREMENTS, cache.root / "ansible", "Ansible and Mitogen")
     return Ansible(environment, folder)
 
 

@@ -7,7 +7,7 @@ import pytest
 from labctl.errors import BadInput
 from labctl.models.gguf_header import read_gguf_header
 from labctl.models.source import Cursor
-from tests.bench.header_speed import AIM_MIB, HUGE_BYTES, peak_mib, with_vocabulary, write_huge
+from tests.bench.header_speed import AIM_MIB, HUGE_BYTES, VOCABULARY, peak_mib, with_vocabulary, write_huge
 from tests.oracle.sparse_gguf import header_bytes
 
 
@@ -44,5 +44,6 @@ def test_no_byte_is_read_twice_nor_beyond_the_header() -> None:
     source = Counted(head, HUGE_BYTES)
     found = read_gguf_header(source)
     assert len(found.tensors) > 1000
-    assert source.n_read < len(head) + 16 * 1024 + Cursor.WINDOW_BYTES
+    passed_by = 4 * VOCABULARY  # the kinds of tokens, an array of numbers
+    assert source.n_read < len(head) - passed_by + 16 * 1024 + 2 * Cursor.WINDOW_BYTES
     assert source.n_reads < 2 * len(head) / Cursor.WINDOW_BYTES + 4

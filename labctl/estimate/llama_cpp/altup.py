@@ -77,7 +77,7 @@ def merged(block: Block, whole: Block, stack: Value) -> Value:
     total = graph.op(None, row, stack, all_scaled)
     for _ in range(others - 1):
         total = graph.over(None, total, viewed=(all_scaled,))
-    return graph.op(None, row, total, block.inputs.outputs)
+    return graph.op(None, block.wanted.f32(block.n_embd), total, block.inputs.outputs)
 
 
 def _router(block: Block, value: Value, width: int) -> Value:

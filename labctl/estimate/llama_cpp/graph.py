@@ -16,12 +16,17 @@ class Step:
     """One operation. place: where its weight or cache is; None where it has neither and goes with its neighbours.
 
     result: None where it writes into a buffer that exists (a cache). reuses: reads whose memory it may take over.
+    weight: bytes of the matrix that it applies. looked_up: it only picks rows of one.
+    borrowed: its weight is copied from the host for it.
     """
 
     place: int | None
     result: Value | None
     reads: tuple[Value, ...]
     reuses: tuple[Value, ...]
+    weight: int = 0
+    looked_up: bool = False
+    borrowed: bool = False
 
 
 @dataclass
@@ -48,10 +53,16 @@ class Graph:
         self.resident[value] = place
         return value
 
-    def op(self, place: int | None, n_bytes: int, *reads: Value) -> Value:
+    def op(self, place: int | None, n_bytes: int, *reads: Value, weight: int = 0) -> Value:
         """A result in memory of its own."""
         value = self._value(n_bytes)
-        self.waiting[value] = Step(place, value, reads, ())
+        self.waiting[value] = Step(place, value, reads, (), weight)
+        return value
+
+    def look_up(self, place: int, n_bytes: int, rows: Value) -> Value:
+        """Rows of a matrix."""
+        value = self._value(n_bytes)
+        self.waiting[value] = Step(place, value, (rows,), (), looked_up=True)
         return value
 
     def view(self, n_bytes: int, of: Value) -> Value:
@@ -67,11 +78,14 @@ class Graph:
     def over(self, place: int | None, *reads: Value, viewed: tuple[Value, ...] = ()) -> Value:
         """A result in the memory of the first of `reads` that is as large and that nobody else needs.
 
-        viewed: read through a view, whose memory the engine never takes over; nor that of any other view.
+        viewed: read through a view. The memory behind a view is never taken over, but that of its copy elsewhere is.
         """
         size = self.n_bytes[reads[0]]
         value = self._value(size)
-        reusable = tuple(read for read in reads if self.n_bytes[read] == size and read not in self.viewed)
+        viewed = tuple(
+            read if read in self.viewed else self.view(self.n_bytes[read], read) for read in viewed
+        )
+        reusable = tuple(read for read in (*reads, *viewed) if self.n_bytes[read] == size)
         self.waiting[value] = Step(place, value, (*reads, *viewed), reusable)
         return value
 

@@ -24,6 +24,11 @@ class Batch:
     n_ubatch: int
     flash_attention: bool
 
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the largest batch that is planned for: as many of every sequence."""
+        return -(-self.n_ubatch // self.n_sequences) * self.n_sequences
+
     def window_cells(self, window: int) -> int:
         """Cells per stream of a layer that sees `window` tokens back."""
         seen = window * (self.n_sequences if self.n_streams == 1 else 1) + self.n_ubatch
@@ -39,7 +44,7 @@ def batch(request: Request) -> Batch:
     cells = _pad(_pad(request.context * request.parallel) // (1 if request.kv_unified else request.parallel))
     streams = 1 if request.kv_unified else request.parallel
     n_context = cells * streams
-    n_batch = min(n_context, request.batch or DEFAULT_BATCH)
+    n_batch = min(request.context * request.parallel, request.batch or DEFAULT_BATCH)
     return Batch(
         n_context=n_context,
         n_streams=streams,
@@ -62,7 +67,7 @@ def layer_bytes(layer: Layer, model: Model, request: Request, sizes: Batch) -> i
     if not layer.loaded:
         return 0
     total = 0
-    if layer.attention and layer.attention.caches and model.kind != "embedding":
+    if layer.attention and layer.attention.caches:
         total += _attention_bytes(layer.attention, model, request, sizes)
     if layer.recurrent:
         state = layer.recurrent.conv_elements + layer.recurrent.state_elements

@@ -4,8 +4,9 @@ Follows src/models/mamba-base.cpp, lfm2.cpp and delta-net-base.cpp.
 """
 
 from labctl.estimate.llama_cpp.graph import Value
+from labctl.estimate.llama_cpp.inputs import F32_BYTES
 from labctl.estimate.llama_cpp.kv_cache import Batch
-from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block, UnknownLayer
+from labctl.estimate.llama_cpp.transformer import Block, UnknownLayer
 from labctl.models.layer import Recurrent
 
 
@@ -27,9 +28,9 @@ def recurrent(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Va
 def load(block: Block, n_elements: int, sizes: Batch) -> Value:
     """State of every sequence, read as soon as the layer begins and before its input is computed."""
     graph = block.graph
-    graph.store(block.place)
+    graph.store(block.cache_place)
     loaded = graph.op(None, n_elements * sizes.n_sequences * F32_BYTES, block.inputs.state_rows[0])
-    graph.store(block.place, loaded)
+    graph.store(block.cache_place, loaded)
     return loaded
 
 
@@ -37,12 +38,17 @@ def convolved(block: Block, loaded: Value, mixed: Value, width: int) -> Value:
     """The last tokens before this batch, then the batch: joined, kept for next time."""
     graph = block.graph
     joined = graph.op(None, graph.n_bytes[loaded] + block.f32(width), loaded, mixed)
-    graph.store(block.place, joined)
+    graph.store(block.cache_place, joined)
     return joined
 
 
 def _state_bytes(state: Recurrent, sizes: Batch) -> int:
     return state.state_elements * sizes.n_sequences * F32_BYTES
+
+
+def _other_states(state: Recurrent, sizes: Batch) -> int:
+    """Those of the sequences after the first are moved along, whether or not the batch has tokens of them."""
+    return state.state_elements * (sizes.n_sequences - 1) * F32_BYTES
 
 
 def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
@@ -62,14 +68,14 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
     mixed = block.project("ssm_in", normed)
     joined = convolved(block, loaded, mixed, width)
     result = graph.over(block.place, graph.op(block.place, block.f32(width), joined))
-    graph.store(block.place)
+    graph.store(block.cache_place)
     steps = graph.op(None, block.f32(block.size("ssm_a", -1)), mixed)
     scanned = graph.op(
         block.place, block.f32(inner) + _state_bytes(state, sizes), result, steps, block.inputs.state_rows[1]
     )
     graph.expand(scanned)
-    graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
-    graph.store(block.place, scanned)
+    graph.store(block.cache_place, graph.op(None, _other_states(state, sizes), block.inputs.state_rows[2]))
+    graph.store(block.cache_place, scanned)
     gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.op(block.place, block.f32(inner), result)
     added = graph.over(None, skipped, viewed=(scanned,))
@@ -87,7 +93,7 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     mixed = block.project("ssm_in", normed)
     joined = convolved(block, loaded, mixed, inner)
     result = graph.over(block.place, graph.op(block.place, block.f32(inner), joined))
-    graph.store(block.place)
+    graph.store(block.cache_place)
     small = block.project("ssm_x", result)
     steps = graph.op(None, block.f32(rank), block.columns(small, rank))
     before = after = block.columns(small, each)
@@ -105,8 +111,8 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
         block.inputs.state_rows[1],
     )
     graph.expand(scanned)
-    graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
-    graph.store(block.place, scanned)
+    graph.store(block.cache_place, graph.op(None, _other_states(state, sizes), block.inputs.state_rows[2]))
+    graph.store(block.cache_place, scanned)
     gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.over(block.place, result)
     added = graph.over(None, skipped, viewed=(scanned,))
@@ -127,7 +133,7 @@ def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> V
     scanned = graph.op(
         None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, share, remembered
     )
-    graph.store(block.place, scanned)
+    graph.store(block.cache_place, scanned)
     found = graph.over(block.place, graph.op(None, block.f32(inner), scanned))
     gate = block.project("attn_gate", normed) if "attn_gate" in parts else block.columns(mixed, inner)
     gate = graph.op(None, block.f32(inner), gate)

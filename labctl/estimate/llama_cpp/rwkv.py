@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from labctl.estimate.llama_cpp.graph import Value
+from labctl.estimate.llama_cpp.inputs import F32_BYTES
 from labctl.estimate.llama_cpp.kv_cache import Batch
 from labctl.estimate.llama_cpp.recurrent import load
-from labctl.estimate.llama_cpp.transformer import F32_BYTES, Block
+from labctl.estimate.llama_cpp.transformer import Block
 from labctl.models.layer import Recurrent
 
 # Elements that share one bonus; every published RWKV-7 has heads of 64.
@@ -25,7 +26,8 @@ def rwkv6(block: Block, state: Recurrent, hidden: Value, sizes: Batch, *, last: 
     """One whole layer; the last one mixes channels only for the tokens that are wanted."""
     graph = block.graph
     hidden, before, normed = _mixed_in_time(block, state, hidden, sizes, _mix_time_6, last=last)
-    change = _change(block, before, normed, last=last)
+    block = block.wanted if last else block
+    change = graph.over(None, before, normed)
     asked = graph.over(None, graph.over(block.place, change), normed)
     gate = graph.over(None, block.project("channel_mix_receptance", asked))
     mixed = graph.over(None, graph.over(block.place, change), normed)
@@ -41,7 +43,8 @@ def rwkv7(
     hidden, before, normed = _mixed_in_time(
         block, state, hidden, sizes, partial(_mix_time_7, first=first), last=last
     )
-    change = _change(block, before, normed, last=last)
+    block = block.wanted if last else block
+    change = graph.over(None, before, normed)
     mixed = graph.over(None, graph.over(block.place, change), normed)
     active = graph.over(None, block.project("channel_mix_key", mixed))
     return graph.over(None, block.project("channel_mix_value", active), hidden)
@@ -63,20 +66,15 @@ def _mixed_in_time(
     mixing = block.norm(hidden)
     hidden = graph.op(None, row, mix(block, state, mixing, loaded, sizes), hidden)
     normed = block.norm(hidden)
-    graph.store(block.place, graph.op(None, shift, mixing, normed))
+    graph.store(block.cache_place, graph.op(None, shift, mixing, normed))
     before = block.reshaped(graph.op(None, row, *_before(block, loaded, normed)))
     hidden, normed = block.reshaped(hidden), block.reshaped(normed)
     if last:
+        row = block.wanted.f32(block.n_embd)
         hidden, before, normed = (
             graph.op(None, row, value, block.inputs.outputs) for value in (hidden, before, normed)
         )
     return hidden, before, normed
-
-
-def _change(block: Block, before: Value, normed: Value, *, last: bool) -> Value:
-    if last:
-        return block.graph.over(None, before, normed)
-    return block.graph.op(None, block.f32(block.n_embd), before, normed)
 
 
 def _before(block: Block, loaded: Value, normed: Value) -> tuple[Value, Value]:
@@ -100,7 +98,7 @@ def _mix_time_6(block: Block, state: Recurrent, normed: Value, loaded: Value, si
     decay = graph.over(None, block.project("time_mix_decay_w1", mixed))
     decay = graph.over(block.place, block.project("time_mix_decay_w2", decay))
     scanned = graph.op(block.place, row + kept, key, value, asked, decay, before)
-    graph.store(block.place, scanned)
+    graph.store(block.cache_place, scanned)
     result = graph.op(block.place, row, graph.op(None, row, scanned))
     gate = graph.over(None, block.project("time_mix_gate", mixed))
     return block.project("time_mix_output", graph.over(None, result, gate))
@@ -131,7 +129,7 @@ def _mix_time_7(
     negative = graph.over(None, direction)
     removed = graph.over(None, direction, viewed=(rate,))
     scanned = graph.op(None, row + kept, asked, decay, new_key, value, negative, removed, before)
-    graph.store(block.place, scanned)
+    graph.store(block.cache_place, scanned)
     result = graph.op(block.place, row, graph.op(None, row, scanned))
     bonus = graph.op(None, row // _HEAD, graph.over(block.place, graph.op(None, row, new_key, asked)))
     result = graph.over(None, result, viewed=(graph.op(None, row, value, bonus),))

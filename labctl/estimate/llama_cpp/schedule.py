@@ -5,13 +5,15 @@ Follows ggml/src/ggml-backend.cpp (splits and their inputs) and ggml/src/ggml-al
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labctl.estimate.llama_cpp.free_list import FreeList
 from labctl.estimate.llama_cpp.graph import HOST, Graph, Step, Value
 
 # ggml keeps this many sets of inputs when cards work on successive batches at once (GGML_SCHED_MAX_COPIES).
 PIPELINE_COPIES = 4
+# Weights of norms and biases: what a row of them takes, more or less.
+_VECTOR = 16 * 1024
 
 
 @dataclass
@@ -21,9 +23,28 @@ class _Split:
     steps: list[Step] = field(default_factory=list)
 
 
-def buffer_bytes(graph: Graph, *, pipelined: bool) -> dict[int, int]:
-    """Place → bytes of its compute buffer. pipelined: every input is kept in four copies."""
+def buffer_bytes(graph: Graph, *, pipelined: bool, borrowing: bool = False) -> dict[int, int]:
+    """Place → bytes of its compute buffer. pipelined: every input is kept in four copies.
+
+    borrowing: the first card computes what the host has the weights for, from copies of them.
+    """
+    if borrowing:
+        graph = _borrowed(graph)
     return _Run(graph, PIPELINE_COPIES if pipelined else 1).peaks()
+
+
+def _borrowed(graph: Graph) -> Graph:
+    """With large batches a card with CUDA takes over every step of the host that has a weight, and its weight."""
+    graph = replace(graph, n_bytes=list(graph.n_bytes), resident=dict(graph.resident))
+    graph.steps = [
+        step
+        if step.place != HOST or step.result is None or step.looked_up
+        else replace(
+            step, place=0, reads=(graph.cache(HOST, step.weight or _VECTOR), *step.reads), borrowed=True
+        )
+        for step in graph.steps
+    ]
+    return graph
 
 
 def places(steps: Sequence[Step]) -> list[int]:
@@ -50,7 +71,8 @@ def _splits(graph: Graph, home: dict[Value, int]) -> list[_Split]:
     splits: list[_Split] = []
     present: set[tuple[Value, int]] = set()
     for step, place in zip(graph.steps, places(graph.steps), strict=True):
-        if not splits or splits[-1].place != place:
+        # A borrowed weight begins anew, so that the memory of the one before can be used for it.
+        if not splits or splits[-1].place != place or (step.borrowed and splits[-1].crossing):
             splits.append(_Split(place))
         split = splits[-1]
         for read in step.reads:
@@ -124,7 +146,9 @@ class _Run:
         if step.result is not None:
             key = (step.result, place)
             for read in step.reuses:
-                parent = (read, place)
+                parent = self._here(read, place)
+                if parent[0] != read:
+                    continue
                 if self.uses[parent] == 1 and parent in self.at and parent not in self.pinned:
                     self.at[key], self.size[key] = self.at.pop(parent), self.size[parent]
                     break

@@ -5,14 +5,14 @@ only reader's input (biases, scales) change nothing and are left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.estimate.llama_cpp.graph import Graph, Value
+from labctl.estimate.llama_cpp.inputs import F16_BYTES, F32_BYTES, Inputs
 from labctl.models.ggml_types import GgmlType
 from labctl.models.layer import Attention, Experts, LatentAttention
 from labctl.models.model import Tensor
 
-F32_BYTES, F16_BYTES = 4, 2
 # These norm before the last projection, or run attention and feed-forward side by side.
 PARALLEL = frozenset({"command-r", "cohere2", "falcon", "phi2", "gptneox", "stablelm"})
 # Plain layer norms cannot overwrite what they read, root-mean-square norms can.
@@ -21,43 +21,30 @@ LAYER_NORM = frozenset({"command-r", "cohere2", "rwkv6", "rwkv7", "phi2", "falco
 NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe", "granitehybrid"})
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What the host fills in, by window (None: all cells) where there is one per cache. Not every graph reads all.
-
-    positions: only of the windows whose layers turn their heads by them.
-    state_rows: which sequences' states belong to this batch, whole and in two parts.
-    """
-
-    positions: Mapping[int | None, Value]
-    masks: Mapping[int | None, Value]
-    key_rows: Mapping[int | None, Value]
-    value_rows: Mapping[int | None, Value]
-    key_turns: Mapping[int | None, Value]
-    value_turns: Mapping[int | None, Value]
-    outputs: Value
-    state_rows: tuple[Value, ...]
-
-
 class UnknownLayer(Exception):
     """A layer without the tensors that its kind has: it is estimated from all that it does have."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'."""
+    """One layer to be built. parts: its tensors by name. place: where they are; experts_place: the routed ones'.
+
+    n_outputs: rows that are wanted.
+    """
 
     graph: Graph
     parts: Mapping[str, Tensor]
     place: int
     experts_place: int
     n_tokens: int
+    n_outputs: int
     n_embd: int
     flash_attention: bool
     inputs: Inputs
     windowed: bool
     weights_normed: bool
     softmax_last: bool
+    logits_ranked: bool
     layer_norm: bool
     cache_types: tuple[GgmlType, GgmlType]
     cache_place: int
@@ -66,6 +53,11 @@ class Block:
     def f32(self, width: int) -> int:
         """Bytes of one F32 row per token."""
         return width * self.n_tokens * F32_BYTES
+
+    @property
+    def wanted(self) -> "Block":
+        """The same for the rows that are wanted."""
+        return replace(self, n_tokens=self.n_outputs)
 
     def columns(self, value: Value, width: int) -> Value:
         """Some columns of every row, with the gaps between them."""
@@ -76,9 +68,13 @@ class Block:
         """The same numbers in another shape."""
         return self.graph.view(self.graph.n_bytes[value], value)
 
-    def cache(self, kind: GgmlType, cells: int, width: int) -> Value:
-        """Keys or values of all streams."""
-        return self.graph.cache(self.cache_place, kind.row_bytes(cells * self.n_streams * width))
+    def cache(self, kind: GgmlType, cells: int, width: int, *, columns: int | None = None) -> Value:
+        """Keys or values of all streams, or some columns of them. Flash attention reads F16 where they are F32."""
+        rows = cells * self.n_streams
+        cached = self.graph.cache(self.cache_place, kind.row_bytes(rows * width))
+        if self.flash_attention and kind.name == "f32":
+            return self.graph.op(None, rows * (columns or width) * F16_BYTES, cached)
+        return cached
 
     def size(self, part: str, axis: int) -> int:
         """One dimension of a tensor. Raises `UnknownLayer` when the layer has no such tensor."""
@@ -93,7 +89,8 @@ class Block:
 
     def project(self, part: str, *reads: Value) -> Value:
         """A matrix applied to each token."""
-        return self.graph.op(self.place, self.f32(self.width(part)), *reads)
+        width, weight = self.f32(self.width(part)), self.parts[part].n_bytes
+        return self.graph.op(self.place, width, *reads, weight=weight)
 
     def norm(self, value: Value) -> Value:
         """Normalised, then weighted: the second step has the weight and so a place of its own."""
@@ -205,7 +202,8 @@ def _latent_attention(
     graph.expand(query, key)
     graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
     width = latent.kv_lora_rank + latent.rope_head_dim  # values are the keys' first columns
-    keys, values = (block.cache(block.cache_types[0], cells, width) for _ in range(2))
+    keys = block.cache(block.cache_types[0], cells, width)
+    values = block.cache(block.cache_types[0], cells, width, columns=latent.kv_lora_rank)
     mask, out = block.inputs.masks[attends.window], block.f32(latent.kv_lora_rank * heads)
     if block.flash_attention:
         found = graph.op(None, out, query, keys, values, mask)
@@ -240,16 +238,21 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
     chosen, weights = _route(block, experts, normed)
     place, ff = block.experts_place, block.size("ffn_down_exps", 0)
     product, read = block.f32(used * ff), normed
+    block.size("ffn_up_exps" if "ffn_gate_up_exps" not in block.parts else "ffn_gate_up_exps", 0)
     if block.size("ffn_down_exps", 1) != block.n_embd or used == 1:
         read = graph.over(None, graph.op(None, block.f32(block.n_embd), normed), weights)
+
+    def routed(part: str, n_bytes: int, value: Value) -> Value:
+        return graph.op(place, n_bytes, value, chosen, weight=block.parts[part].n_bytes)
+
     if "ffn_gate_up_exps" in block.parts:
-        active = graph.op(None, product, graph.op(place, 2 * product, read, chosen))
+        active = graph.op(None, product, routed("ffn_gate_up_exps", 2 * product, read))
     elif "ffn_gate_exps" in block.parts:
-        gate = graph.op(place, product, read, chosen)
-        active = graph.op(None, product, gate, graph.op(place, product, read, chosen))
+        gate = routed("ffn_gate_exps", product, read)
+        active = graph.op(None, product, gate, routed("ffn_up_exps", product, read))
     else:
-        active = graph.over(None, graph.op(place, product, read, chosen))
-    products = graph.op(place, block.f32(used * block.n_embd), active, chosen)
+        active = graph.over(None, routed("ffn_up_exps", product, read))
+    products = routed("ffn_down_exps", block.f32(used * block.n_embd), active)
     if used == 1:
         out = graph.op(None, block.f32(block.n_embd), products)
     else:
@@ -271,10 +274,11 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
 def _route(block: Block, experts: Experts, normed: Value) -> tuple[Value, Value]:
     """Which experts, and how much of each."""
     graph = block.graph
-    scores = graph.over(None, graph.op(block.place, block.f32(experts.count), normed))
-    ranked = (
-        graph.op(block.place, block.f32(experts.count), scores) if "exp_probs_b" in block.parts else scores
-    )
+    logits = graph.op(block.place, block.f32(experts.count), normed)
+    scores = graph.over(None, logits)
+    ranked = logits if block.logits_ranked else scores
+    if "exp_probs_b" in block.parts:
+        ranked = graph.op(block.place, block.f32(experts.count), ranked)
     chosen = graph.op(None, block.f32(experts.count), ranked)
     weights = graph.op(None, block.f32(max(1, experts.used)), scores, chosen)
     if block.weights_normed:

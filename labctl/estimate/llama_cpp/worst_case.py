@@ -1,47 +1,39 @@
 """The graph that the engine reserves for: a full micro-batch, every token with logits (src/llama-context.cpp)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from labctl.estimate.claim import Request
 from labctl.estimate.llama_cpp.altup import SPARSE_LAYERS, altup_layer, merged, per_layer, stacked
 from labctl.estimate.llama_cpp.graph import HOST, Graph, Value
+from labctl.estimate.llama_cpp.inputs import F32_BYTES, INDEX_BYTES, ROW_BYTES, Inputs, read_by_layers
 from labctl.estimate.llama_cpp.kv_cache import Batch, cells, kv_type
 from labctl.estimate.llama_cpp.layout import Layout
 from labctl.estimate.llama_cpp.recurrent import recurrent
 from labctl.estimate.llama_cpp.rwkv import FirstValue, rwkv6, rwkv7
 from labctl.estimate.llama_cpp.transformer import (
-    F16_BYTES,
-    F32_BYTES,
     LAYER_NORM,
     NORMED,
     PARALLEL,
     Block,
-    Inputs,
     UnknownLayer,
     attention,
     feed_forward,
     mixture,
 )
 from labctl.estimate.llama_cpp.weights import split_name
-from labctl.models.layer import Attention, Layer
+from labctl.models.layer import Layer
 from labctl.models.model import Model, Tensor
 
-_INDEX_BYTES, _ROW_BYTES = 4, 8
-_TURN = 64
-# These scale the embedding on the card, so what was read on the host crosses as it is.
+# Their sums overwrite what came into the layer, not what the layer adds.
 RESIDUAL_FIRST = frozenset({"jamba", "lfm2", "lfm2moe"})
 FED_RESIDUAL_FIRST = frozenset({"phi3", "phimoe", "jamba", "lfm2", "lfm2moe"})
 # The last layer's wanted rows are taken when its mixing was added, not before.
 ROWS_AFTER_SUM = frozenset({"falcon-h1"})
-WITHOUT_POSITIONS = frozenset({"jamba", "nemotron_h", "nemotron_h_moe"})
-# Only layers with a window know positions.
-WINDOW_TURNS = frozenset({"cohere2", "exaone4"})
-# Time, height, width and one more.
-FOUR_POSITIONS = frozenset({"qwen35", "qwen35moe", "qwen2vl", "qwen3vl", "qwen3vlmoe"})
 # What the last layer gives is also handed to a model that drafts.
 KEEPS_LAST = frozenset({"gpt-oss"})
+# These scale the embedding on the card, so what was read on the host crosses as it is.
 _SCALED = frozenset({"gemma2", "gemma3", "gemma3n", "granite", "granitemoe", "granitehybrid"})
 
 
@@ -57,7 +49,7 @@ class _Whole:
 
     @property
     def n_tokens(self) -> int:
-        return self.sizes.n_ubatch
+        return self.sizes.n_tokens
 
     def f32(self, width: int) -> int:
         return width * self.n_tokens * F32_BYTES
@@ -91,14 +83,14 @@ def _alternating(whole: _Whole, embedded: Value, inputs: Inputs) -> Graph:
     """Gemma 3n. What every layer reads besides is looked up on the host, too."""
     graph, blocks = whole.graph, [_block(whole, index, inputs) for index in range(len(whole.model.layers))]
     parts = whole.parts[None]
-    looked_up = graph.input(whole.n_tokens * _INDEX_BYTES)
+    looked_up = graph.input(whole.n_tokens * INDEX_BYTES)
     if "per_layer_token_embd" not in parts or not parts["per_layer_token_embd"].shape:
         return _output(whole, embedded)
     width = parts["per_layer_token_embd"].shape[0]
     outside = replace(blocks[0], parts=parts, place=whole.places.output)
     first = replace(blocks[0], parts=parts, place=whole.places.layers[0])
     graph.expand(embedded)
-    rows = graph.over(None, graph.op(HOST, whole.f32(width), looked_up))
+    rows = graph.over(None, graph.look_up(HOST, whole.f32(width), looked_up))
     graph.expand(rows)
     stack = stacked(blocks[0], outside, embedded)
     extra = per_layer(blocks[0], first, embedded, rows)
@@ -119,9 +111,15 @@ def _output(whole: _Whole, state: Value) -> Graph:
     plain = model.architecture in LAYER_NORM
     if model.architecture in KEEPS_LAST:
         graph.keep(state)
-    normed = graph.op(None, whole.f32(model.n_embd), state) if plain else graph.over(None, state)
+    normed = graph.op(None, graph.n_bytes[state], state) if plain else graph.over(None, state)
     state = graph.over(output, normed)
-    logits = graph.op(output, whole.f32(max(1, model.vocab)), state)
+    projection = whole.parts[None].get("output") or whole.parts[None].get("token_embd")
+    logits = graph.op(
+        output,
+        max(1, model.vocab) * whole.sizes.n_ubatch * F32_BYTES,
+        state,
+        weight=projection.n_bytes if projection else 0,
+    )
     if model.architecture == "gemma2":
         logits = graph.over(None, logits)
     graph.expand(logits)
@@ -132,13 +130,13 @@ def _embed(whole: _Whole) -> tuple[Value, Inputs]:
     """Inputs, and the embedding: looked up on the host, for text and for what is mixed into it."""
     graph, model, n_tokens = whole.graph, whole.model, whole.n_tokens
     row = whole.f32(model.n_embd)
-    tokens = graph.input(n_tokens * _INDEX_BYTES)
+    tokens = graph.input(n_tokens * INDEX_BYTES)
     graph.input(row)
-    mixed_tokens = graph.input(n_tokens * _INDEX_BYTES)
-    mixed, slots = graph.input(row), graph.input(n_tokens * _ROW_BYTES)
-    inputs = _inputs(whole)
-    embedded = graph.op(HOST, row, tokens)
-    mixed_in = graph.op(HOST, row, mixed_tokens)
+    mixed_tokens = graph.input(n_tokens * INDEX_BYTES)
+    mixed, slots = graph.input(row), graph.input(n_tokens * ROW_BYTES)
+    inputs = read_by_layers(graph, model, whole.request, whole.sizes)
+    embedded = graph.look_up(HOST, row, tokens)
+    mixed_in = graph.look_up(HOST, row, mixed_tokens)
     copied = graph.op(None, row, mixed)
     graph.expand(embedded)
     graph.write(copied, mixed_in, slots)
@@ -148,72 +146,6 @@ def _embed(whole: _Whole) -> tuple[Value, Inputs]:
     return embedded, inputs
 
 
-def _inputs(whole: _Whole) -> Inputs:
-    graph, sizes = whole.graph, whole.sizes
-    attends = [layer.attention for layer in whole.model.layers if layer.attention and layer.loaded]
-    windows = dict.fromkeys(attention.window for attention in attends)
-    mask_bytes = F16_BYTES if sizes.flash_attention else F32_BYTES
-    by_window = {window: next(a for a in attends if a.window == window) for window in windows}
-    return Inputs(
-        positions=_positions(whole, windows),
-        key_rows={window: graph.input(whole.n_tokens * _ROW_BYTES) for window in windows},
-        value_rows={
-            window: graph.input(_value_rows(whole, attention.n_head_kv * attention.head_dim_v))
-            for window, attention in by_window.items()
-            if not attention.latent
-        },
-        key_turns=_turns(whole, by_window, whole.request.kv_type_k, keys=True),
-        value_turns=_turns(whole, by_window, whole.request.kv_type_v, keys=False),
-        masks={
-            window: graph.input(cells(attention, sizes) * whole.n_tokens * mask_bytes)
-            for window, attention in by_window.items()
-        },
-        outputs=graph.input(whole.n_tokens * _INDEX_BYTES),
-        state_rows=_state_rows(graph, sizes) if any(layer.recurrent for layer in whole.model.layers) else (),
-    )
-
-
-def _positions(whole: _Whole, windows: Iterable[int | None]) -> dict[int | None, Value]:
-    """By window, where positions turn the heads: in no layer, in all, or only in those with a window."""
-    model = whole.model
-    turned = model.architecture not in WITHOUT_POSITIONS and bool(
-        model.metadata.get(f"{model.architecture}.rope.scaling.finetuned", True)
-    )
-    turning = [window for window in windows if turned and (window or model.architecture not in WINDOW_TURNS)]
-    if not turning:
-        return {}
-    per_token = 4 if model.architecture in FOUR_POSITIONS else 1
-    return dict.fromkeys(turning, whole.graph.input(per_token * whole.n_tokens * _INDEX_BYTES))
-
-
-def _state_rows(graph: Graph, sizes: Batch) -> tuple[Value, ...]:
-    """Which states this batch reads: all, those of its sequences, and the others, of which there are none."""
-    n_bytes = sizes.n_sequences * _INDEX_BYTES
-    rows = graph.input(n_bytes)
-    return rows, graph.view(n_bytes, rows), graph.view(0, rows)
-
-
-def _turns(
-    whole: _Whole, by_window: Mapping[int | None, Attention], name: str, *, keys: bool
-) -> dict[int | None, Value]:
-    """Matrices that rotate heads before they are quantized: 64 wide, for keys as wide as divides a head."""
-    found: dict[int | None, Value] = {}
-    if kv_type(name).block == 1:
-        return found
-    for window, attends in by_window.items():
-        width, size = (attends.head_dim_k if keys else attends.head_dim_v), _TURN
-        while keys and width % (2 * size) == 0:
-            size *= 2
-        if width % _TURN == 0 and not attends.latent:
-            found[window] = whole.graph.input(size * size * F32_BYTES)
-    return found
-
-
-def _value_rows(whole: _Whole, width: int) -> int:
-    """Transposed values are written element by element."""
-    return whole.n_tokens * _ROW_BYTES * (1 if whole.sizes.flash_attention else width)
-
-
 def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
     return Block(
         graph=whole.graph,
@@ -221,10 +153,12 @@ def _block(whole: _Whole, index: int, inputs: Inputs) -> Block:
         place=whole.places.layers[index],
         experts_place=whole.places.experts(index),
         n_tokens=whole.n_tokens,
+        n_outputs=whole.sizes.n_ubatch,
         n_embd=whole.model.n_embd,
         flash_attention=whole.sizes.flash_attention,
         inputs=inputs,
         softmax_last=whole.model.architecture == "gpt-oss",
+        logits_ranked=whole.model.architecture == "llama4",
         cache_types=(kv_type(whole.request.kv_type_k), kv_type(whole.request.kv_type_v)),
         cache_place=_cache_place(whole, index),
         n_streams=whole.sizes.n_streams,
@@ -250,31 +184,41 @@ def _cache_place(whole: _Whole, index: int) -> int:
 
 
 def _layer(whole: _Whole, block: Block, index: int, state: Value, *, last: bool) -> Value:
-    graph, layer, inputs = whole.graph, whole.model.layers[index], block.inputs
+    layer = whole.model.layers[index]
     if layer.recurrent and layer.recurrent.kind == "rwkv7":
         return rwkv7(block, layer.recurrent, state, whole.sizes, whole.first_value, last=last)
     if layer.recurrent and layer.recurrent.kind == "rwkv6":
         return rwkv6(block, layer.recurrent, state, whole.sizes, last=last)
     if layer.attention and whole.model.architecture in PARALLEL:
         return _side_by_side(whole, block, layer, state, last=last)
-    mixed, row = _mix(whole, block, layer, state), block.f32(block.n_embd)
-    late = whole.model.architecture in ROWS_AFTER_SUM
-    if last and mixed is not None and not late:
-        mixed, state = graph.op(None, row, mixed, inputs.outputs), graph.op(None, row, state, inputs.outputs)
+    mixed = _mix(whole, block, layer, state)
     if mixed is not None:
-        if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
-            mixed = block.norm(mixed)
-        state = graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
-    if last and late:
-        state = graph.op(None, row, state, inputs.outputs)
+        state = _added(whole, block, mixed, state, last=last)
     if not layer.experts and not layer.ff_size:
         return state
+    if last and mixed is not None:
+        block = block.wanted
     fed = _feed(block, layer, block.norm(state))
     if "post_ffw_norm" in block.parts:
         fed = block.norm(fed)
     if last and mixed is None:
-        fed, state = graph.op(None, row, fed, inputs.outputs), graph.op(None, row, state, inputs.outputs)
-    return graph.over(None, *_in_order(whole, fed, state, FED_RESIDUAL_FIRST))
+        fed, state = _wanted(block, fed), _wanted(block, state)
+    return block.graph.over(None, *_in_order(whole, fed, state, FED_RESIDUAL_FIRST))
+
+
+def _added(whole: _Whole, block: Block, mixed: Value, state: Value, *, last: bool) -> Value:
+    """What attention or recurrence adds; in the last layer only for the rows that are wanted."""
+    late = whole.model.architecture in ROWS_AFTER_SUM
+    if last and not late:
+        mixed, state = _wanted(block, mixed), _wanted(block, state)
+    if "post_attention_norm" in block.parts and "ffn_norm" in block.parts:
+        mixed = block.norm(mixed)
+    state = block.graph.over(None, *_in_order(whole, mixed, state, RESIDUAL_FIRST))
+    return _wanted(block, state) if last and late else state
+
+
+def _wanted(block: Block, value: Value) -> Value:
+    return block.graph.op(None, block.wanted.f32(block.n_embd), value, block.inputs.outputs)
 
 
 def _in_order(whole: _Whole, added: Value, state: Value, first: frozenset[str]) -> tuple[Value, Value]:
@@ -312,12 +256,12 @@ def _mix(whole: _Whole, block: Block, layer: Layer, state: Value) -> Value | Non
 def _side_by_side(whole: _Whole, block: Block, layer: Layer, state: Value, *, last: bool) -> Value:
     """Attention and feed-forward both read the same normed input (Command-R)."""
     assert layer.attention
-    graph, normed, row = block.graph, block.norm(state), block.f32(block.n_embd)
+    graph, normed = block.graph, block.norm(state)
     found = attention(block, layer.attention, normed, cells(layer.attention, whole.sizes))
-    fed = _feed(block, layer, graph.op(None, row, normed, block.inputs.outputs) if last else normed)
-    out = graph.over(None, fed, graph.op(None, row, state, block.inputs.outputs) if last else state)
+    fed = _feed(block.wanted, layer, _wanted(block, normed)) if last else _feed(block, layer, normed)
+    out = graph.over(None, fed, _wanted(block, state) if last else state)
     attended = block.project("attn_output", found)
-    return graph.over(None, out, graph.op(None, row, attended, block.inputs.outputs) if last else attended)
+    return graph.over(None, out, _wanted(block, attended) if last else attended)
 
 
 def _feed(block: Block, layer: Layer, normed: Value) -> Value:

@@ -1,5 +1,6 @@
 """A hub on loopback with one repository, whose files have a beginning and a hole, and whose manners can be bad."""
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar, Literal
 from urllib.parse import unquote, urlsplit
 
-Manner = Literal["ranges", "ignores ranges", "cuts", "hangs up", "gated", "wrong range"]
+Manner = Literal["ranges", "ignores ranges", "cuts", "hangs up", "gated", "wrong range", "zips"]
 REPOSITORY = "someone/model-GGUF"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "hf_made_up_for_tests"
@@ -65,8 +66,12 @@ class _Handler(BaseHTTPRequestHandler):
             return self._refuse(404, **{"X-Error-Code": "EntryNotFound"})
         if self.hub.manner == "gated" and not self.elsewhere and token != f"Bearer {TOKEN}":
             return self._refuse(401, **{"X-Error-Code": "GatedRepo"})
+        if token == "Bearer old":
+            return self._refuse(401, **{"X-Error-Message": "Invalid credentials in Authorization header"})
         if self.hub.redirected and not self.elsewhere:
             return self._refuse(302, Location=f"{self.hub.other_url}{self.path}")
+        if self.hub.manner == "zips":
+            return self._whole(gzip.compress(self.hub.files[name][0]), **{"Content-Encoding": "gzip"})
         return self._file(*self.hub.files[name])
 
     def _list(self, path: str) -> None:
@@ -78,12 +83,15 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = [{"rfilename": file, "size": size} for file, (_, size) in self.hub.files.items()]
         document = {"id": REPOSITORY, "sha": COMMIT, "siblings": siblings}
         content = json.dumps(document).encode() if self.hub.listing is None else self.hub.listing
+        return self._whole(content, **{"Content-Type": "application/json"})
+
+    def _whole(self, content: bytes, **headers: str) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "application/json")
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-        return None
 
     def _file(self, beginning: bytes, size: int) -> None:
         first, last = 0, size - 1

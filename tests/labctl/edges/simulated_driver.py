@@ -63,7 +63,7 @@ def simulated_driver(
     driver = SimulatedDriver(request.param, tmp_path, simulated_library)
     monkeypatch.setenv("SIMULATED_NVML", str(driver.description))
     monkeypatch.setenv("SIMULATED_NVML_STATE", str(driver.state))
-    monkeypatch.setattr(nvml, "_has_library", lambda: True)
+    monkeypatch.setattr(nvml, "_DEVICES", ("/dev/null",))
     if request.param == "fake":
         monkeypatch.setitem(sys.modules, "pynvml", cast(ModuleType, FakeNvml()))
     else:

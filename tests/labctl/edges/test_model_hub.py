@@ -14,14 +14,15 @@ import pytest
 from labctl.edges.hub import HubRepository
 from labctl.edges.hub_ranges import Budget
 from labctl.edges.model_reader import read_model
-from labctl.edges.model_repository import ReadModel, read_repository
+from labctl.edges.model_repository import read_repository
+from labctl.edges.model_sources import ReadModel
 from labctl.errors import BadInput, Failed, LabctlError
 from tests.labctl.edges.hub_server import COMMIT, REPOSITORY, TOKEN, Hub, serving
 from tests.labctl.edges.test_model_reader import CONFIG, projector
 from tests.oracle.shapes import SHAPES
 from tests.oracle.sparse_gguf import Header, header_bytes
 
-TOKENS = [f"token{number}" for number in range(60_000)]
+TOKENS = [f"token{number}" for number in range(150_000)]
 SMALL = SHAPES["llama-3.2-1b"]()
 LLAMA = Header("llama", {"tokenizer.ggml.tokens": TOKENS, **SMALL.metadata}, SMALL.tensors)
 MIB = 1024**2
@@ -169,6 +170,8 @@ def test_a_connection_cut_once_is_a_success(monkeypatch: pytest.MonkeyPatch) -> 
         ({"listing": b"<html>"}, 1, "not what it should be"),
         ({"listing": b"[]"}, 1, "not what it should be"),
         ({"listing": b'{"id": "a/b", "siblings": [{"x": 1}]}'}, 1, "not what it should be"),
+        ({"listing": b'{"id": "a/b", "siblings": [{"rfilename": "m.gguf"}]}'}, 1, "how large this file is"),
+        ({"listing": b'{"id": "a/b", "siblings": [{"rfilename": "m", "size": "1"}]}'}, 1, "how large"),
         ({"listing": b'{"id": "a/b"}'}, 2, "no GGUF"),
         ({"files": {"m-Q4_K_M.gguf": (b"<html>", 4096)}}, 2, "not a GGUF"),
         ({"files": {"m-Q4_K_M.gguf": (gguf()[0], 10 * MIB)}}, 2, "shorter than its tensors"),
@@ -200,6 +203,14 @@ def test_a_token_opens_a_gated_repository_and_stays_with_the_hub(monkeypatch: py
     assert found.model.n_layers == 16
     assert len([path for path, asked in server.requests if asked]) > 2
     assert server.tokens_elsewhere == []
+
+
+def test_an_old_token_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "old")
+    with hub(monkeypatch):
+        said, _ = failing()
+    assert said.exit_code == 2
+    assert "does not know this token" in said.message
 
 
 @pytest.mark.parametrize(
@@ -256,6 +267,18 @@ def test_safetensors_are_read_by_their_beginnings(monkeypatch: pytest.MonkeyPatc
     assert (found.model.name, found.where, found.choices) == (REPOSITORY, REPOSITORY, {})
     assert [tensor.name for tensor in found.model.tensors] == shards
     assert server.sent < 20 * 256 * 1024
+
+
+def test_a_config_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = {"config.json": (b"{", 10**12)}
+    with hub(monkeypatch, files=endless) as server, pytest.raises(BadInput, match="too long"):
+        read_model(REPOSITORY)
+    assert server.sent < 8 * MIB
+
+
+def test_a_server_that_compresses_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    with hub(monkeypatch, manner="zips", files={"config.json": _whole(CONFIG)}):
+        assert read_model(REPOSITORY).model.n_layers == 1
 
 
 def _whole(document: object) -> tuple[bytes, int]:

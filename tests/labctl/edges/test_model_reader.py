@@ -127,6 +127,16 @@ def test_a_directory_of_safetensors_is_read_from_its_headers(tmp_path: Path) -> 
     assert found.parameters.embedding == 128
 
 
+def test_shards_need_no_index(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    for name in ("model-00001-of-00002", "model-00002-of-00002", "consolidated", "adapter_model"):
+        (tmp_path / f"{name}.safetensors").write_bytes(safetensors(**{name: ("BF16", [16, 8], 256)}))
+    assert [each.name for each in read_model(str(tmp_path)).model.tensors] == [
+        "model-00001-of-00002",
+        "model-00002-of-00002",
+    ]
+
+
 def test_what_makes_embeddings_is_no_chat_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     assert read_model(str(tmp_path)).model.kind == "llm"

@@ -1,210 +1,178 @@
-"""This machine's cards through NVML, on a simulated driver."""
+"""This machine's cards, by a simulated driver."""
 
-import os
-import subprocess
 import sys
-from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from labctl.edges import catalog, nvml
-from labctl.errors import Failed
-from labctl.rig.reported import Process
-from labctl.rig.rig import Card, Host, Pcie, default_reserved_mib
-from tests.labctl.edges.simulated_driver import KINDS, SimulatedDriver, simulated_driver, simulated_library
-from tests.simulated_nvml.build import compiler
-from tests.simulated_nvml.description import uuid_of
-
-__all__ = ["simulated_driver", "simulated_library"]
-
-
-def card(index: int, model: str = "rtx-3090", **values: object) -> Card:
-    gpu = catalog.gpu(model)
-    memory_mib = gpu.cuda_memory_mib or gpu.memory_mib - 500
-    plain: dict[str, object] = {
-        "id": uuid_of(index),
-        "host": os.uname().nodename.partition(".")[0],
-        "index": index,
-        "gpu": gpu,
-        "memory_mib": memory_mib,
-        "reserved_mib": default_reserved_mib(memory_mib),
-        "power_limit_watts": 280,
-        "power_default_watts": 350,
-        "power_min_watts": 100,
-        "power_max_watts": 366,
-        "pci": f"00000000:{16 * (index + 1):02X}:00.0",
-        "pcie": Pcie(3, 8, 4, 16),
-        "display": False,
-    }
-    return Card(**(plain | values))  # type: ignore[arg-type]  # the keys are the test's own
-
-
-def host(*cards: Card) -> Host:
-    return Host("box", cards)
-
-
-PAIR = host(card(0, nvlink=(1,)), card(1, nvlink=(0,), display=True, foreign_mib=700))
-# Every switch that placement refuses a card for, and the cards that have them.
-DATA_CENTRE = host(
-    card(0, "a100-sxm4-80gb", ecc=True, mig=True, power_max_watts=400),
-    card(1, "tesla-p40", ecc=True, ecc_pending=False, power_max_watts=250),
-    card(2, "quadro-m2000", compute_mode="exclusive_process"),
-    card(3, "rtx-5090", compute_mode="prohibited", ecc=False),
+from labctl.errors import BAD_INPUT, FAILED, Failed
+from labctl.place.group import groups
+from labctl.rig.host_report import HostReport
+from labctl.rig.rig import Card, Rig, default_reserved_mib, visible_mib
+from tests.labctl.edges.simulated_nvml import (
+    DRIVER_NOT_LOADED,
+    GPU_IS_LOST,
+    LIBRARY_NOT_FOUND,
+    Install,
+    SimulatedCard,
+    SimulatedNvml,
 )
 
 
-@pytest.mark.parametrize("machine", [PAIR, DATA_CENTRE, host(card(0, "rtx-3060"))])
-def test_a_described_machine_reads_back_as_itself(simulated_driver: SimulatedDriver, machine: Host) -> None:
-    simulated_driver.load(machine)
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
+    """A simulated driver with these cards."""
+
+    def install(*cards: SimulatedCard, error: int | None = None) -> SimulatedNvml:
+        simulated = SimulatedNvml(*cards, error=error)
+        device = tmp_path / "nvidiactl"
+        device.touch()
+        monkeypatch.setattr(nvml, "_DEVICES", (str(device),))
+        monkeypatch.setitem(sys.modules, "pynvml", simulated)
+        return simulated
+
+    return install
+
+
+def read() -> Rig:
     rig = nvml.live_rig()
     assert rig is not None
-    assert rig.hosts[0].cards == machine.cards
-    assert (rig.hosts[0].driver, rig.hosts[0].cuda) == ("580.95.05", "13.0")
-    assert rig.name == rig.hosts[0].name
+    return rig
 
 
-def test_the_machine_around_the_cards_is_read(simulated_driver: SimulatedDriver) -> None:
-    simulated_driver.load(PAIR)
-    found = nvml.live()
-    assert found is not None
-    assert found.host.ram_mib == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // nvml.MIB
-    assert found.available_mib is not None
-    assert found.host.disk_gib
+def only_card() -> Card:
+    (card,) = read().cards
+    return card
 
 
-def test_unified_memory_is_the_machines_own(simulated_driver: SimulatedDriver) -> None:
-    simulated_driver.load(host(card(0, "dgx-spark")))
-    found = nvml.live()
-    assert found is not None
-    assert found.host.ram_mib is not None
-    (reading,) = found.readings
-    assert reading.card.memory_mib == min(found.host.ram_mib, reading.card.gpu.cuda_memory_mib or 0)
-    assert reading.card.pcie is None
-    assert reading.card.power_limit_watts is None
-
-
-def test_processes_are_told_by_their_units(
-    simulated_driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    units = {
-        7: "0::/system.slice/labctl-chat.service/libpod-payload-1",
-        8: "0::/system.slice/ollama.service",
-    }
-    monkeypatch.setattr(nvml, "_proc", lambda pid, name: units.get(pid, "") if name == "cgroup" else "")
-    processes = (
-        Process(7, "/usr/bin/llama-server", 9000),
-        Process(8, "ollama", 4000),
-        Process(9, "Xorg", 120, "G"),
-        Process(8, "ollama", 4000, "G"),
+def test_two_cards(driver: Install) -> None:
+    simulated = driver(
+        SimulatedCard("NVIDIA GeForce RTX 3090", 24_576, 300, uuid="GPU-a"),
+        SimulatedCard("NVIDIA GeForce RTX 3060", 12_288, 200, uuid="GPU-b", limit_watts=170),
     )
-    simulated_driver.load(host(card(0)), {0: processes[:3]})
-    found = nvml.live()
-    assert found is not None
-    (reading,) = found.readings
-    assert (reading.ours_mib, reading.foreign_mib) == (9000, 4120)
-    assert [(each.pid, each.kind, each.unit, each.ours) for each in reading.processes] == [
-        (7, "C", "labctl-chat.service", True),
-        (8, "C", "ollama.service", False),
-        (9, "G", None, False),
-    ]
-    assert reading.free_mib == (reading.card.memory_mib or 0) - 13120
+    rig = read()
+    first, second = rig.cards
+    assert (first.id, first.gpu.name, first.index, first.pci) == ("GPU-a", "rtx-3090", 0, "00000000:00:00.0")
+    assert (second.id, second.gpu.name, second.power_limit_watts) == ("GPU-b", "rtx-3060", 170)
+    assert first.memory_mib == catalog.gpu("rtx-3090").cuda_memory_mib
+    assert first.reserved_mib == default_reserved_mib(first.memory_mib or 0)
+    # What the driver keeps for itself is no foreign process.
+    assert (first.foreign_mib, second.foreign_mib) == (0, 0)
+    assert (rig.hosts[0].ram_mib or 0) > 0
+    assert not simulated.running
 
 
-def test_a_limit_that_was_set_is_read_and_lost_on_reboot(simulated_driver: SimulatedDriver) -> None:
-    simulated_driver.load(PAIR)
-    simulated_driver.fail(uuid_of(1), "power-limit", 250_000)
-    assert limits() == [280, 250]
-    simulated_driver.reboot()
-    assert limits() == [280, 280]
+def test_what_others_hold_is_missing(driver: Install) -> None:
+    driver(SimulatedCard("NVIDIA GeForce RTX 3090", 24_576, 8000))
+    card = only_card()
+    assert card.memory_mib is not None
+    assert card.memory_mib - card.foreign_mib == 24_576 - 8000
+    assert card.usable_mib == 24_576 - 8000 - card.reserved_mib
 
 
-def limits() -> list[int | None]:
-    rig = nvml.live_rig()
-    assert rig is not None
-    return [each.power_limit_watts for each in rig.cards]
+def test_a_full_card_has_nothing_and_not_less(driver: Install) -> None:
+    driver(SimulatedCard("NVIDIA GeForce RTX 3090", 24_576, 24_576))
+    assert only_card().usable_mib == 0
 
 
-def test_a_lost_card_is_named_and_the_others_are_read(simulated_driver: SimulatedDriver) -> None:
-    simulated_driver.load(PAIR)
-    simulated_driver.fail(uuid_of(0), "lost")
-    found = nvml.live()
-    assert found is not None
-    # With its bridge's other end gone it has no peer, and it counts from 0.
-    assert [(each.id, each.index, each.nvlink) for each in found.host.cards] == [(uuid_of(1), 0, ())]
-    assert [each.partition(":")[0] for each in found.problems] == ["card 0"]
-    with pytest.raises(Failed, match="GPU is lost") as told:
+@pytest.mark.parametrize(
+    ("name", "memory_mib", "found"),
+    [
+        ("NVIDIA GeForce RTX 3060", 12_288, "rtx-3060"),
+        ("NVIDIA GeForce RTX 3060", 8192, "rtx-3060-8gb"),
+        ("NVIDIA GeForce RTX 4060 Ti", 8188, "rtx-4060-ti-8gb"),
+        ("NVIDIA GeForce RTX 4060 Ti", 16_380, "rtx-4060-ti-16gb"),
+        ("NVIDIA GeForce RTX 3080", 12_288, "rtx-3080-12gb"),
+        ("NVIDIA GeForce RTX 3080", 10_240, "rtx-3080"),
+    ],
+)
+def test_one_name_and_two_sizes(name: str, memory_mib: int, found: str, driver: Install) -> None:
+    driver(SimulatedCard(name, memory_mib))
+    assert only_card().gpu.name == found
+
+
+@pytest.mark.parametrize(
+    ("capability", "architecture"),
+    [
+        ((3, 7), "kepler"),
+        ((5, 2), "maxwell"),
+        ((6, 1), "pascal"),
+        ((7, 0), "volta"),
+        ((7, 5), "turing"),
+        ((8, 6), "ampere"),
+        ((8, 9), "ada"),
+        ((9, 0), "hopper"),
+        ((10, 0), "blackwell"),
+        ((12, 1), "blackwell"),
+    ],
+)
+def test_a_card_nobody_listed(capability: tuple[int, int], architecture: str, driver: Install) -> None:
+    """Its memory is what the driver says, all else is unknown: it fits models, and nobody guesses how fast."""
+    driver(SimulatedCard("NVIDIA Quantum 9000", 20_000, 100, capability=capability))
+    card = only_card()
+    assert (card.gpu.title, card.gpu.architecture) == ("NVIDIA Quantum 9000", architecture)
+    assert card.gpu.capability == capability
+    assert (card.memory_mib, card.foreign_mib, card.gpu.bandwidth_gbs) == (20_000, 100, None)
+    assert len(groups(read())) == 1
+
+
+def test_a_size_that_no_card_of_this_name_has(driver: Install) -> None:
+    driver(SimulatedCard("NVIDIA GeForce RTX 3090", 48_000))
+    assert (only_card().gpu.title, only_card().memory_mib) == ("NVIDIA GeForce RTX 3090", 48_000)
+    assert only_card().gpu.bandwidth_gbs is None
+
+
+def test_unified_memory_is_the_host_s(driver: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvml, "machine_report", lambda: HostReport("spark", 122_570, 110_000))
+    driver(SimulatedCard("NVIDIA GB10", None, capability=(12, 1), limit_watts=None))
+    card = only_card()
+    assert (card.gpu.name, card.gpu.unified_memory, card.power_limit_watts) == ("dgx-spark", True, None)
+    assert card.memory_mib == min(122_570, visible_mib(catalog.gpu("dgx-spark")))
+    assert card.usable_mib is not None
+    assert card.usable_mib <= 110_000 - card.reserved_mib
+
+
+def test_unified_memory_of_a_machine_nobody_listed(driver: Install) -> None:
+    driver(SimulatedCard("NVIDIA Thing", None, capability=(12, 1)))
+    assert only_card().gpu.unified_memory
+
+
+def test_a_limit_that_cannot_be_read_is_unknown(driver: Install) -> None:
+    driver(SimulatedCard("NVIDIA GeForce RTX 3090", 24_576, limit_watts=None))
+    assert only_card().power_limit_watts is None
+
+
+@pytest.mark.parametrize("error", [DRIVER_NOT_LOADED, LIBRARY_NOT_FOUND])
+def test_no_driver_is_no_rig(error: int, driver: Install) -> None:
+    driver(error=error)
+    assert nvml.live_rig() is None
+
+
+def test_a_driver_without_cards_is_no_rig(driver: Install) -> None:
+    simulated = driver()
+    assert nvml.live_rig() is None
+    assert not simulated.running
+
+
+def test_without_a_device_the_driver_is_not_asked(driver: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver(error=GPU_IS_LOST)
+    monkeypatch.setattr(nvml, "_DEVICES", ("/dev/no-such-device",))
+    assert nvml.live_rig() is None
+
+
+def test_a_driver_that_fails_is_told(driver: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    from labctl.__main__ import run
+
+    driver(error=GPU_IS_LOST)
+    assert run(["fit", "llama-3.1-8b"]) == FAILED != BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("labctl: NVML: the NVIDIA driver does not answer (found simulated NVML error 15)")
+    assert said.count("\n") == 1
+
+
+def test_a_card_that_is_lost_on_the_way_is_told_and_the_driver_let_go(driver: Install) -> None:
+    simulated = driver(SimulatedCard("NVIDIA GeForce RTX 3090", 24_576, lost=True))
+    with pytest.raises(Failed, match="does not answer"):
         nvml.live_rig()
-    assert "power cables" in (told.value.hint or "")
-
-
-def test_a_driver_that_was_updated_asks_for_a_reboot(simulated_driver: SimulatedDriver) -> None:
-    simulated_driver.load(PAIR)
-    simulated_driver.fail("driver", "mismatch")
-    with pytest.raises(Failed, match="mismatch") as told:
-        nvml.live_rig()
-    assert "reboot" in (told.value.hint or "")
-
-
-def test_no_driver_is_no_rig(simulated_driver: SimulatedDriver) -> None:
-    assert nvml.live_rig() is None
-    simulated_driver.load(PAIR)
-    simulated_driver.fail("driver", "not-loaded")
-    assert nvml.live_rig() is None
-
-
-def test_a_driver_without_cards_is_no_rig(simulated_driver: SimulatedDriver) -> None:
-    simulated_driver.load(host())
-    assert nvml.live_rig() is None
-
-
-def test_uncorrected_errors_are_counted(simulated_driver: SimulatedDriver) -> None:
-    simulated_driver.load(host(card(0, "tesla-p40", ecc=True), card(1)))
-    simulated_driver.fail(uuid_of(0), "ecc-errors", 3)
-    found = nvml.live()
-    assert found is not None
-    assert [each.uncorrected_errors for each in found.readings] == [3, None]
-
-
-def test_a_card_that_no_catalogue_knows(simulated_driver: SimulatedDriver) -> None:
-    stranger = replace(catalog.gpu("rtx-4070"), title="GeForce RTX 4070 Laptop GPU", memory_mib=8188)
-    simulated_driver.load(host(card(0, memory_mib=7798, gpu=stranger)))
-    rig = nvml.live_rig()
-    assert rig is not None
-    gpu = rig.cards[0].gpu
-    assert (gpu.title, gpu.architecture, gpu.compute_capability, gpu.memory_mib) == (
-        "NVIDIA GeForce RTX 4070 Laptop GPU",
-        "ada",
-        "8.9",
-        8188,
-    )
-    assert rig.cards[0].memory_mib == 7798
-
-
-def test_without_a_library_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "_has_library", lambda: False)
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert nvml.live_rig() is None
-
-
-def test_both_simulations_are_used_where_there_is_a_compiler() -> None:
-    assert ("library" in KINDS) == bool(compiler())
-    assert "fake" in KINDS
-
-
-def test_the_library_is_named_as_what_it_is(simulated_driver: SimulatedDriver) -> None:
-    """Nobody should take the simulated card for a real one, whatever tool shows it."""
-    if simulated_driver.library is None or simulated_driver.kind == "fake":
-        return
-    simulated_driver.load(PAIR)
-    asked = (
-        "import pynvml; pynvml.nvmlInit(); card = pynvml.nvmlDeviceGetHandleByIndex(0);"
-        "print(pynvml.nvmlDeviceGetSerial(card), pynvml.nvmlDeviceGetVbiosVersion(card))"
-    )
-    printed = subprocess.run(
-        [sys.executable, "-c", asked],
-        env=os.environ | {"LD_LIBRARY_PATH": str(simulated_driver.library.parent)},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert printed == "simulated simulated\n"
+    assert not simulated.running

@@ -7,9 +7,9 @@ from typing import Any
 from labctl.edges import catalog
 from labctl.estimate.claim import MIB, Estimate, PlaceEstimate, Request, Term, exact
 from labctl.estimate.llama_cpp.estimate import estimate
-from labctl.models.gguf_outline import outline
+from labctl.models.catalogue import build
+from labctl.models.catalogue_shape import FileSize
 from labctl.models.model import Model
-from labctl.models.tensor_rows import Beside
 
 _PARTS = {"weights": "weights", "kv": "kv_cache", "compute": "compute"}
 
@@ -31,7 +31,11 @@ def components(case: dict[str, Any]) -> Iterator[tuple[str, float, Term]]:
 
 def model(case: dict[str, Any]) -> Model:
     """The catalogue's model, as large as the log says, and without what the fork or build did not know."""
-    built = catalog.model(case["model"], case["quant"])
+    record, quantization = catalog.model_record(case["model"]), catalog.quantization(case["quant"])
+    if "file_bytes" in case:
+        size = FileSize(quant=quantization.name, bytes=case["file_bytes"], source=case["source"])
+        record = record.model_copy(update={"files": [size]})
+    built = build(record, quantization)
     layers = built.layers
     if case.get("windowless"):
         layers = tuple(
@@ -45,8 +49,7 @@ def model(case: dict[str, Any]) -> Model:
             else layer
             for layer in layers
         )
-    built = replace(built, layers=layers, file_bytes=case.get("file_bytes", built.file_bytes))
-    return replace(built, tensors=outline(built, Beside()))
+    return replace(built, layers=layers)
 
 
 def request(case: dict[str, Any]) -> Request:

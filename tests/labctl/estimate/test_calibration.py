@@ -10,7 +10,7 @@ from labctl.estimate import calibration
 from labctl.estimate.calibration import Measurement
 from labctl.estimate.claim import MIB, Estimate, Request
 from labctl.estimate.llama_cpp.estimate import estimate as estimate_llama_cpp
-from labctl.estimate.speed import CardShare, active_bytes, speed
+from labctl.estimate.speed import CardShare, Speed, active_bytes, speed
 
 MODEL = catalog.model("llama-3.1-8b", "Q4_K_M")
 MEASURED = Measurement(
@@ -39,6 +39,38 @@ def test_torchs_own_meters_know_no_context() -> None:
     inner = calibration.corrected(at, replace(MEASURED, meter="allocated"), at)
     outer = calibration.corrected(at, MEASURED, at)
     assert inner.cards[0].expected > outer.cards[0].expected
+
+
+def test_what_the_meter_cannot_see_keeps_its_range() -> None:
+    at = estimated(8192)
+    found = calibration.corrected(at, replace(MEASURED, meter="allocated"), at)
+    (context,) = [term for term in at.cards[0].terms if term.part == "context_overhead"]
+    assert found.cards[0].high - found.cards[0].low >= context.high - context.low
+
+
+@pytest.mark.parametrize("meter", ["allocated", "reserved", "process", "board"])
+@pytest.mark.parametrize("total", [4000.0, 6500.0, 9000.0])
+@pytest.mark.parametrize("context", [8192, 12288, 16384])
+def test_high_never_ends_below_what_was_measured(
+    meter: calibration.Meter, total: float, context: int
+) -> None:
+    measured = replace(MEASURED, meter=meter, total_mib=total)
+    found = calibration.corrected(estimated(context), measured, estimated(8192))
+    card = found.cards[0]
+    assert card.high >= total * MIB
+    assert card.low <= card.expected <= card.high
+
+
+def test_another_build_only_raises_and_is_named() -> None:
+    newer = estimate_llama_cpp(MODEL, Request(engine="llama.cpp", context=8192, engine_build="b9000"))
+    for total in (4000.0, 9000.0):
+        older = replace(MEASURED, build="b4000", total_mib=total)
+        found = calibration.corrected(newer, older, newer)
+        assert found.cards[0].expected >= newer.cards[0].expected
+        assert found.cards[0].high >= max(newer.cards[0].high, total * MIB)
+        assert "of build b4000, so upwards only" in found.notes[-1]
+    same = calibration.corrected(newer, replace(MEASURED, build="b9000", total_mib=4900.0), newer)
+    assert same.cards[0].high < newer.cards[0].high
 
 
 def test_near_it_the_difference_is_carried_over() -> None:
@@ -74,6 +106,24 @@ def test_the_closest_context_goes_first_then_the_build() -> None:
     assert calibration.nearest([far, MEASURED], estimated(8192), "q4_k_m", "rtx-3090") == MEASURED
     at = estimate_llama_cpp(MODEL, Request(engine="llama.cpp", context=8192, engine_build="b9000"))
     assert calibration.nearest([MEASURED, newer], at, "Q4_K_M", "rtx-3090") == newer
+
+
+def test_a_build_that_is_known_to_differ_goes_last() -> None:
+    at = estimate_llama_cpp(MODEL, Request(engine="llama.cpp", context=8192, engine_build="b9000"))
+    older, far = replace(MEASURED, build="b4000"), replace(MEASURED, context=12288)
+    assert calibration.nearest([older, far], at, "Q4_K_M", "rtx-3090") == far
+
+
+def test_a_measured_speed_moves_with_the_context() -> None:
+    def predicted(cache_bytes: int) -> Speed:
+        found = speed(MODEL, (CardShare(catalog.gpu("rtx-3090"), active_bytes(MODEL), cache_bytes),))
+        assert found is not None
+        return found
+
+    here, there = predicted(2 * 1024**3), predicted(1024**3)
+    found = calibration.corrected_speed(here, MEASURED, predicted_there=there)
+    assert found.decode.expected == pytest.approx(110 * here.decode.expected / there.decode.expected)
+    assert found.decode.high > found.decode.expected > found.decode.low
 
 
 def test_a_measured_speed_goes_before_a_predicted_one() -> None:

@@ -203,3 +203,62 @@ def test_claims_are_rounded_up() -> None:
     assert mib(1) == 1
     assert mib(MIB) == 1
     assert mib(MIB + 1) == 2
+
+
+def expected(found: Estimate, name: str) -> int:
+    """The terms of that name on the first card."""
+    return sum(term.expected for term in found.cards[0].terms if term.name == name)
+
+
+def transformers_with(flash_attention: bool | None, prompt: int = 30720, model: str = "qwen3-8b") -> Estimate:
+    asked = Request(engine="transformers", context=32768, flash_attention=flash_attention)
+    return transformers.estimate(catalog.model(model, "bf16"), asked, prompt=prompt)
+
+
+def test_without_flash_attention_one_layers_cache_is_repeated_for_every_head() -> None:
+    assert expected(transformers_with(True), "one layer's cache, repeated") == 0
+    assert expected(transformers_with(None), "one layer's cache, repeated") == 2 * 32 * 256 * 32768
+
+
+def test_a_prompt_takes_what_is_more_than_the_caches_later_growth() -> None:
+    qwen = catalog.model("qwen3-8b", "bf16")
+    unfilled = (32768 - 30720) * 36 * 8 * 256 * 2
+    peak = 2 * 30720 * (3 * 12288 + 4 * qwen.n_embd)
+    assert expected(transformers_with(True), "prompt activations") == peak - unfilled
+    assert expected(transformers_with(True, prompt=1), "prompt activations") == 0
+
+
+def test_eager_attention_makes_all_scores() -> None:
+    assert expected(transformers_with(False), "prompt activations") > 8 * 32 * 30720**2 - 10 * GIB
+
+
+def test_gptq_unpacks_its_largest_matrix_and_fp8_brings_its_own_output() -> None:
+    asked = Request(engine="transformers", context=2048)
+    gptq = transformers.estimate(catalog.model("qwen2.5-32b", "gptq-int4"), asked)
+    assert expected(gptq, "unpacked matrix") == 2 * 27648 * 5120
+    tied = transformers.estimate(catalog.model("qwen3-4b", "fp8"), asked)
+    assert expected(tied, "output projection") == 2 * 151936 * 2560
+    untied = transformers.estimate(catalog.model("qwen3-8b", "fp8"), asked)
+    assert expected(untied, "output projection") == 0
+
+
+def flux(engine: diffusion.DiffusionEngine, offload: str = "none") -> Estimate:
+    asked = diffusion.DiffusionRequest(
+        engine, 1024, 1024, catalog.quantization("bf16"), catalog.quantization("bf16"),
+        offload="model" if offload == "model" else "none",
+    )  # fmt: skip
+    return diffusion.estimate(catalog.diffusion_model("flux.1-dev"), asked)
+
+
+def test_with_everything_loaded_decoding_is_the_peak_and_with_offload_denoising() -> None:
+    names = [[term.name for term in flux("diffusers", each).cards[0].terms] for each in ("none", "model")]
+    assert any(name.startswith("decoding") for name in names[0])
+    assert "allocator" in names[0]
+    assert any(name.startswith("denoising") for name in names[1])
+    assert "allocator" not in names[1]
+    assert flux("diffusers", "model").cards[0].high < flux("diffusers").cards[0].low
+
+
+def test_comfyui_may_keep_the_backbone_while_it_decodes() -> None:
+    comfy, offloaded = flux("comfyui"), flux("diffusers", "model")
+    assert comfy.cards[0].high > offloaded.cards[0].high

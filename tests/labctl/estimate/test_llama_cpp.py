@@ -23,6 +23,32 @@ def test_a_quantized_cache_is_copied_in_prefill() -> None:
     assert quantized.of("scratch") - plain.of("scratch") == 512 * MIB
 
 
+@pytest.mark.parametrize(
+    ("name", "request_", "mib"),
+    [
+        # The engine's own graph (0.7.0, printed for RPC devices), cut by the rule that it has for CUDA.
+        ("mixtral-8x7b", replace(LLAMA, n_gpu_layers=10), 413.0),
+        ("mixtral-8x7b", replace(LLAMA, context=16384, n_cpu_moe=99), 412.0),
+        ("jamba-mini", replace(LLAMA, n_gpus=2, tensor_split=(1, 2), n_gpu_layers=12), 640.1),
+        ("qwen3-next-80b", replace(LLAMA, context=16384, n_cpu_moe=99), 618.0),
+        ("llama-3.1-70b", replace(LLAMA, n_gpu_layers=10), 326.0),
+    ],
+)
+def test_large_batches_of_the_host_are_computed_on_the_first_card(
+    name: str, request_: Request, mib: float
+) -> None:
+    card = estimate(model(name), request_).cards[0]
+    borrowed = [term for term in card.terms if "large batches" in term.name]
+    assert card.of("compute") + sum(term.expected for term in borrowed) == pytest.approx(mib * MIB, abs=MIB)
+    one_by_one = estimate(model(name), replace(request_, ubatch=16)).cards[0]
+    assert not any("large batches" in term.name for term in one_by_one.terms)
+
+
+def test_nothing_is_copied_for_large_batches_where_nothing_is_on_the_host() -> None:
+    found = estimate(model("mixtral-8x7b"), replace(LLAMA, n_gpus=2))
+    assert not any("large batches" in term.name for card in found.cards for term in card.terms)
+
+
 def test_the_host_keeps_prompts() -> None:
     host = estimate(model("llama-3.1-8b"), LLAMA).host
     assert host.high - host.expected >= 8192 * MIB

@@ -95,6 +95,33 @@ def test_a_published_size_goes_before_a_computed_one() -> None:
     assert "as published" in model.notes[0]
 
 
+def test_most_used_models_have_published_sizes() -> None:
+    sized = [
+        record for record in RECORDS if {"Q4_K_M", "Q8_0", "MXFP4"} & {each.quant for each in record.files}
+    ]
+    assert len(sized) >= 45
+    for record in sized:
+        for each in record.files:
+            if not each.quant.startswith("UD-"):
+                assert catalogue.build(record, catalog.quantization(each.quant)).file_bytes == each.bytes
+
+
+def test_computed_sizes_are_near_the_published_and_hardly_ever_low() -> None:
+    off = []
+    for record in RECORDS:
+        bare = record.model_copy(update={"files": []})
+        for each in record.files:
+            if record.shape and not each.quant.startswith("UD-"):
+                computed = catalogue.build(bare, catalog.quantization(each.quant)).file_bytes
+                off.append((computed / each.bytes - 1, record.name, each.quant))
+    off.sort()
+    assert len(off) >= 140
+    # The lowest are models of a few hundred million, whose vocabulary in the file counts.
+    assert off[0][0] > -0.035
+    assert off[-1][0] < 0.14
+    assert abs(off[len(off) // 2][0]) < 0.003
+
+
 def test_windows_and_latents_reach_the_layers() -> None:
     gemma = catalog.model("gemma-3-27b", "Q4_K_M")
     assert [layer.attention.window for layer in gemma.layers[:6] if layer.attention] == [1024] * 5 + [None]
@@ -151,3 +178,25 @@ def test_the_usual_quantizations_are_there() -> None:
 def test_a_wrong_model_is_told_with_its_line(before: str, after: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         catalogue.parse(LLAMA.replace(before, after, 1), "llama.yaml")
+
+
+def test_what_is_newer_is_there_and_never_comes_back_to_itself() -> None:
+    newer = {record.name: record.newer for record in catalog.model_records()}
+    for name, next_one in newer.items():
+        seen, at = [name], next_one
+        while at is not None:
+            assert at in newer, f"{seen[-1]}: no {at}"
+            assert at not in seen, seen
+            seen.append(at)
+            at = newer[at]
+
+
+@pytest.mark.parametrize(
+    ("name", "beside"), [("gemma-3-27b", True), ("llama-3.2-11b-vision", False), ("llama-3.1-8b", False)]
+)
+def test_the_vision_part_lies_beside_the_file_or_in_it(name: str, beside: bool) -> None:
+    record = catalog.model_record(name)
+    part = catalogue.vision_part(record)
+    assert (part is not None) is beside
+    if part is not None:
+        assert part.file_bytes == 2 * record.other_parameters > 0

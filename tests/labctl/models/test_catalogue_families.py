@@ -37,6 +37,10 @@ PAIRS = {
     "qwen3-30b-a3b": "qwen3-30b-a3b",
     "llama-4-scout": "llama-4-scout-17b-16e",
     "glm-4.5-air": "glm-4.5-air",
+    "qwen3.5-9b": "qwen3.5-9b",
+    "qwen3.5-35b-a3b": "qwen3.5-35b-a3b",
+    "lfm2-8b-a1b": "lfm2-8b-a1b",
+    "nemotron-3-nano-30b": "nemotron-3-nano-30b-a3b",
     "deepseek-v2-lite": "deepseek-coder-v2-lite",
     "deepseek-v3": "deepseek-v3-671b",
     "granite-4-h-small": "granite-4-h-small",
@@ -57,6 +61,17 @@ class _Hole(BytesInMemory):
         self.size = len(head) + data
 
 
+# Asked for the sake of their architectures; few people run them.
+NOT_IN_THE_CATALOGUE = {
+    "phi-3.5-moe",
+    "mamba-2.8b",
+    "rwkv6-3b",
+    "qwen1.5-moe-a2.7b",
+    "granite-3.1-3b-a800m",
+    "command-r7b",
+}
+
+
 def _of_header(name: str) -> Model:
     return model_from_gguf([read_gguf_header(_Hole(name))])
 
@@ -73,7 +88,7 @@ def _loaded(model: Model) -> list[Layer]:
 
 
 def test_every_shape_of_the_oracle_is_in_the_catalogue() -> None:
-    assert set(PAIRS) == set(SHAPES)
+    assert set(PAIRS) | NOT_IN_THE_CATALOGUE == set(SHAPES)
 
 
 @pytest.mark.parametrize("name", PAIRS)

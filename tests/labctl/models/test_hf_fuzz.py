@@ -16,6 +16,7 @@ from labctl.models.model import Tensor
 from labctl.models.safetensors_header import read_safetensors_header
 from labctl.models.safetensors_index import parse_index
 from labctl.models.source import BytesInMemory
+from tests.labctl.models.published_configs import PUBLISHED
 from tests.labctl.models.true_configs import CONFIGS
 
 FAST, SLOW = 1_000, 20_000
@@ -28,7 +29,8 @@ _KEYS = [
     "layer_types", "sliding_window", "num_key_value_heads", "head_dim", "quantization_config", "text_config",
     "vision_config", "hybrid_override_pattern", "full_attn_idxs", "mlp_only_layers", "moe_layers", "ssm_cfg",
     "no_rope_layers", "architectures", "model_type", "torch_dtype", "sliding_window_pattern", "num_experts",
-    "num_hidden_layers", "kv_lora_rank", "block_ffn_dim_multiplier", "hidden_size_per_layer_input", "n_layer",
+    "num_hidden_layers", "block_configs", "kv_lora_rank", "block_ffn_dim_multiplier",
+    "hidden_size_per_layer_input", "n_layer",
 ]  # fmt: skip
 TENSOR: dict[str, object] = {"dtype": "BF16", "shape": [3, 5], "data_offsets": [0, 30]}
 HEADER: dict[str, object] = {f"model.layers.{number}.w": dict(TENSOR) for number in range(4)}
@@ -63,7 +65,7 @@ def damaged(chance: random.Random, document: dict[str, object], keys: list[str])
 
 
 def config(chance: random.Random) -> object:
-    document = CONFIGS[chance.choice(list(CONFIGS))]
+    document = chance.choice([*CONFIGS.values(), *(config for _, config in PUBLISHED.values())])
     tensors = ONE if chance.random() < 0.3 else ()
     return model_from_config("m", damaged(chance, document, _KEYS), tensors)
 

@@ -148,6 +148,8 @@ def test_an_unknown_architecture_is_the_most_it_can_be() -> None:
         "layer_types": ["linear_attention", "sliding_attention", "full_attention", "mamba"],
     }  # fmt: skip
     found = model_from_config("m", json.dumps(config).encode())
+    mixed = {**config, "routing_experts_total": 32, "num_experts_per_tok": 64}
+    assert model_from_config("m", json.dumps(mixed).encode()).parameters.experts == 4 * 32 * 3 * WIDTH * FF
     assert found.confidence == "low"
     assert "frobnicator" in found.notes[0]
     assert all(layer.attention and layer.attention.window is None for layer in found.layers)

@@ -227,7 +227,7 @@ def test_a_machine_tells_of_itself() -> None:
     parts = sections(OUTPUT)
     found = host_report(parts)
     assert found == HostReport(
-        name="aibox",
+        name="aibox.example",
         ram_mib=128_000,
         available_mib=117_187,
         cpu_model="Intel Xeon E5-2680 v4",

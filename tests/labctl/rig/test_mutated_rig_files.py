@@ -47,7 +47,7 @@ SNIPPETS = (
         "nvlink: [[0, 99]]",
         "nvlink: [[0, 0]]",
         "count: 64",
-        "memory_mib: unknown",
+        "memory_unknown: true",
         "model: rtx-9999",
         "\u2028",
         "é",
@@ -134,4 +134,4 @@ def test_a_few_lines_cannot_fill_the_memory(tmp_path: Path, capsys: pytest.Captu
     rows = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]" for n in range(9)]
     path.write_text("\n".join(rows))
     assert run(["gpus", "--rig", str(path)]) == BAD_INPUT
-    assert f"{path}:2" in capsys.readouterr().err
+    assert f"{path}:1" in capsys.readouterr().err

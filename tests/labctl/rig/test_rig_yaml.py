@@ -89,10 +89,10 @@ def hosts(draw: st.DrawFn, name: str) -> Host:
             draw(st.one_of(st.none(), WORDS)),
             draw(st.integers(1, 8)),
             draw(positive),
-            draw(st.one_of(st.none(), st.floats(1e-9, 1e9))),
+            draw(st.one_of(st.none(), st.floats(1e-9, 1e5))),
             draw(WATTS),
         ),
-        ram_mib=draw(st.one_of(st.none(), st.integers(1, 2**30))),
+        ram_mib=draw(st.one_of(st.none(), st.integers(1, 2**24))),
         psu_watts=draw(WATTS),
         disk_gib=draw(positive),
         host_watts=draw(WATTS),
@@ -136,7 +136,7 @@ RIG = "name: box\nhosts:\n  - name: box\n    gpus:\n      - {{model: {line}}}\n"
         ('Nova 1, compute_capability: "13.0"', "board_memory_mib"),
         ("Nova 1, board_memory_mib: 4096", "compute_capability"),
         ("rtx-3090, unified_memory: true", "outside the catalogue"),
-        ("rtx-3090, memory_mib: unkown", "memory_mib"),
+        ("rtx-3090, memory_mib: 5, memory_unknown: true", "only one of them"),
         ("rtx-3090, pcie: {generation: 4}", "lanes"),
         ("rtx-3090, foreign_mib: -1", "foreign_mib"),
         ("rtx-3091", "rtx-3090"),
@@ -150,7 +150,7 @@ def test_a_line_that_cannot_be_meant_is_named(line: str, words: str) -> None:
 
 
 def test_a_card_outside_the_catalogue_is_described_in_the_file() -> None:
-    line = 'NVIDIA Nova 1, compute_capability: "13.0", board_memory_mib: 4096, memory_mib: unknown'
+    line = 'NVIDIA Nova 1, compute_capability: "13.0", board_memory_mib: 4096, memory_unknown: true'
     (card,) = parse(RIG.format(line=line), "rig.yaml", catalog.gpu).cards
     assert card.gpu == unlisted("NVIDIA Nova 1", "13.0", 4096)
     assert card.memory_mib is None

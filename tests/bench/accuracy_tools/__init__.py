@@ -1,0 +1,1 @@
+"""What the accuracy benchmark runs in the other estimators' own environment, and what that is made of."""
