@@ -78,10 +78,9 @@ def _refuse_what_nobody_writes(text: str, where: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         found = hint = None
-        if isinstance(event, yaml.AliasEvent):
-            found, hint = f"an alias, *{event.anchor}", "write the value out"
-        elif getattr(event, "anchor", None):
-            found, hint = f"an anchor, &{event.anchor}", "write the value out where it is needed"
+        # Without anchors there are no aliases either.
+        if getattr(event, "anchor", None):
+            found, hint = f"an anchor or alias, {event.anchor}", "write the value out where it is needed"
         elif getattr(event, "tag", None):
             found, hint = f"a tag, {event.tag}", "leave it out"
         elif depth > _MOST_NESTED:

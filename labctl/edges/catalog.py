@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
-
 from labctl.errors import BadInput
 from labctl.models.model import Model
 from labctl.rig import carried
@@ -170,8 +168,15 @@ def measurements() -> "tuple[Measurement, ...]":
 
 def _gpu_file(name: str) -> Gpu:
     path = ROOT / "gpus" / f"{name}.yaml"
-    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    return carried.gpu(values)
+    text = path.read_text(encoding="utf-8")
+    return carried.gpu(carried.values(text) or _by_yaml(text))
+
+
+def _by_yaml(text: str) -> dict[str, Any]:
+    import yaml
+
+    found: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
+    return found
 
 
 def _is_carried(folder: str, name: str) -> bool:

@@ -23,9 +23,12 @@ def folder() -> Path:
 
 
 def known(*, carried: bool = True) -> "tuple[Measurement, ...]":
-    """Those that were added here, and those that labctl carries, which all speak of models of the catalogue."""
+    """Those that were added here, and with `carried` labctl's own, which all speak of models of the catalogue.
+
+    Without, they are asked about a file, which has the name that its header says.
+    """
     own = tuple(each for path in sorted(folder().glob("*.yaml")) for each in read(path))
-    return (*own, *catalog.measurements()) if carried else own
+    return (*map(_by_catalogue, own), *catalog.measurements()) if carried else own
 
 
 def read(path: Path) -> "tuple[Measurement, ...]":
@@ -38,27 +41,30 @@ def read(path: Path) -> "tuple[Measurement, ...]":
         said = error.strerror if isinstance(error, OSError) else "it is no text"
         raise BadInput("the measurements cannot be read", where=str(path), found=said) from error
     return tuple(
-        _named_as_estimates_are(each, f"{path}: measurements[{number}]")
+        _checked(each, f"{path}: measurements[{number}]")
         for number, each in enumerate(parse(text, str(path)))
     )
 
 
-def _named_as_estimates_are(each: "Measurement", where: str) -> "Measurement":
-    """Cards and models by their catalogue names, so that an estimate finds what was measured under an alias."""
+def _checked(each: "Measurement", where: str) -> "Measurement":
+    """The card by its catalogue name, so that an estimate finds what was measured under an alias."""
     if each.engine not in MEASURED:
         raise BadInput(
             "no engine of that name", where=f"{where}.engine", found=each.engine, expected=", ".join(MEASURED)
         )
     try:
-        card = catalog.gpu(each.card).name
+        return replace(each, card=catalog.gpu(each.card).name)
     except BadInput as unknown:
         unknown.where = f"{where}.card"
         raise
+
+
+def _by_catalogue(each: "Measurement") -> "Measurement":
+    """The model by its catalogue name, where it has one."""
     try:
-        model = catalog.model_record(each.model).name
+        return replace(each, model=catalog.model_record(each.model).name)
     except BadInput:
-        model = each.model  # a file's own name
-    return replace(each, card=card, model=model)
+        return each
 
 
 def add(path: Path) -> "tuple[Measurement, ...]":
@@ -83,4 +89,4 @@ def add(path: Path) -> "tuple[Measurement, ...]":
             found=error.strerror,
             hint="set XDG_DATA_HOME to a folder that can be written",
         ) from error
-    return found
+    return tuple(map(_by_catalogue, found))

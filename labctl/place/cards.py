@@ -56,7 +56,7 @@ def _smallest(
 ) -> list[Enough]:
     """By memory size, one each."""
     found: list[Enough] = []
-    needs_mib = _needs(candidate, quant, request, gpus[0], count) if gpus else None
+    needs_mib = _needs(candidate, quant, request, gpus, count)
     for gpu in sorted(gpus, key=_first_to_name):
         group = imagined(gpu, count)
         if any(gpu.memory_mib == each.gpu.memory_mib for each in found) or (count > 1 and gpu.unified_memory):
@@ -82,6 +82,10 @@ def _first_to_name(gpu: Gpu) -> tuple[int, bool, float, float]:
     )
 
 
-def _needs(candidate: Candidate, quant: str, request: Request, gpu: Gpu, count: int) -> int | None:
+def _needs(candidate: Candidate, quant: str, request: Request, gpus: list[Gpu], count: int) -> int | None:
+    """On a card with memory of its own; a machine with unified memory takes the host's part on top."""
+    gpu = next((each for each in gpus if not each.unified_memory), None)
+    if gpu is None:
+        return None
     found = fit(candidate, quant, request, imagined(gpu, count), search=False)
     return max(found.needs_mib, default=None)

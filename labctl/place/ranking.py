@@ -13,7 +13,7 @@ from labctl.place.group import Group
 
 @dataclass(frozen=True)
 class Entry:
-    """A model to try. uses: what people run it for; newer: names of the models that have taken its place."""
+    """A model to try. uses: what people run it for."""
 
     candidate: Candidate
     title: str

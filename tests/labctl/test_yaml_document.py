@@ -27,9 +27,10 @@ LAUGHS = "a: &a [lol, lol]\n" + "".join(
     for left, right in zip("abcdefghijklm", "bcdefghijklmn", strict=True)
 )
 REFUSED = {
-    "alias": ("name: &n x\ninner: *n\n", "x:1: no such YAML in this file (found an anchor, &n)"),
-    "a billion laughs": (LAUGHS, "x:1: no such YAML in this file (found an anchor, &a)"),
-    "itself": ("name: x\nmany: &m\n  - *m\n", "x:2: no such YAML in this file (found an anchor, &m)"),
+    "alias": ("name: &n x\ninner: *n\n", "x:1: no such YAML in this file (found an anchor or alias, n)"),
+    "alias of nothing": ("name: *n\n", "x:1: no such YAML in this file (found an anchor or alias, n)"),
+    "a billion laughs": (LAUGHS, "x:1: no such YAML in this file (found an anchor or alias, a)"),
+    "itself": ("name: x\nmany: &m\n  - *m\n", "x:2: no such YAML in this file (found an anchor or alias, m)"),
     "tag": ("name: x\ninner: !thing {}\n", "x:2: no such YAML in this file (found a tag, !thing) — leave it out"),
     "python": ("name: !!python/object/apply:os.system [ls]\n", "x:1: no such YAML in this file (found a tag, tag"),
     "brackets": ("name: " + "[" * 100_000, "x:1: no such YAML in this file (found more than 32 levels of nesting)"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from random import Random
 
 from labctl.estimate.claim import ALL_LAYERS, Request
 from tests.oracle.shapes import SHAPES
@@ -126,3 +127,24 @@ def _across(model: str, first: int) -> Iterator[Case]:
         number = first + step
         case = Case(model, context, PARALLEL[number % len(PARALLEL)], caches[number % len(caches)])
         yield replace(case, cache="f16") if _aborts(case) else case
+
+
+def chance_cases(seed: int, count: int) -> Iterator[Case]:
+    """Settings that nobody thought of, the same for the same seed."""
+    chance = Random(seed)
+    while count:
+        flash_attention = chance.random() < 0.7
+        case = Case(
+            chance.choice([*SHAPES]),
+            context=chance.choice((512, 1000, 4096, 5000, 16384, 40000)),
+            parallel=chance.choice((1, 1, 2, 3, 4, 8)),
+            cache=chance.choice((*CACHE_TYPES, "f32", "bf16")) if flash_attention else "f16",
+            n_cards=(n_cards := chance.choice((1, 1, 2, 3))),
+            split=tuple(float(chance.choice((1, 2, 3, 5))) for _ in range(n_cards)) if n_cards > 1 else None,
+            n_gpu_layers=chance.choice((ALL_LAYERS, ALL_LAYERS, chance.randint(1, 30))),
+            ubatch=chance.choice((32, 128, 512, 512, 2048)),
+            flash_attention=flash_attention,
+        )
+        if not _aborts(case):
+            count -= 1
+            yield replace(case, n_cpu_moe=chance.choice((0, 3, 99))) if case.model in _EXPERTS else case

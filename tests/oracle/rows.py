@@ -3,15 +3,27 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from labctl.estimate.claim import MIB, Estimate
 from tests.oracle.cases import Case
 from tests.oracle.fit_params import Row
 
 RECORDED = Path(__file__).parents[1] / "cases" / "llama_cpp"
-# How much higher and lower than the program an estimate of compute buffers may be.
-BOUNDS = (0.10, 0.02)
-EXACT = (0.0, 0.0)
+
+
+class Bounds(NamedTuple):
+    """How much higher and lower than the program an estimate of compute buffers may be; slack_mib: either way."""
+
+    higher: float
+    lower: float
+    slack_mib: float = 0
+
+
+BOUNDS = Bounds(0.10, 0.02)
+EXACT = Bounds(0, 0)
+# RPC devices align results to 64 bytes, CUDA and the estimate to 128: in buffers of few MiB that moves a hole or two.
+BY_CHANCE = Bounds(0.10, 0.02, slack_mib=2)
 Numbers = list[list[int]]
 
 
@@ -26,15 +38,15 @@ def numbers(rows: Sequence[Row]) -> Numbers:
     return [[row.weights_mib, row.context_mib, row.compute_mib] for row in rows]
 
 
-def complaints(case: Case, found: Estimate, expected: Numbers, *, compute: tuple[float, float]) -> list[str]:
+def complaints(case: Case, found: Estimate, expected: Numbers, *, compute: Bounds) -> list[str]:
     """Where an estimate differs from the oracle by more than it may: weights and cache to the MiB that is printed.
 
-    compute: shares by which compute may be higher and lower; both 0: to the MiB, too.
+    compute: what holds for compute; `EXACT`: to the MiB, too.
     """
     said = []
     places = (*found.cards, found.host)
     assert len(places) == len(expected), case.key
-    higher, lower = compute
+    higher, lower, slack = compute
     for place, (weights, context, printed) in zip(places, expected, strict=True):
         where = f"{case.model} {case.key}: {place.name}"
         for part, wanted in (("weights", weights), ("kv_cache", context)):
@@ -43,7 +55,7 @@ def complaints(case: Case, found: Estimate, expected: Numbers, *, compute: tuple
                 said.append(f"{where}: {part} {mib} MiB, oracle {wanted}")
         planned = place.of("compute") / MIB
         # What is printed was rounded down, so the true value is up to 1 MiB above it.
-        if not printed * (1 - lower) <= planned < (printed + 1) * (1 + higher):
+        if not printed * (1 - lower) - slack <= planned < (printed + 1) * (1 + higher) + slack:
             said.append(
                 f"{where}: compute {planned:.1f} MiB, oracle {printed} ({planned / max(printed, 1) - 1:+.1%})"
             )

@@ -12,10 +12,10 @@ from labctl.models.gguf_model import model_from_gguf
 from labctl.models.model import Model
 from labctl.models.source import BytesInMemory
 from tests.host.cache import open_cache
-from tests.oracle.cases import CACHE_TYPES, CONTEXTS, PARALLEL, Case, all_cases, covering_cases
+from tests.oracle.cases import CACHE_TYPES, CONTEXTS, PARALLEL, Case, all_cases, chance_cases, covering_cases
 from tests.oracle.fit_params import NoAnswer, Oracle, running
 from tests.oracle.image import oracle_image
-from tests.oracle.rows import BOUNDS, EXACT, complaints, numbers, recorded
+from tests.oracle.rows import BOUNDS, BY_CHANCE, EXACT, Bounds, complaints, numbers, recorded
 from tests.oracle.shapes import SHAPES
 from tests.oracle.sparse_gguf import header_bytes, write
 
@@ -102,11 +102,11 @@ def oracle() -> Iterator[Oracle]:
     image.release()
 
 
-def ask(oracle: Oracle, cases: Iterable[Case]) -> list[str]:
+def ask(oracle: Oracle, cases: Iterable[Case], bounds: Bounds = BOUNDS) -> list[str]:
     said = []
     for case in cases:
         answer = numbers(oracle.ask(f"{case.model}.gguf", case.n_cards, case.arguments))
-        said += complaints(case, estimated(case), answer, compute=BOUNDS)
+        said += complaints(case, estimated(case), answer, compute=bounds)
     return said
 
 
@@ -119,6 +119,12 @@ def test_the_oracle_agrees(oracle: Oracle) -> None:
 @pytest.mark.nightly
 def test_the_oracle_agrees_on_everything(oracle: Oracle) -> None:
     assert ask(oracle, all_cases()) == []
+
+
+@pytest.mark.host
+@pytest.mark.nightly
+def test_the_oracle_agrees_on_what_chance_asks(oracle: Oracle) -> None:
+    assert ask(oracle, chance_cases(seed=1, count=600), BY_CHANCE) == []
 
 
 @pytest.mark.host

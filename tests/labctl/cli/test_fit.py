@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.labctl.cli.fit_command import Command, gguf
-from tests.oracle.rows import COMPUTE_HIGH, COMPUTE_LOW, recorded
+from tests.oracle.rows import BOUNDS, recorded
 
 RIG = "workloads/rigs/dual-3090.yaml"
 CONTRACT = {
@@ -160,11 +160,11 @@ def test_llama_cpp_says_the_same(
     assert len(document["per_gpu"]) == len(rows) - 1
     for card, (weights, cache, compute) in zip(document["per_gpu"], rows, strict=False):
         assert (card["weights_mib"], card["kv_cache_mib"]) == (weights, cache)
-        assert compute * (1 - COMPUTE_LOW) - 1 <= card["compute_mib"] <= (compute + 1) * (1 + COMPUTE_HIGH)
+        assert compute * (1 - BOUNDS[1]) - 1 <= card["compute_mib"] <= (compute + 1) * (1 + BOUNDS[0])
     weights, _, compute = rows[-1]
     memory = document["memory"]
     assert memory["weights_host_mib"] == weights
-    assert compute * (1 - COMPUTE_LOW) - 1 <= memory["compute_host_mib"] <= (compute + 1) * (1 + COMPUTE_HIGH)
+    assert compute * (1 - BOUNDS[1]) - 1 <= memory["compute_host_mib"] <= (compute + 1) * (1 + BOUNDS[0])
 
 
 def test_explain_names_formula_and_source_of_every_term(fit: Command) -> None:

@@ -1,5 +1,7 @@
 """A simulated NVIDIA driver: what pynvml is asked for, answered from values. Nothing here is measured."""
 
+# ruff: noqa: N802 - the names are pynvml's
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -42,42 +44,42 @@ class SimulatedNvml:
         self.error = error
         self.running = False
 
-    def nvmlInit(self) -> None:  # noqa: N802 - pynvml's names
+    def nvmlInit(self) -> None:
         if self.error is not None:
             raise NVMLError(self.error)
         self.running = True
 
-    def nvmlShutdown(self) -> None:  # noqa: N802
+    def nvmlShutdown(self) -> None:
         self.running = False
 
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+    def nvmlDeviceGetCount(self) -> int:
         return len(self.cards)
 
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> SimulatedCard:  # noqa: N802
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> SimulatedCard:
         return self.cards[index]
 
-    def nvmlDeviceGetName(self, card: SimulatedCard) -> str:  # noqa: N802
+    def nvmlDeviceGetName(self, card: SimulatedCard) -> str:
         if card.lost:
             raise NVMLError(GPU_IS_LOST)
         return card.name
 
-    def nvmlDeviceGetUUID(self, card: SimulatedCard) -> str:  # noqa: N802
+    def nvmlDeviceGetUUID(self, card: SimulatedCard) -> str:
         return card.uuid
 
-    def nvmlDeviceGetMemoryInfo(self, card: SimulatedCard) -> SimpleNamespace:  # noqa: N802
+    def nvmlDeviceGetMemoryInfo(self, card: SimulatedCard) -> SimpleNamespace:
         if card.memory_mib is None:
             raise NVMLError(NOT_SUPPORTED)
         return SimpleNamespace(total=card.memory_mib * MIB, used=card.used_mib * MIB)
 
-    def nvmlDeviceGetCudaComputeCapability(self, card: SimulatedCard) -> tuple[int, int]:  # noqa: N802
+    def nvmlDeviceGetCudaComputeCapability(self, card: SimulatedCard) -> tuple[int, int]:
         return card.capability
 
-    def nvmlDeviceGetPowerManagementLimit(self, card: SimulatedCard) -> int:  # noqa: N802
+    def nvmlDeviceGetPowerManagementLimit(self, card: SimulatedCard) -> int:
         if card.limit_watts is None:
             raise NVMLError(NOT_SUPPORTED)
         return 1000 * card.limit_watts
 
-    def nvmlDeviceGetPciInfo(self, card: SimulatedCard) -> SimpleNamespace:  # noqa: N802
+    def nvmlDeviceGetPciInfo(self, card: SimulatedCard) -> SimpleNamespace:
         return SimpleNamespace(busId=f"00000000:{self.cards.index(card):02X}:00.0")
 
 

@@ -194,6 +194,7 @@ def compared_transformers() -> Iterator[Compared]:
             engine="transformers",
             context=case["prompt"] + case["generated"],
             flash_attention=case.get("flash_attention"),
+            n_gpus=case.get("n_gpus", 1),
         )
         found = transformers.estimate(
             catalog.model(case["model"], case["quant"]), request, prompt=case["prompt"]
@@ -208,7 +209,9 @@ def _total(case: dict[str, Any], measured: float, found: Estimate) -> Compared:
             case, "total", measured, [term for term in found.cards[0].terms if term.part == "weights"]
         )
     counted = case["meter"].split(",")[0] in ("process", "board")
-    terms = [term for term in found.cards[0].terms if counted or term.part != "context_overhead"]
+    # Tables that name several cards add up what each of them took.
+    cards = found.cards if "n_gpus" in case else found.cards[:1]
+    terms = [term for card in cards for term in card.terms if counted or term.part != "context_overhead"]
     if case["meter"] == "allocated while generating":
         terms = [term for term in terms if term.name != "prompt activations"]
     if "reserved" not in case["meter"] and not counted:

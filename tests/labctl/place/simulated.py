@@ -29,6 +29,7 @@ class Straight:
     parameters: int = 8_000_000_000
     layers: tuple[int, bool] = (32, False)
     refused_from: int | None = None
+    host_mib: int = 0
 
     def estimate(self, quant: str, request: Request) -> Estimate:
         if self.refused_from is not None and request.context >= self.refused_from:
@@ -51,7 +52,13 @@ class Straight:
             )
             for index, share in enumerate(shares)
         )
-        host = PlaceEstimate("host", (exact("weights", "weights", on_host, "", ""),))
+        host = PlaceEstimate(
+            "host",
+            (
+                exact("weights", "weights", on_host, "", ""),
+                exact("prompt_cache", "prompts", self.host_mib * MIB, "", ""),
+            ),
+        )
         return Estimate(self.name, request, cards, host, "high")
 
     def speed(

@@ -11,7 +11,7 @@ from tests.labctl.place.simulated import Straight, known_gpus, request
 
 @given(st.integers(1000, 400_000))
 def test_what_is_said_to_be_enough_holds_it(weights: int) -> None:
-    candidate = Straight(weights, 10_000)
+    candidate = Straight(weights, 10_000, host_mib=8192)
     found = enough(candidate, "F16", request(), known_gpus())
     for each in found:
         on = fit(candidate, "F16", request(), imagined(each.gpu, each.count))
@@ -26,14 +26,19 @@ def test_what_is_said_to_be_enough_holds_it(weights: int) -> None:
 
 @given(st.integers(1000, 400_000))
 def test_no_smaller_card_would_do_and_none_is_named_twice(weights: int) -> None:
-    candidate = Straight(weights, 0)
+    candidate = Straight(weights, 0, host_mib=8192)
     found = enough(candidate, "F16", request(), known_gpus())
     assert len({each.gpu.name for each in found}) == len(found)
     alone = [each for each in found if each.count == 1]
-    if alone:
+    if alone and not alone[0].gpu.unified_memory:
         smallest = min(each.gpu.memory_mib for each in alone)
         sold = [gpu for gpu in known_gpus() if gpu.title.startswith(SOLD) and gpu.memory_mib < smallest]
         assert not any(fit(candidate, "F16", request(), imagined(gpu, 1)).fits for gpu in sold)
+
+
+def test_eight_gigabytes_are_named_where_they_do() -> None:
+    found = enough(Straight(6000, 0, host_mib=8192), "F16", request(), known_gpus())
+    assert (found[0].count, found[0].gpu.memory_mib) == (1, 8192)
 
 
 def test_an_engine_that_uses_one_card_is_not_offered_two() -> None:

@@ -123,6 +123,7 @@ def test_ram_that_is_short_is_a_reason_and_unknown_ram_is_none() -> None:
         fit(Straight(9000, 0), "F16", asked, group(10_000, ram_mib=8000)).reason
         == "1000 MiB of RAM short on box"
     )
+    assert fit(Straight(9000, 0), "F16", asked, group(10_000, ram_mib=8000)).context is None
     assert fit(Straight(9000, 0), "F16", asked, group(10_000)).fits
 
 

@@ -66,6 +66,14 @@ def test_the_margin_is_the_contract_s(gpu: str, reserved: int) -> None:
     assert card.usable_mib == card.memory_mib - reserved
 
 
+def test_links_are_counted_within_a_line_and_over_a_host() -> None:
+    two_lines = (
+        "[{model: rtx-3090, count: 2, nvlink: [[0, 1]]}, {model: rtx-3090, count: 2, nvlink: [[1, 0]]}]"
+    )
+    found = rig(f"name: r\nhosts: [{{name: h, gpus: {two_lines}, nvlink: [[0, 3]]}}]\n")
+    assert [card.nvlink for card in found.cards] == [(1, 3), (0,), (3,), (0, 2)]
+
+
 def one_line(line: str) -> str:
     return f"name: r\nhosts:\n  - name: h\n    gpus:\n      - {line}\n"
 

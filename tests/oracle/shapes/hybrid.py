@@ -1,5 +1,7 @@
 """Models with recurrent layers, alone or beside attention."""
 
+from collections.abc import Set as AbstractSet
+
 from tests.oracle.shapes.blocks import Blocks, attention_keys
 from tests.oracle.sparse_gguf import Header
 
@@ -86,6 +88,18 @@ def jamba_mini() -> Header:
     return blocks.header()
 
 
+def attention_or_short_convolution(blocks: Blocks, layer: int, attends: AbstractSet[int]) -> None:
+    """One layer of LFM2 without its feed-forward."""
+    at, n_embd = f"blk.{layer}", blocks.n_embd
+    if layer in attends:
+        blocks.norms(layer, "attn_q_norm", "attn_k_norm", size=64)
+        blocks.attention(layer, 32, 8, 64)
+    else:
+        blocks.plain(f"{at}.shortconv.conv.weight", 3, n_embd)
+        blocks.matrix(f"{at}.shortconv.in_proj.weight", n_embd, 3 * n_embd)
+        blocks.matrix(f"{at}.shortconv.out_proj.weight", n_embd, n_embd)
+
+
 def lfm2_1_2b() -> Header:
     attends = {2, 5, 8, 10, 12, 14}
     blocks = Blocks("lfm2", "LFM2 1.2B", 16, 2048, 65536, 128000)
@@ -95,13 +109,7 @@ def lfm2_1_2b() -> Header:
     for layer in range(16):
         blocks.norms(layer, "attn_norm", "ffn_norm")
         blocks.feed_forward(layer, 8192)
-        if layer in attends:
-            blocks.norms(layer, "attn_q_norm", "attn_k_norm", size=64)
-            blocks.attention(layer, 32, 8, 64)
-        else:
-            blocks.plain(f"blk.{layer}.shortconv.conv.weight", 3, 2048)
-            blocks.matrix(f"blk.{layer}.shortconv.in_proj.weight", 2048, 3 * 2048)
-            blocks.matrix(f"blk.{layer}.shortconv.out_proj.weight", 2048, 2048)
+        attention_or_short_convolution(blocks, layer, attends)
     return blocks.header(tied=True, norm="token_embd_norm")
 
 
@@ -124,44 +132,10 @@ def nemotron_h_8b() -> Header:
     return blocks.header()
 
 
-def qwen3_next_80b() -> Header:
-    inner, state, value_heads, key_heads = 4096, 128, 32, 16
-    blocks = Blocks("qwen3next", "Qwen3-Next 80B A3B", 48, 2048, 151936, 262144)
-    attention_keys(blocks, 16, 2, 256, feed_forward_length=5120, expert_count=512, expert_used_count=10)
-    blocks.keys(
-        rope__dimension_count=64, expert_feed_forward_length=512, expert_shared_feed_forward_length=512
-    )
-    mamba_keys(blocks, inner, state, value_heads, key_heads)
-    keys = 2 * key_heads * state
-    for layer in range(48):
-        at = f"blk.{layer}"
-        blocks.norms(layer, "attn_norm", "post_attention_norm")
-        if layer % 4 == 3:
-            blocks.matrix(f"{at}.attn_q.weight", 2048, 2 * 16 * 256)
-            blocks.matrix(f"{at}.attn_k.weight", 2048, 2 * 256)
-            blocks.matrix(f"{at}.attn_v.weight", 2048, 2 * 256)
-            blocks.matrix(f"{at}.attn_output.weight", 16 * 256, 2048)
-            blocks.norms(layer, "attn_q_norm", "attn_k_norm", size=256)
-        else:
-            blocks.matrix(f"{at}.attn_qkv.weight", 2048, keys + inner)
-            blocks.matrix(f"{at}.attn_gate.weight", 2048, inner)
-            blocks.plain(f"{at}.ssm_conv1d.weight", 4, keys + inner)
-            blocks.plain(f"{at}.ssm_dt.bias", value_heads)
-            blocks.plain(f"{at}.ssm_a", value_heads)
-            blocks.matrix(f"{at}.ssm_ba.weight", 2048, 2 * value_heads)
-            blocks.plain(f"{at}.ssm_norm.weight", state)
-            blocks.matrix(f"{at}.ssm_out.weight", inner, 2048)
-        blocks.experts(layer, 512, 512)
-        blocks.plain(f"{at}.ffn_gate_inp_shexp.weight", 2048)
-        blocks.feed_forward(layer, 512, suffix="_shexp")
-    return blocks.header()
-
-
 SHAPES = {
     "granite-4-h-small": granite_4_h_small,
     "falcon-h1-7b": falcon_h1_7b,
     "jamba-mini": jamba_mini,
     "lfm2-1.2b": lfm2_1_2b,
     "nemotron-h-8b": nemotron_h_8b,
-    "qwen3-next-80b": qwen3_next_80b,
 }

@@ -1,13 +1,22 @@
-"""Hybrids of attention and recurrence whose feed-forward is a mixture of experts, and Qwen3.5."""
+"""Gated delta nets, and other hybrids whose feed-forward is a mixture of experts."""
 
 from tests.oracle.shapes.blocks import Blocks, attention_keys
-from tests.oracle.shapes.hybrid import mamba2, mamba_keys
+from tests.oracle.shapes.hybrid import attention_or_short_convolution, mamba2, mamba_keys
 from tests.oracle.sparse_gguf import Header
+
+
+def qwen3_next_80b() -> Header:
+    blocks = Blocks("qwen3next", "Qwen3-Next 80B A3B", 48, 2048, 151936, 262144)
+    attention_keys(blocks, 16, 2, 256, feed_forward_length=5120, expert_count=512, expert_used_count=10)
+    _delta_nets(blocks, 2)
+    _experts_beside_a_shared_one(blocks, 512)
+    return blocks.header()
 
 
 def qwen3_5_9b() -> Header:
     blocks = Blocks("qwen35", "Qwen3.5 9B", 32, 4096, 248320, 262144)
     attention_keys(blocks, 16, 4, 256, feed_forward_length=12288)
+    blocks.keys(rope__dimension_sections=[11, 11, 10, 0])
     _delta_nets(blocks, 4)
     for layer in range(32):
         blocks.feed_forward(layer, 12288)
@@ -17,19 +26,24 @@ def qwen3_5_9b() -> Header:
 def qwen3_5_35b_a3b() -> Header:
     blocks = Blocks("qwen35moe", "Qwen3.5 35B A3B", 40, 2048, 248320, 262144)
     attention_keys(blocks, 16, 2, 256, feed_forward_length=5632, expert_count=256, expert_used_count=8)
-    blocks.keys(expert_feed_forward_length=512, expert_shared_feed_forward_length=512)
+    blocks.keys(rope__dimension_sections=[11, 11, 10, 0])
     _delta_nets(blocks, 2)
-    for layer in range(40):
-        blocks.experts(layer, 256, 512)
-        blocks.plain(f"blk.{layer}.ffn_gate_inp_shexp.weight", 2048)
-        blocks.feed_forward(layer, 512, suffix="_shexp")
+    _experts_beside_a_shared_one(blocks, 256)
     return blocks.header()
+
+
+def _experts_beside_a_shared_one(blocks: Blocks, count: int) -> None:
+    blocks.keys(expert_feed_forward_length=512, expert_shared_feed_forward_length=512)
+    for layer in range(blocks.n_layers):
+        blocks.experts(layer, count, 512)
+        blocks.plain(f"blk.{layer}.ffn_gate_inp_shexp.weight", blocks.n_embd)
+        blocks.feed_forward(layer, 512, suffix="_shexp")
 
 
 def _delta_nets(blocks: Blocks, kv_heads: int) -> None:
     """Three layers of four, each fourth has gated attention."""
     inner, state, value_heads, key_heads = 4096, 128, 32, 16
-    blocks.keys(rope__dimension_count=64, rope__dimension_sections=[11, 11, 10, 0])
+    blocks.keys(rope__dimension_count=64)
     mamba_keys(blocks, inner, state, value_heads, key_heads)
     mixed, n_embd = 2 * key_heads * state + inner, blocks.n_embd
     for layer in range(blocks.n_layers):
@@ -47,8 +61,11 @@ def _delta_nets(blocks: Blocks, kv_heads: int) -> None:
         blocks.plain(f"{at}.ssm_conv1d.weight", 4, mixed)
         blocks.plain(f"{at}.ssm_dt.bias", value_heads)
         blocks.plain(f"{at}.ssm_a", value_heads)
-        for name in ("ssm_alpha", "ssm_beta"):
-            blocks.matrix(f"{at}.{name}.weight", n_embd, value_heads)
+        if blocks.architecture == "qwen3next":
+            blocks.matrix(f"{at}.ssm_ba.weight", n_embd, 2 * value_heads)
+        else:
+            blocks.matrix(f"{at}.ssm_alpha.weight", n_embd, value_heads)
+            blocks.matrix(f"{at}.ssm_beta.weight", n_embd, value_heads)
         blocks.plain(f"{at}.ssm_norm.weight", state)
         blocks.matrix(f"{at}.ssm_out.weight", inner, n_embd)
 
@@ -67,13 +84,7 @@ def lfm2_8b_a1b() -> Header:
         else:
             blocks.experts(layer, 32, 1792)
             blocks.plain(f"blk.{layer}.exp_probs_b.bias", 32)
-        if layer in attends:
-            blocks.norms(layer, "attn_q_norm", "attn_k_norm", size=64)
-            blocks.attention(layer, 32, 8, 64)
-        else:
-            blocks.plain(f"blk.{layer}.shortconv.conv.weight", 3, 2048)
-            blocks.matrix(f"blk.{layer}.shortconv.in_proj.weight", 2048, 3 * 2048)
-            blocks.matrix(f"blk.{layer}.shortconv.out_proj.weight", 2048, 2048)
+        attention_or_short_convolution(blocks, layer, attends)
     return blocks.header(tied=True, norm="token_embd_norm")
 
 
@@ -102,6 +113,7 @@ def nemotron_3_nano_30b() -> Header:
 
 
 SHAPES = {
+    "qwen3-next-80b": qwen3_next_80b,
     "qwen3.5-9b": qwen3_5_9b,
     "qwen3.5-35b-a3b": qwen3_5_35b_a3b,
     "lfm2-8b-a1b": lfm2_8b_a1b,

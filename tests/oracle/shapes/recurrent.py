@@ -25,19 +25,25 @@ def mamba_2_8b() -> Header:
     return blocks.header(tied=True)
 
 
+def _plain_norms(blocks: Blocks) -> None:
+    """RWKV norms everything with a weight and a bias."""
+    layers = (f"blk.{layer}." for layer in range(blocks.n_layers))
+    names = [f"{at}{name}" for at in layers for name in ("attn_norm", "attn_norm_2", "time_mix_ln")]
+    for name in ("token_embd_norm", *names):
+        blocks.plain(f"{name}.weight", blocks.n_embd)
+        blocks.plain(f"{name}.bias", blocks.n_embd)
+    blocks.plain("output_norm.bias", blocks.n_embd)
+
+
 def rwkv6_3b() -> Header:
     layers, n_embd, ff, mix, decay = 32, 2560, 8960, 32, 64
     blocks = Blocks("rwkv6", "RWKV-6 World 3B", layers, n_embd, 65536, 1048576)
     blocks.keys(feed_forward_length=ff, attention__head_count=0, attention__layer_norm_epsilon=1e-5)
     blocks.keys(wkv__head_size=64, time_mix_extra_dim=mix, time_decay_extra_dim=decay)
     blocks.keys(rescale_every_n_layers=6)
-    for name in ("token_embd_norm.weight", "token_embd_norm.bias", "output_norm.bias"):
-        blocks.plain(name, n_embd)
+    _plain_norms(blocks)
     for layer in range(layers):
         at = f"blk.{layer}"
-        for name in ("attn_norm", "attn_norm_2", "time_mix_ln"):
-            blocks.plain(f"{at}.{name}.weight", n_embd)
-            blocks.plain(f"{at}.{name}.bias", n_embd)
         blocks.matrix(f"{at}.time_mix_w1.weight", n_embd, 5 * mix)
         blocks.matrix(f"{at}.time_mix_w2.weight", mix, n_embd, 5)
         blocks.plain(f"{at}.time_mix_lerp_x.weight", n_embd, 1, 1)
@@ -72,13 +78,9 @@ def rwkv7_2_9b() -> Header:
     blocks.keys(feed_forward_length=ff, attention__head_count=0, attention__layer_norm_epsilon=1e-5)
     blocks.keys(wkv__head_size=64, attention__decay_lora_rank=decay, attention__iclr_lora_rank=iclr)
     blocks.keys(attention__value_residual_mix_lora_rank=value, attention__gate_lora_rank=gate)
-    for name in ("token_embd_norm.weight", "token_embd_norm.bias", "output_norm.bias"):
-        blocks.plain(name, n_embd)
+    _plain_norms(blocks)
     for layer in range(layers):
         at = f"blk.{layer}"
-        for name in ("attn_norm", "attn_norm_2", "time_mix_ln"):
-            blocks.plain(f"{at}.{name}.weight", n_embd)
-            blocks.plain(f"{at}.{name}.bias", n_embd)
         for name, rank in (("w", decay), ("a", iclr), ("v", value if layer else iclr), ("g", gate)):
             if name != "g":
                 blocks.plain(f"{at}.time_mix_{name}0.weight", n_embd)
