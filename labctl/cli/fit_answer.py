@@ -1,6 +1,7 @@
 """Puts the question of `labctl fit` to the core, and prints what it answers."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from labctl.errors import ANSWER_IS_NO, DONE, BadInput
 from labctl.estimate.claim import Engine, Request
 from labctl.models.model import Model
 from labctl.place.cards import imagined
+from labctl.place.choice import Suggestion
+from labctl.place.fit import fit
 from labctl.place.group import Group, groups
 from labctl.place.report import Asked, Report, report
 from labctl.rig.rig import Rig
@@ -61,6 +64,10 @@ def _one_model(question: Question, model: str, *, explain: bool, as_json: bool) 
         ranks=ranks,
     )
     answered = _report(asked, question)
+    if answered.answer is False and question.train is not None:
+        answered = replace(
+            answered, suggestions=(*answered.suggestions, *_other_methods(question, asked, model))
+        )
     notes = list(found.notes)
     if rig is None:
         notes.append("no NVIDIA driver here and no --rig or --gpu: shown for cards that many people have")
@@ -87,6 +94,17 @@ def _report(asked: Asked, question: Question) -> Report:
             refused.where = "--tensor-parallel" if question.tensor_parallel else "--gpus"
             refused.hint = "use one of these"
         raise
+
+
+def _other_methods(question: Question, asked: Asked, model: str) -> Iterator[Suggestion]:
+    """Ways to train that take less, where they fit; on the roomiest cards, as other changes are tried."""
+    methods = ("full", "lora", "qlora")
+    roomiest = max(asked.groups, key=lambda group: sum(group.usable_mib))
+    for method in methods[methods.index(question.train or "full") + 1 :]:
+        candidate = find(replace(_wanted(question, model), method=method)).candidate
+        found = fit(candidate, candidate.quants[0], asked.request, roomiest, search=False)
+        if found.fits:
+            yield Suggestion(f"--train {method}", found, None)
 
 
 def _wanted(question: Question, model: str) -> Wanted:

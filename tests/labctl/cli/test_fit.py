@@ -100,6 +100,8 @@ def test_what_is_said_to_fit_does(question: tuple[str, ...], fit: Command) -> No
         ("llama-3.1-8b", "--engine", "vllm", "--gpu", "rtx-3060", "--context", "64k", "--parallel", "2"),
         ("llama-3.1-8b", "--engine", "ollama", "--gpu", "rtx-3060", "--context", "128k"),
         ("llama-3.1-8b", "--train", "qlora", "--gpu", "rtx-3060", "--batch", "8"),
+        ("llama-3.1-8b", "--train", "full", "--gpu", "rtx-3090"),
+        ("llama-3.1-8b", "--train", "lora", "--gpu", "rtx-3090", "--batch", "2"),
         ("flux.1-dev", "--quant", "nf4", "--gpu", "rtx-3060", "--batch", "4"),
         ("whisper-large-v3", "--gpu", "gtx-1060", "--batch", "8"),
     ],

@@ -126,7 +126,7 @@ HYBRID: dict[str, Config] = {
     ),
     "nemotron-h-8b": of(
         "nemotron_h", (52, 4096, 32, 8, 21504, 131072),
-        hybrid_override_pattern="M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-"[:52],
+        hybrid_override_pattern="M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-",
         attention_head_dim=128, mamba_num_heads=128, mamba_head_dim=64, ssm_state_size=128, n_groups=8,
         conv_kernel=4, expand=2, tie_word_embeddings=False,
     ),

@@ -114,7 +114,7 @@ def lfm2_1_2b() -> Header:
 
 
 def nemotron_h_8b() -> Header:
-    pattern = "M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-"[:52]
+    pattern = "M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-"
     blocks = Blocks("nemotron_h", "Nemotron-H 8B", 52, 4096, 131072, 8192)
     attention_keys(blocks, 32, 8, 128)
     blocks.keys(attention__head_count_kv=[8 if kind == "*" else 0 for kind in pattern])
