@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-from labctl.errors import Failed
+from labctl.errors import BadInput, Failed
 
 Mode = Literal["deploy", "check", "verify", "read"]
 Stage = Literal["connect", "prepare", "execute"]
@@ -41,6 +41,12 @@ class Refused:
     found: str | None = None
     expected: str | None = None
     hint: str | None = None
+
+    def error(self) -> BadInput:
+        """The same as an error, for whoever started the run."""
+        return BadInput(
+            self.message, where=self.where, found=self.found, expected=self.expected, hint=self.hint
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

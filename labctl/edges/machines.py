@@ -52,13 +52,7 @@ def of_inventory(inventory: str) -> tuple[LiveHost, ...]:
     for event in run(request):
         match event:
             case events.Refused():
-                raise BadInput(
-                    event.message,
-                    where=event.where,
-                    found=event.found,
-                    expected=event.expected,
-                    hint=event.hint,
-                )
+                raise event.error()
             case events.Started():
                 names = event.hosts
             case events.HostAnswered():

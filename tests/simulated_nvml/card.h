@@ -55,4 +55,23 @@ unsigned long long used_bytes(const struct card *card);
 void unanswered(const char *what);
 struct card *card_of(void *handle);
 
+/* nvmlPciInfo_t */
+struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; };
+extern int nvmlDeviceGetPciInfo_v3(void *handle, struct pci *pci);
+extern int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle);
+
+#define API __attribute__((visibility("default"))) int
+#define CARD(handle)                                             \
+    struct card *card = card_of(handle);                         \
+    if (!card) return INVALID_ARGUMENT;                          \
+    if (fails(card, "lost")) return GPU_IS_LOST
+/* A card that does not report something has -1 there. */
+#define GIVE(target, value)                                      \
+    do {                                                         \
+        long long given_ = (value);                              \
+        if (given_ < 0) return NOT_SUPPORTED;                    \
+        *(target) = given_;                                      \
+        return SUCCESS;                                          \
+    } while (0)
+
 #endif

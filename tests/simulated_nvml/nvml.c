@@ -10,20 +10,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define API __attribute__((visibility("default"))) int
 #define MIB (1024ULL * 1024ULL)
-#define CARD(handle)                                             \
-    struct card *card = card_of(handle);                         \
-    if (!card) return INVALID_ARGUMENT;                          \
-    if (fails(card, "lost")) return GPU_IS_LOST
-/* A card that does not report something has -1 there. */
-#define GIVE(target, value)                                      \
-    do {                                                         \
-        long long given_ = (value);                              \
-        if (given_ < 0) return NOT_SUPPORTED;                    \
-        *(target) = given_;                                      \
-        return SUCCESS;                                          \
-    } while (0)
 
 static int text(char *buffer, unsigned size, const char *value)
 {
@@ -124,7 +111,6 @@ API nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor)
     GIVE(major, card->capability_major);
 }
 
-struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; };
 struct pci_ext { unsigned version, domain, bus, device, id, subsystem, base, sub; char bus_id[32]; };
 
 static void fill_pci(const struct card *card, struct pci *pci)

@@ -5,19 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define API __attribute__((visibility("default"))) int
-#define CARD(handle)                                             \
-    struct card *card = card_of(handle);                         \
-    if (!card) return INVALID_ARGUMENT;                          \
-    if (fails(card, "lost")) return GPU_IS_LOST
-#define GIVE(target, value)                                      \
-    do {                                                         \
-        long long given_ = (value);                              \
-        if (given_ < 0) return NOT_SUPPORTED;                    \
-        *(target) = given_;                                      \
-        return SUCCESS;                                          \
-    } while (0)
-
 static long long limit(const struct card *card) { return kept(card, "power-limit", card->limit_mw); }
 
 API nvmlDeviceGetPowerUsage(void *handle, unsigned *mw) { CARD(handle); GIVE(mw, card->power_mw); }
@@ -84,9 +71,6 @@ static int linked(const struct card *card, const struct card *other)
             return 1;
     return 0;
 }
-
-struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; };
-extern int nvmlDeviceGetPciInfo_v3(void *handle, struct pci *pci);
 
 API nvmlDeviceGetNvLinkState(void *handle, unsigned link, unsigned *active)
 {
@@ -186,8 +170,6 @@ static unsigned list_processes(const struct card *card, char kind, struct listed
     }
     return found;
 }
-
-extern int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle);
 
 static int internal(unsigned slot, void *first, void *second, void *third)
 {
