@@ -18,6 +18,7 @@ from labctl.errors import BAD_INPUT, DONE, FAILED, BadInput
 from labctl.rig.live import LiveHost, Reading, planned
 from labctl.rig.reported import Process
 from labctl.rig.rig import Card, Cpu, Host, Pcie
+from labctl.rig.unlisted import unlisted
 from tests.house_rules.tree import ROOT
 
 RECORDINGS = ROOT / "tests" / "cases" / "nvidia_smi"
@@ -128,6 +129,14 @@ def test_a_bar_is_to_scale_and_shows_who_holds_little() -> None:
         card = Card("box/0", "box", 0, gpu, 24_000, foreign_mib=others)
         reading = Reading(card, 24_576, ours, others, max(0, 24_000 - ours - others))
         assert bar in gpus_text((LiveHost(Host("box", (card,)), (reading,)),)).splitlines()[2]
+
+
+def test_a_long_name_moves_no_column() -> None:
+    gpu = unlisted("NVIDIA GeForce RTX 4070 Laptop GPU, second of its kind", "8.9", 8188)
+    card = Card("box/0", "box", 0, gpu, 7798)
+    lines = gpus_text((planned(Host("box", (card,))),)).splitlines()
+    assert lines[2].startswith(" 0 RTX 4070 Laptop G…   –    –")
+    assert len(lines[2]) == len(SHOWN.splitlines()[2])
 
 
 def test_json_has_every_key_live_and_from_a_file() -> None:

@@ -208,7 +208,7 @@ def test_documents_of_single_cards_are_one_machine() -> None:
         "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.163\n",
         "<nvidia_smi_log><gpu></nvidia_smi_log>",
         '<!DOCTYPE x [<!ENTITY a "b">]><nvidia_smi_log>&a;</nvidia_smi_log>',
-        "<nvidia_smi_log><!ENTITY a></nvidia_smi_log>",
+        '<!DOCTYPE x [<!ENTITY a SYSTEM "/etc/passwd">]><nvidia_smi_log>&a;</nvidia_smi_log>',
     ],
 )
 def test_what_is_no_document_is_said(text: str) -> None:

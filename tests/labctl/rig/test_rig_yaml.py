@@ -108,6 +108,14 @@ def rigs(draw: st.DrawFn) -> Rig:
     return Rig(draw(NAMES), tuple(draw(hosts(name)) for name in names))
 
 
+@pytest.mark.parametrize(
+    "model", ["a\u2028b", "\ufeffx", "a\x85b", "\U0001f5a5 x", "\x7f", "a\tb", "\ufffe", "no", "'"]
+)
+def test_any_name_reads_back_as_itself(model: str) -> None:
+    rig = Rig("r", (Host("h", (), Cpu(model)),))
+    assert parse(to_yaml(rig), "rig.yaml", catalog.gpu) == rig
+
+
 @given(rigs())
 @settings(max_examples=200, deadline=None)
 def test_every_rig_reads_back_as_itself(rig: Rig) -> None:
