@@ -69,7 +69,13 @@ def ranking_document(ranked: tuple[Ranked, ...], rig: str) -> dict[str, object]:
         "schema_version": SCHEMA_VERSION,
         "rig": rig,
         "models": [
-            {"model": each.name, "title": each.title, "uses": list(each.uses), "parameters": each.parameters}
+            {
+                "model": each.name,
+                "title": each.title,
+                "uses": list(each.uses),
+                "parameters": each.parameters,
+                "newer": each.newer,
+            }
             | _fit(each.fit)
             for each in ranked
         ],

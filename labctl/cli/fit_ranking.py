@@ -12,7 +12,7 @@ from labctl.edges.candidates import Wanted, find
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput
 from labctl.estimate.claim import Request
 from labctl.place.group import Group, groups
-from labctl.place.ranking import Entry, Ranked, order, ranked
+from labctl.place.ranking import Entry, Ranked, order, ranked, without_superseded
 from labctl.rig.rig import NAMELESS, Rig
 
 USUAL_CONTEXT = 8192
@@ -77,7 +77,9 @@ def _entries(question: Question) -> Iterator[Entry]:
         if record.shape is None or (question.use is not None and question.use not in record.uses):
             continue
         wanted = Wanted(record.name, engine, question.quants)
-        yield Entry(find(wanted).candidate, record.title, tuple(record.uses))
+        known_as = find(wanted)
+        vision = next(iter(known_as.companions), None)
+        yield Entry(known_as.candidate, record.title, tuple(record.uses), record.newer, vision)
 
 
 @cache
@@ -90,7 +92,7 @@ def _lines(found: tuple[Ranked, ...], rig: Rig, request: Request, use: str | Non
     asked = f"{request.engine} at context {tokens(request.context)} × {request.parallel}"
     yield from wrapped(f"What fits on {cards}, with {asked}:")
     for each_use in [use] if use else _uses(found):
-        of_use = [each for each in found if each_use in each.uses]
+        of_use = without_superseded(found, each_use)
         if not of_use:
             continue
         yield ""

@@ -25,6 +25,8 @@ VLLM_QUANTS = ("bf16", "fp8", "awq")
 TRANSFORMERS_QUANTS = ("bf16", "int8", "nf4")
 IMAGE_QUANTS = ("bf16", "fp8", "Q8_0", "nf4", "Q4_0")
 SPEECH_QUANTS = ("fp16", "int8")
+# A fine-tune has as many parameters as what it was made from, up to an adapter's.
+SAME_SIZE = 0.03
 # Published in four bits; other formats of them only take more.
 PUBLISHED_IN_MXFP4 = {"gpt-oss"}
 EXPECTED = "a catalogue name, a .gguf file, a directory with config.json, or org/name"
@@ -75,7 +77,8 @@ def find(wanted: Wanted) -> Found:
     if _on_disk(name):
         return _from_reader(wanted)
     if (model := _or_none(catalog.model_record, name)) is not None:
-        return Found(_language(wanted, model.name), f"catalogue: {model.title}")
+        candidate = _language(wanted, model.name)
+        return Found(candidate, f"catalogue: {model.title}", _beside(candidate, model.name))
     if (picture := _or_none(catalog.diffusion_model, name)) is not None:
         return Found(_image(wanted, picture.name), f"catalogue: {picture.title}")
     if (speech := _or_none(catalog.whisper_model, name)) is not None:
@@ -83,6 +86,14 @@ def find(wanted: Wanted) -> Found:
     if "/" in name or ":" in name:
         return _from_reader(wanted)
     raise unknown(name)
+
+
+def _beside(candidate: Candidate, name: str) -> tuple[Model, ...]:
+    """The vision part of a catalogue model, which lies in a file of its own beside a GGUF."""
+    from labctl.models.catalogue import vision_part
+
+    part = vision_part(catalog.model_record(name)) if candidate.engine in OF_GGUF else None
+    return () if part is None else (part,)
 
 
 def unknown(name: str) -> BadInput:
@@ -263,6 +274,8 @@ def _from_reader(wanted: Wanted) -> Found:
     def model_of(_: str) -> Model:
         return model
 
+    if model.kind in ("diffusion", "whisper", "mmproj"):
+        return _of_another_kind(wanted, model, read.where)
     quants = (model.quant,)
     gguf = any(tensor.name.startswith("blk.") for tensor in model.tensors)
     if wanted.method is not None:
@@ -277,3 +290,39 @@ def _from_reader(wanted: Wanted) -> Found:
     companions = read.companions if engine in OF_GGUF else ()
     candidate = Language(model.name, engine, quants, model_of)
     return Found(candidate, read.where, companions, tuple(notes), carried=False)
+
+
+def _of_another_kind(wanted: Wanted, model: Model, where: str) -> Found:
+    """Images, video or speech: the catalogue's model of that size, in the format that was found.
+
+    Their headers do not say what denoising takes; the catalogue does. Raises BadInput where it has none of that size.
+    """
+    count = model.parameters.total if model.kind == "whisper" else model.parameters.layers
+    pictures = ((name, catalog.diffusion_model(name).backbone) for name in catalog.diffusion_names())
+    sizes = {name: backbone.experts * backbone.parameters for name, backbone in pictures}
+    if model.kind == "whisper":
+        sizes = {name: catalog.whisper_model(name).parameters for name in catalog.whisper_names()}
+    near = {name: abs(size - count) for name, size in sizes.items() if abs(size - count) <= SAME_SIZE * size}
+    if model.kind == "mmproj" or not near:
+        raise BadInput(
+            "a vision part is loaded beside a model"
+            if model.kind == "mmproj"
+            else "no known model of this size",
+            where=where,
+            found=f"{model.architecture}, {count / 1e9:.2f} billion parameters",
+            expected="a language model" if model.kind == "mmproj" else f"one of {', '.join(sizes)}",
+            hint="give it with --mmproj" if model.kind == "mmproj" else "name the one that it was made from",
+        )
+    alike = min(near, key=lambda name: near[name])
+    quants = wanted.quants or (_format_of(model),)
+    named = replace(wanted, name=alike, quants=quants)
+    candidate = _speech(named, alike) if model.kind == "whisper" else _image(named, alike)
+    return Found(candidate, where, notes=(f"taken for {alike}, which has its number of parameters",))
+
+
+def _format_of(model: Model) -> str:
+    """The catalogue's name of a header's type; 16 bits where it is none of them."""
+    try:
+        return catalog.quantization(model.quant).name
+    except BadInput:
+        return "bf16"

@@ -1,6 +1,7 @@
 """Reads the catalogue that labctl carries: one YAML file per card and per model, beside the package's code."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from labctl.errors import BadInput
 from labctl.models.model import Model
 from labctl.rig import carried
 from labctl.rig.gpu import Gpu, plain_name
-from labctl.rig.visible_memory import VisibleMemory
+from labctl.rig.visible_memory import VisibleMemory, lower_bound
 from labctl.rig.visible_memory import visible_memory as measured_or_bounded
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def gpu(name: str) -> Gpu:
     `GeForce RTX 3060` is ambiguous to NVML (8 and 12 GB); it finds the catalogue's `rtx-3060`, the common one.
     """
     if _is_carried("gpus", name):
-        return _gpu_file(name)
+        return _with_bound(name)
     wanted = plain_name(name)
     for card in gpus():
         if wanted in {plain_name(each) for each in (card.name, card.title, *card.aliases)}:
@@ -48,7 +49,7 @@ def gpu(name: str) -> Gpu:
 @cache
 def gpus() -> tuple[Gpu, ...]:
     """Every card, by name."""
-    return tuple(_gpu_file(name) for name in gpu_names())
+    return tuple(_with_bound(name) for name in gpu_names())
 
 
 def visible_memory(name: str) -> VisibleMemory:
@@ -166,17 +167,22 @@ def measurements() -> "tuple[Measurement, ...]":
     return tuple(each for name in _names("measurements") for each in _read("measurements", name, parse))
 
 
+@cache
 def _gpu_file(name: str) -> Gpu:
-    path = ROOT / "gpus" / f"{name}.yaml"
-    text = path.read_text(encoding="utf-8")
-    return carried.gpu(carried.values(text) or _by_yaml(text))
-
-
-def _by_yaml(text: str) -> dict[str, Any]:
     import yaml
 
-    found: dict[str, Any] = yaml.load(text, Loader=yaml.CSafeLoader)
-    return found
+    path = ROOT / "gpus" / f"{name}.yaml"
+    values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return carried.gpu(values)
+
+
+@cache
+def _with_bound(name: str) -> Gpu:
+    """The card; where nobody measured what CUDA sees of it, with a bound from all those that were."""
+    card = _gpu_file(name)
+    if card.cuda_memory_mib is not None:
+        return card
+    return replace(card, cuda_memory_floor_mib=lower_bound(card, map(_gpu_file, gpu_names())).mib)
 
 
 def _is_carried(folder: str, name: str) -> bool:

@@ -20,7 +20,11 @@ SHARED_BY_RANK: frozenset[Engine] = frozenset({"vllm"})
 SHARED: frozenset[Engine] = LAYERS_ARE_SPLIT | SHARED_BY_RANK | {"training"}
 # https://docs.vllm.ai, GPU installation requirements.
 VLLM_LEAST_CAPABILITY = (7, 0)
-STORED_AS: dict[str, Dtype] = {"fp8": "fp8", "awq": "int4", "int8": "int8", "mxfp4-safetensors": "mxfp4"}
+STORED_AS: dict[str, Dtype] = {
+    "fp8": "fp8", "awq": "int4", "gptq-int4": "int4", "gptq-int8": "int8", "int8": "int8", "mxfp4-safetensors": "mxfp4",
+}  # fmt: skip
+# Four bits are stored by GPTQ's kernels from Volta on, by AWQ's from Turing on: Supported Hardware, as in dtypes.
+AWQ_LEAST_CAPABILITY = (7, 5)
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ def _not_supported(candidate: Candidate, quant: str, group: Group) -> str | None
         if card.gpu.capability < VLLM_LEAST_CAPABILITY:
             return f"vLLM needs compute capability 7.0, {card.gpu.title} has {card.gpu.compute_capability}"
         dtype = STORED_AS.get(quant.lower())
-        if dtype and not support(card.gpu, dtype, "vllm").stores:
+        no_awq = quant.lower() == "awq" and card.gpu.capability < AWQ_LEAST_CAPABILITY
+        if dtype and (no_awq or not support(card.gpu, dtype, "vllm").stores):
             return f"vLLM has no {quant} kernels for {card.gpu.title}"
     return None
 

@@ -1,11 +1,12 @@
 """Which models of the catalogue a rig runs, for what, and how well."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import MIB, Request
+from labctl.models.model import Model
 from labctl.place.choice import GOOD_BITS, Bits
 from labctl.place.fit import Fit, fit
 from labctl.place.group import Group
@@ -13,11 +14,16 @@ from labctl.place.group import Group
 
 @dataclass(frozen=True)
 class Entry:
-    """A model to try. uses: what people run it for."""
+    """A model to try.
+
+    uses: what people run it for. newer: the name of the one that took its place. vision: loaded beside it.
+    """
 
     candidate: Candidate
     title: str
     uses: tuple[str, ...]
+    newer: str | None = None
+    vision: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Ranked:
     uses: tuple[str, ...]
     parameters: int
     fit: Fit
+    newer: str | None = None
 
 
 def ranked(
@@ -36,9 +43,23 @@ def ranked(
 ) -> Iterator[Ranked]:
     """Every model that fits as asked, in the order given; the caller sorts by use and size."""
     for entry in entries:
-        found = _best(entry.candidate, request, groups, bits)
+        asked = replace(request, mmproj=entry.vision) if entry.vision else request
+        found = _best(entry.candidate, asked, groups, bits)
         if found is not None:
-            yield Ranked(entry.candidate.name, entry.title, entry.uses, entry.candidate.parameters, found)
+            name, parameters = entry.candidate.name, entry.candidate.parameters
+            yield Ranked(name, entry.title, entry.uses, parameters, found, entry.newer)
+
+
+def without_superseded(found: tuple[Ranked, ...], use: str) -> tuple[Ranked, ...]:
+    """Of those for one use, all whose place no other of them has taken, however many took it in turn."""
+    of_use = {each.name: each for each in found if use in each.uses}
+    newer = {each.name: each.newer for each in found}
+
+    def superseded(name: str | None) -> bool:
+        following = newer.get(name) if name else None
+        return following is not None and (following in of_use or superseded(following))
+
+    return tuple(each for each in of_use.values() if not superseded(each.name))
 
 
 def order(found: Iterable[Ranked]) -> tuple[Ranked, ...]:

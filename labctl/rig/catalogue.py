@@ -70,7 +70,9 @@ class _Card(BaseModel):
 def parse(text: str, where: str) -> Gpu:
     """The card that a catalogue file describes. Raises BadInput with file, line and key."""
     card = read(text, where, _Card)
-    values: dict[str, Any] = {field.name: getattr(card, field.name) for field in fields(Gpu)}
+    values: dict[str, Any] = {
+        field.name: getattr(card, field.name) for field in fields(Gpu) if field.name in _Card.model_fields
+    }
     values["aliases"] = tuple(card.aliases)
     values["price"] = Price(card.price.amount, card.price.currency) if card.price else None
     values["sources"] = tuple(Source(tuple(source.covers), source.from_) for source in card.sources)

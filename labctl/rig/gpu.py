@@ -28,7 +28,8 @@ class Source:
 class Gpu:
     """One model of card. None: no source was seen.
 
-    memory_mib: on the board, per GPU. cuda_memory_mib: what CUDA sees of it, which is less by what driver and ECC take.
+    memory_mib: on the board, per GPU. cuda_memory_mib: what CUDA sees of it, which is less by what driver and ECC take;
+    cuda_memory_floor_mib: at least so much, worked out from measured cards where this one was not.
     unified_memory: the CPU's own memory is the card's. bandwidth_gbs: 10⁹ bytes a second, from the data sheet.
     nvlink_gbs: per direction and card. transient_peak_watts: for milliseconds, far over the TDP.
     """
@@ -57,6 +58,7 @@ class Gpu:
     price: Price | None
     sources: tuple[Source, ...]
     note: str | None = None
+    cuda_memory_floor_mib: int | None = None
 
     @property
     def capability(self) -> tuple[int, int]:

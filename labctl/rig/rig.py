@@ -12,14 +12,13 @@ NAMELESS = "you"
 ComputeMode = Literal["default", "exclusive_process", "prohibited"]
 
 
-# What CUDA sees of a board whose figure no source gave: the least that was seen on a GeForce (RTX 4060 Ti, 0.953).
-# Those with error correction in their GDDR have figures of their own in the catalogue (T4 0.909).
-_VISIBLE_SHARE = 0.95
+# What CUDA sees of a board that the catalogue does not know: the least that was seen (GTX 1650, 0.906).
+_VISIBLE_SHARE = 0.9
 
 
 def visible_mib(gpu: Gpu) -> int:
     """What CUDA sees of a card's memory; cautious where nobody has looked."""
-    return gpu.cuda_memory_mib or int(_VISIBLE_SHARE * gpu.memory_mib)
+    return gpu.cuda_memory_mib or gpu.cuda_memory_floor_mib or int(_VISIBLE_SHARE * gpu.memory_mib)
 
 
 def default_reserved_mib(memory_mib: int) -> int:

@@ -77,8 +77,10 @@ class Language:
     def speed(
         self, quant: str, estimate: Estimate, runners: tuple[Runner, ...], processor: Processor
     ) -> Speed | None:
-        """Of one request: slow with a full context, fast with an empty one."""
+        """Of one request: slow with a full context, fast with an empty one. None for what makes no tokens."""
         model = self.model_of(quant)
+        if model.kind in ("embedding", "reranker"):
+            return None
         used = [
             (card, runner)
             for card, runner in zip(estimate.cards, runners, strict=False)

@@ -16,7 +16,7 @@ TOO_LONG = {
     ("llama-3.1-8b", "--gpu", LONG): "--gpu: no GPU of that name in the catalogue (found xxx",
     ("llama-3.1-8b", "--gpu", f"rtx-3090:{'1' * 5000}"): "--gpu: not a number of cards (found rtx-3090:111",
     (LONG,): "MODEL: no model of that name in the catalogue, and no such file (found xxx",
-    (f"/{LONG}.gguf",): "MODEL: this is no path (found /xxx",
+    (f"/{LONG}.gguf",): "/xxx",
 }
 
 

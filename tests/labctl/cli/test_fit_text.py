@@ -74,11 +74,7 @@ def test_more_cards_than_columns(fit: Command) -> None:
 def test_the_fullest_card_is_the_one_with_least_left(fit: Command) -> None:
     """21 GiB on the 3090 leave more than 10 GiB on the 3060."""
     answer = fit("llama-3.1-70b", "--gpu", "rtx-3090,tesla-p40,rtx-3060")
-    said = re.search(
-        r"^ +([\d.]+) GiB of ([\d.]+) GiB usable on the fullest card\.$", answer.out, re.MULTILINE
-    )
-    assert said
-    assert float(said[1]) <= float(said[2]) < 12
+    assert " of 10.6 GiB usable on the fullest card.\n" in answer.out
 
 
 def examples() -> list[list[str]]:

@@ -1,10 +1,12 @@
 """What of the catalogue fits, biggest first."""
 
+from typing import cast
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.place.fit import fit
-from labctl.place.ranking import Entry, order, ranked
+from labctl.place.fit import Fit, fit
+from labctl.place.ranking import Entry, Ranked, order, ranked, without_superseded
 from tests.labctl.place.simulated import Straight, all_groups, bits, card, group, request
 
 
@@ -39,3 +41,14 @@ def test_the_best_format_on_the_fewest_cards() -> None:
 
 def test_nothing_fits_nowhere() -> None:
     assert list(ranked([entry("m", 30_000, 15_000_000_000)], request(), (group(100),), bits)) == []
+
+
+def test_a_model_is_left_out_where_another_took_its_place_and_fits() -> None:
+    def ranking(name: str, newer: str | None, *uses: str) -> Ranked:
+        return Ranked(name, name, uses, 1, cast("Fit", None), newer)
+
+    one, two = ranking("one", "two", "chat", "code"), ranking("two", "three", "chat")
+    three = ranking("three", None, "chat")
+    assert without_superseded((one, two, three), "chat") == (three,)
+    assert without_superseded((one, three), "chat") == (one, three)  # two does not fit
+    assert without_superseded((one, two, three), "code") == (one,)
