@@ -7,6 +7,7 @@ import typer
 from labctl import __version__
 from labctl.cli.deploy import check, deploy, verify
 from labctl.cli.fit import fit
+from labctl.cli.gpus import gpus, rig
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -45,5 +46,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, fit):
+for command in (deploy, check, verify, fit, gpus, rig):
     app.command()(command)

@@ -9,20 +9,13 @@ from labctl.cli.progress import asked, watched
 from labctl.cli.report import report_of
 from labctl.cli.summary import summary
 from labctl.edges.events import Event, Mode
-from labctl.errors import BadInput
 
 
 def show_run(mode: Mode, inventory: str, events: Iterator[Event], *, as_json: bool, verbosity: int) -> int:
     """Show the run to its end; returns its exit code. Raises BadInput when the run was refused."""
     report = report_of(mode, asked(events) if as_json else watched(events, verbosity=verbosity))
     if refused := report.refused:
-        raise BadInput(
-            refused.message,
-            where=refused.where,
-            found=refused.found,
-            expected=refused.expected,
-            hint=refused.hint,
-        )
+        raise refused.error()
     if as_json:
         print(json.dumps(run_document(report), indent=2))
     else:

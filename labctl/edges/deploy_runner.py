@@ -17,7 +17,7 @@ from labctl.edges.bundle import deploy_file
 
 @dataclasses.dataclass(frozen=True)
 class DeployRequest:
-    """What to do; all but `mode` and `deploy_file` as on the command line."""
+    """What to do; all but `mode`, `deploy_file` and `script` as on the command line. script: what a read runs."""
 
     mode: events.Mode
     inventory: str
@@ -26,6 +26,7 @@ class DeployRequest:
     limit: tuple[str, ...] = ()
     data: tuple[tuple[str, str], ...] = ()
     verbosity: int = 0
+    script: str = ""
     deploy_file: str = dataclasses.field(default_factory=lambda: str(deploy_file("gpu_host.py")))
 
     def to_json(self) -> str:
@@ -43,7 +44,7 @@ class DeployRequest:
 
 
 def run(request: DeployRequest) -> Iterator[events.Event]:
-    """Yield the events of one deploy, check or verify; the last is `Ended`.
+    """Yield the events of one deploy, check, verify or read; the last is `Ended`.
 
     A driver that dies without a word (killed, out of memory) ends with exit code 1 as well. pyinfra's own log goes to
     standard error with -v and is kept back otherwise, to be shown if the driver ends without an event.

@@ -1,9 +1,9 @@
-"""What a deploy, check or verify reports while it runs: a JSON object per line, a frozen value per object.
+"""What a deploy, check, verify or read reports while it runs: a JSON object per line, a frozen value per object.
 
 The driver process writes the lines, `labctl.cli` renders the values. A run is `Started`, then per host
 `HostConnected`, `HostPlanned` and, for a deploy, its operations and `HostDone`; for a check, what is `Pending` and
-`CheckFinished`; for verify, what was `Verified` and `HostVerified`. A host that drops out has `HostFailed`. The last
-event is `Ended`.
+`CheckFinished`; for verify, what was `Verified` and `HostVerified`; for a read, `HostAnswered`. A host that drops out
+has `HostFailed`. The last event is `Ended`.
 Bad input is found before anything else: `Refused`, then `Ended`.
 """
 
@@ -12,9 +12,9 @@ import json
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
-from labctl.errors import Failed
+from labctl.errors import BadInput, Failed
 
-Mode = Literal["deploy", "check", "verify"]
+Mode = Literal["deploy", "check", "verify", "read"]
 Stage = Literal["connect", "prepare", "execute"]
 Status = Literal["changed", "unchanged", "failed"]
 Verdict = Literal["passed", "failed", "not run here"]
@@ -41,6 +41,12 @@ class Refused:
     found: str | None = None
     expected: str | None = None
     hint: str | None = None
+
+    def error(self) -> BadInput:
+        """The same as an error, for whoever started the run."""
+        return BadInput(
+            self.message, where=self.where, found=self.found, expected=self.expected, hint=self.hint
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -186,6 +192,15 @@ class HostDone:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class HostAnswered:
+    """read only: what the host printed."""
+
+    event: ClassVar[str] = "host_answered"
+    host: str
+    output: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
     """Always the last event. exit_code: as `labctl.errors` defines them."""
 
@@ -206,6 +221,7 @@ HostEvent = (
     | Note
     | Question
     | HostDone
+    | HostAnswered
 )
 Event = Started | Refused | Ended | HostEvent
 

@@ -40,12 +40,13 @@ def perform(request: DeployRequest, stream: TextIO) -> int:
 
     from labctl.edges.driven_run import DrivenRun
     from labctl.edges.events import Ended, to_json
+    from labctl.edges.read_run import ReadRun
     from labctl.edges.verify_run import VerifyRun
 
     for folder in (str(Path(request.deploy_file).resolve().parent.parent), str(Path.cwd())):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    kind = VerifyRun if request.mode == "verify" else DrivenRun
+    kind = {"verify": VerifyRun, "read": ReadRun}.get(request.mode, DrivenRun)
     run = kind(request, lambda event: _write(stream, to_json(event)))
     code = run.run()
     run.emit(Ended(code))

@@ -27,12 +27,27 @@ def default_reserved_mib(memory_mib: int) -> int:
 
 
 @dataclass(frozen=True)
+class Pcie:
+    """A card's link. generation: what card and slot reach together (an idle link drops lower); lanes: as negotiated.
+
+    device_generation, device_lanes: what card and slot could do at best.
+    """
+
+    generation: int
+    lanes: int
+    device_generation: int
+    device_lanes: int
+
+
+@dataclass(frozen=True)
 class Card:
     """One installed GPU.
 
     id: its UUID, or HOST/INDEX where a rig file gives none. index: in PCI order. memory_mib: what CUDA sees of it;
     None when nobody knows. foreign_mib: held by processes that are not ours. nvlink: indices of its peers.
     ecc, display: whether error correction is on and a screen is attached; None when nobody knows.
+    ecc_pending: what error correction will be after a reboot, where that differs. mig: whether the card is split.
+    power_min_watts to power_max_watts: what this board's limit may be set to, which differs between makers.
     """
 
     id: str
@@ -48,6 +63,12 @@ class Card:
     compute_mode: ComputeMode = "default"
     ecc: bool | None = None
     display: bool | None = None
+    power_default_watts: int | None = None
+    power_min_watts: int | None = None
+    power_max_watts: int | None = None
+    pcie: Pcie | None = None
+    mig: bool | None = None
+    ecc_pending: bool | None = None
 
     @property
     def usable_mib(self) -> int | None:
@@ -70,7 +91,11 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Host:
-    """One machine. None: not known. host_watts: what it draws without its cards."""
+    """One machine. None: not known. host_watts: what it draws without its cards.
+
+    disk_gib: the size of the file system that holds /var/lib; disk_free_gib: what of it is free now.
+    driver, cuda: versions of the NVIDIA driver, and of the newest CUDA that it runs.
+    """
 
     name: str
     cards: tuple[Card, ...]
@@ -79,6 +104,9 @@ class Host:
     psu_watts: int | None = None
     disk_gib: int | None = None
     host_watts: int | None = None
+    disk_free_gib: int | None = None
+    driver: str | None = None
+    cuda: str | None = None
 
 
 @dataclass(frozen=True)

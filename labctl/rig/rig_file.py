@@ -8,11 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labctl.errors import BadInput
 from labctl.rig.gpu import Gpu
-from labctl.rig.rig import Card, ComputeMode, Cpu, Host, Rig, default_reserved_mib, visible_mib
+from labctl.rig.rig import Card, ComputeMode, Cpu, Host, Pcie, Rig, default_reserved_mib, visible_mib
+from labctl.rig.unlisted import unlisted
 from labctl.yaml_document import read
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
-_NAME = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
+_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+_VERSION = r"^\d+(\.\d+){1,3}$"
 # More than any board takes; a typo in `count` must not make a million cards.
 _MOST_CARDS = 64
 _MOST_MIB = 16 * 1024 * 1024
@@ -20,21 +22,57 @@ _Mib = Annotated[int, Field(ge=0, le=_MOST_MIB)]
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
+class _Pcie(BaseModel):
+    """What card and slot reach together; `device_…` what they could, where that is more."""
+
+    model_config = _STRICT
+    generation: int = Field(ge=1, le=9)
+    lanes: int = Field(ge=1, le=32)
+    device_generation: int | None = Field(default=None, ge=1, le=9)
+    device_lanes: int | None = Field(default=None, ge=1, le=32)
+
+
 class _Cards(BaseModel):
-    """One line of `gpus`: so many equal cards. nvlink: pairs of positions within this line."""
+    """One line of `gpus`: so many equal cards. nvlink: pairs of positions within this line.
+
+    compute_capability, board_memory_mib and unified_memory describe a model that the catalogue does not know.
+    """
 
     model_config = _STRICT
     model: str
     count: int = Field(default=1, ge=1, le=_MOST_CARDS)
     uuid: str | None = Field(default=None, pattern=r"^GPU-[0-9a-fA-F-]{8,}$")
     pci: str | None = None
+    compute_capability: str | None = Field(default=None, pattern=r"^\d{1,2}\.\d$")
+    board_memory_mib: _Mib | None = None
+    unified_memory: bool = False
     memory_mib: _Mib | None = Field(default=None, gt=0)
+    memory_unknown: bool = False
     reserved_mib: _Mib | None = None
+    foreign_mib: _Mib = 0
     power_limit_watts: int | None = Field(default=None, gt=0)
     nvlink: list[Pair] = []
     compute_mode: ComputeMode = "default"
     ecc: bool | None = None
     display: bool | None = None
+    power_default_watts: int | None = Field(default=None, gt=0)
+    power_min_watts: int | None = Field(default=None, ge=0)
+    power_max_watts: int | None = Field(default=None, gt=0)
+    pcie: _Pcie | None = None
+    mig: bool | None = None
+    ecc_pending: bool | None = None
+
+    @model_validator(mode="after")
+    def _a_stranger_is_described(self) -> "_Cards":
+        if (self.compute_capability is None) != (self.board_memory_mib is None):
+            raise ValueError(
+                "a card outside the catalogue needs both compute_capability and board_memory_mib"
+            )
+        if self.compute_capability is None and self.unified_memory:
+            raise ValueError("unified_memory describes a card outside the catalogue, with compute_capability")
+        if self.memory_unknown and self.memory_mib is not None:
+            raise ValueError("memory_mib and memory_unknown: only one of them can be meant")
+        return self
 
     @model_validator(mode="after")
     def _one_name_for_one_card(self) -> "_Cards":
@@ -67,6 +105,9 @@ class _Host(BaseModel):
     psu_watts: int | None = Field(default=None, gt=0)
     host_watts: int | None = Field(default=None, gt=0)
     disk_gib: int | None = Field(default=None, gt=0)
+    disk_free_gib: int | None = Field(default=None, ge=0)
+    driver: str | None = Field(default=None, pattern=_VERSION)
+    cuda: str | None = Field(default=None, pattern=_VERSION)
 
     @model_validator(mode="after")
     def _links_join_cards(self) -> "_Host":
@@ -108,7 +149,7 @@ def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
         first = len(cards)
         links += [(first + left, first + right) for left, right in line.nvlink]
         try:
-            gpu = find_gpu(line.model)
+            gpu = _described(line) or find_gpu(line.model)
         except BadInput as unknown:
             unknown.where = f"{where}: hosts.{host.name}.gpus[{number}].model"
             raise
@@ -122,12 +163,24 @@ def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
         psu_watts=host.psu_watts,
         disk_gib=host.disk_gib,
         host_watts=host.host_watts,
+        disk_free_gib=host.disk_free_gib,
+        driver=host.driver,
+        cuda=host.cuda,
+    )
+
+
+def _described(line: _Cards) -> Gpu | None:
+    """The card of a line that describes one itself."""
+    if line.compute_capability is None or line.board_memory_mib is None:
+        return None
+    return unlisted(
+        line.model, line.compute_capability, line.board_memory_mib, unified_memory=line.unified_memory
     )
 
 
 def _card(host: str, index: int, line: _Cards, gpu: Gpu) -> Card:
-    memory_mib = line.memory_mib or visible_mib(gpu)
-    reserved = default_reserved_mib(memory_mib) if line.reserved_mib is None else line.reserved_mib
+    memory_mib = None if line.memory_unknown else line.memory_mib or visible_mib(gpu)
+    reserved = default_reserved_mib(memory_mib or 0) if line.reserved_mib is None else line.reserved_mib
     return Card(
         id=line.uuid or f"{host}/{index}",
         host=host,
@@ -135,11 +188,29 @@ def _card(host: str, index: int, line: _Cards, gpu: Gpu) -> Card:
         gpu=gpu,
         memory_mib=memory_mib,
         reserved_mib=reserved,
+        foreign_mib=line.foreign_mib,
         power_limit_watts=line.power_limit_watts,
         pci=line.pci,
         compute_mode=line.compute_mode,
         ecc=line.ecc,
         display=line.display,
+        power_default_watts=line.power_default_watts,
+        power_min_watts=line.power_min_watts,
+        power_max_watts=line.power_max_watts,
+        pcie=_pcie(line.pcie),
+        mig=line.mig,
+        ecc_pending=line.ecc_pending,
+    )
+
+
+def _pcie(link: _Pcie | None) -> Pcie | None:
+    if link is None:
+        return None
+    return Pcie(
+        link.generation,
+        link.lanes,
+        link.device_generation or link.generation,
+        link.device_lanes or link.lanes,
     )
 
 

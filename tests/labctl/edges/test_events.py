@@ -24,6 +24,7 @@ ONE_OF_EACH: list[events.Event] = [
     events.HostVerified("aibox", 12, 1, 1, 9),
     events.Question("aibox", "firewall", "can you still log in? [yes]"),
     events.HostDone("aibox", 3, 28, 0, 5),
+    events.HostAnswered("aibox", "@@labctl name\naibox\n"),
     events.Ended(3),
 ]
 

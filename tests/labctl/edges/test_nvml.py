@@ -8,6 +8,7 @@ import pytest
 from labctl.edges import catalog, nvml
 from labctl.errors import BAD_INPUT, FAILED, Failed
 from labctl.place.group import groups
+from labctl.rig.host_report import HostReport
 from labctl.rig.rig import Card, Rig, default_reserved_mib, visible_mib
 from tests.labctl.edges.simulated_nvml import (
     DRIVER_NOT_LOADED,
@@ -123,7 +124,7 @@ def test_a_size_that_no_card_of_this_name_has(driver: Install) -> None:
 
 
 def test_unified_memory_is_the_host_s(driver: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "_meminfo_mib", {"MemTotal": 122_570, "MemAvailable": 110_000}.__getitem__)
+    monkeypatch.setattr(nvml, "machine_report", lambda: HostReport("spark", 122_570, 110_000))
     driver(SimulatedCard("NVIDIA GB10", None, capability=(12, 1), limit_watts=None))
     card = only_card()
     assert (card.gpu.name, card.gpu.unified_memory, card.power_limit_watts) == ("dgx-spark", True, None)

@@ -1,0 +1,119 @@
+"""Machines as they are now: this one, or those of an inventory."""
+
+from pathlib import Path
+
+from labctl.edges import nvml
+from labctl.errors import BadInput, Failed
+from labctl.rig import nvidia_smi
+from labctl.rig.host_report import SCRIPT, cgroups, host_report, sections
+from labctl.rig.live import LiveHost, live_host
+from labctl.rig.reported import DriverReport
+from labctl.rig.rig import Host, Rig
+
+_HOW_TO_INSTALL = (
+    "`labctl deploy` installs the driver; without a card, name a rig: --rig workloads/rigs/dual-3090.yaml"
+)
+# What nvidia-smi says, and what to do about it.
+_HINTS = (
+    ("not found", "the driver is not installed: `labctl deploy` installs it"),
+    ("couldn't communicate", "no driver is loaded: `labctl deploy` installs it; reboot if it just did"),
+    ("mismatch", "the driver was updated under the one that is loaded: reboot that machine"),
+    ("couldn't find libnvidia-ml", "the driver's library is missing: `labctl deploy` installs it"),
+    ("No devices were found", "the driver sees no card: look at its seat, its power cables and `lspci`"),
+)
+
+
+def this_machine() -> LiveHost:
+    """This machine. Raises Failed where there is no NVIDIA driver, or no card."""
+    found = nvml.live()
+    if found is None or not (found.host.cards or found.problems):
+        raise Failed(
+            "this machine has no NVIDIA card that a driver answers for",
+            where="NVML",
+            found="no driver" if found is None else "a driver without cards",
+            hint=_HOW_TO_INSTALL,
+        )
+    return found
+
+
+def of_inventory(inventory: str) -> tuple[LiveHost, ...]:
+    """The hosts of `FILE`, or the one of `FILE:HOST`, in the inventory's order; one remote command each.
+
+    A host that cannot be read has no cards, and says why among its problems. Raises BadInput for an inventory that
+    cannot be used.
+    """
+    from labctl.edges import events
+    from labctl.edges.deploy_runner import DeployRequest, run
+
+    path, host = split(inventory)
+    request = DeployRequest("read", path, limit=(host,) if host else (), script=SCRIPT)
+    names: tuple[str, ...] = ()
+    found: dict[str, LiveHost] = {}
+    for event in run(request):
+        match event:
+            case events.Refused():
+                raise event.error()
+            case events.Started():
+                names = event.hosts
+            case events.HostAnswered():
+                found[event.host] = read(event.host, event.output)
+            case events.HostFailed():
+                said = f"{event.message} — {event.hint}" if event.hint else event.message
+                found[event.host] = _unread(event.host, said)
+            case events.Note() if not event.host:
+                raise Failed(event.message, where=path, hint="run `labctl check` with this inventory and -v")
+            case _:
+                pass
+    return tuple(found[name] for name in names if name in found)
+
+
+def rig(inventory: str | None = None) -> Rig:
+    """The rig of an inventory, or of this machine. Raises Failed where any part of it cannot be read."""
+    hosts = of_inventory(inventory) if inventory else (this_machine(),)
+    for each in hosts:
+        if each.problems:
+            raise Failed("this machine could not be read", where=each.host.name, found=each.problems[0])
+    return Rig(rig_name(inventory, hosts), tuple(each.host for each in hosts))
+
+
+def rig_name(inventory: str | None, hosts: tuple[LiveHost, ...]) -> str:
+    """A name for hosts that were read: the host's own; of several, the inventory's."""
+    if len(hosts) == 1 or not inventory:
+        return hosts[0].host.name if hosts else "empty"
+    return Path(split(inventory)[0]).stem.lstrip("@") or "inventory"
+
+
+def split(inventory: str) -> tuple[str, str | None]:
+    """`inventory/home.py:aibox` as file and host; a host is only looked for behind a Python file or @connector."""
+    path, colon, host = inventory.rpartition(":")
+    if colon and (path.endswith(".py") or path == "@local"):
+        if not host:
+            raise BadInput(
+                "no host behind the colon", where="--inventory", found=inventory, expected="FILE:HOST"
+            )
+        return path, host
+    return inventory, None
+
+
+def read(name: str, output: str) -> LiveHost:
+    """What a host printed for `SCRIPT`. name: as the inventory calls it; `@local` goes by its own."""
+    parts = sections(output)
+    machine = host_report(parts)
+    known_as = None if name.startswith("@") else name
+    try:
+        report = nvidia_smi.parse(
+            parts.get("nvidia-smi", ""),
+            parts.get("capabilities", ""),
+            parts.get("topology", ""),
+            cgroups(parts.get("cgroups", "")),
+        )
+    except nvidia_smi.NotNvidiaSmi as said:
+        hint = next((hint for words, hint in _HINTS if words in str(said)), "does `nvidia-smi` work there?")
+        problem = f"nvidia-smi gives no answer: {said} — {hint}"
+        bare = live_host(known_as, DriverReport(None, None, ()), machine, nvml.identified)
+        return LiveHost(bare.host, (), bare.available_mib, (problem,))
+    return live_host(known_as, report, machine, nvml.identified)
+
+
+def _unread(name: str, problem: str) -> LiveHost:
+    return LiveHost(Host(name, ()), (), problems=(problem,))

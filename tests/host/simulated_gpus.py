@@ -1,0 +1,45 @@
+"""A throwaway host with a simulated NVIDIA driver: the distribution's own nvidia-smi on the library of tests/."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from labctl.rig.reported import Process
+from labctl.rig.rig import Host
+from tests.host.throwaway_host import ThrowawayHost
+from tests.simulated_nvml.build import LIBRARY, build
+from tests.simulated_nvml.description import describe
+
+# What Debian 13's nvidia-smi is; the library must not claim another.
+DRIVER, CUDA = "550.163.01", 12040
+STATE = "/run/simulated-nvml"
+_INSTALL_TIMEOUT_S = 300
+
+
+def plug_in(host: ThrowawayHost, cards: Host, folder: Path) -> None:
+    """Install nvidia-smi and put the simulated library before the real one, which finds no card here."""
+    host.run(
+        # As Debian 13 is installed there is `main` alone.
+        "sed -i '/^Components:/s/$/ contrib non-free/' /etc/apt/sources.list.d/debian.sources && "
+        "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=60 install "
+        "--no-install-recommends nvidia-smi >/dev/null",
+        sudo=True,
+        timeout_s=_INSTALL_TIMEOUT_S,
+    )
+    _write(host, f"usr/local/lib/{LIBRARY}", build(folder).read_bytes())
+    host.run("ldconfig", sudo=True)
+    describe_to(host, cards)
+
+
+def describe_to(
+    host: ThrowawayHost, cards: Host, processes: Mapping[int, Sequence[Process]] | None = None
+) -> None:
+    """Say what cards the host has, and who uses them."""
+    text = describe(cards, processes, driver=DRIVER, cuda=CUDA)
+    _write(host, "etc/simulated-nvml", text.encode())
+
+
+def _write(host: ThrowawayHost, path: str, content: bytes) -> None:
+    """A file on the host's disk, from outside: nobody there has to copy it."""
+    target = host.machine.session.path(host.machine.disk.root) / path
+    target.write_bytes(content)
+    target.chmod(0o644)
