@@ -51,4 +51,4 @@ def test_nothing_is_enough_for_everything() -> None:
 
 
 def test_cuda_sees_less_than_a_board_has_also_where_nobody_looked() -> None:
-    assert all(0.85 * gpu.memory_mib < visible_mib(gpu) < gpu.memory_mib for gpu in known_gpus())
+    assert all(0.7 * gpu.memory_mib < visible_mib(gpu) < gpu.memory_mib for gpu in known_gpus())
