@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from labctl.place.problem import Card, Choice, Host, Option, Problem, Workload, may_share, overlap
 
@@ -120,7 +120,7 @@ def _resources(problem: Problem, usage: Usage) -> Iterator[str]:
         if any(adds_power(each) for each in here) and over_psu(host, watts):
             yield f"{host.name}: {host.watts + watts} W of {host.psu_watts} W"
         ports = sorted([*host.taken_ports, *(port for each in here for port in each.ports)])
-        yield from (f"{host.name}: port {a} twice" for a, b in zip(ports, ports[1:], strict=False) if a == b)
+        yield from (f"{host.name}: port {a} twice" for a, b in pairwise(ports) if a == b)
 
 
 def _sharing(problem: Problem, usage: Usage) -> Iterator[str]:
