@@ -1,4 +1,7 @@
-"""A second solver, for comparison: knows problem.json and nothing of labctl. Tries everything, or asks `reference_cp_sat`."""
+"""A second solver, for comparison: knows problem.json and nothing of labctl.
+
+It tries everything, or where that is too much asks `reference_cp_sat`.
+"""
 
 import json
 from collections.abc import Iterator
@@ -79,12 +82,11 @@ def sets(problem: Json) -> list[tuple[set[str], list[set[str]]]]:
             more = {job for job in left - group if taken & set(jobs[job]["displaces"])}
         left -= group
         taken = {name for job in group for name in jobs[job]["displaces"]}
-        states = []
-        for running in _groups(sorted(group)):
-            if all(a == b or overlapping(jobs[a], jobs[b]) for a in running for b in running):
-                states.append(
-                    (taken - {name for job in running for name in jobs[job]["displaces"]}) | running
-                )
+        states = [
+            (taken - {name for job in running for name in jobs[job]["displaces"]}) | running
+            for running in _groups(sorted(group))
+            if all(a == b or overlapping(jobs[a], jobs[b]) for a in running for b in running)
+        ]
         found.append((group | taken, states))
     return found
 
@@ -163,9 +165,9 @@ def is_valid(problem: Json, placed: dict[str, Json]) -> bool:
 def _host_is_valid(problem: Json, host: Json, placed: dict[str, Json]) -> bool:
     here = {name: each for name, each in placed.items() if each["host"] == host["name"]}
     amounts = {name: host_amounts(problem, each) for name, each in here.items()}
-    if host["ram_mib"] is not None:
-        if taken(problem, {name: each["ram_mib"] for name, each in amounts.items()}) > host["ram_mib"]:
-            return False
+    ram = {name: each["ram_mib"] for name, each in amounts.items()}
+    if host["ram_mib"] is not None and taken(problem, ram) > host["ram_mib"]:
+        return False
     if host["disk_mib"] is not None and sum(each["disk_mib"] for each in here.values()) > host["disk_mib"]:
         return False
     ports = [port for each in here.values() for port in each["ports"]]

@@ -1,17 +1,33 @@
 """The straightforward CP-SAT model: one Boolean per option, each limit one constraint, the tiers one after another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ortools.sat.python import cp_model
 
 from tests.labctl.place.reference import Json, Values, allowed, changed, clash, host_amounts, sets
 
-Terms = list[tuple[cp_model.LinearExprT, int]]
+Query = Callable[[Json], object]
 
 
 def by_cp_sat(problem: Json) -> Values:
     """The best values of all seven tiers, each proven."""
     return Reference(problem).solve()
+
+
+def of_workload(name: str) -> Query:
+    return lambda each: each["workload"] == name
+
+
+def powered_on(host: str) -> Query:
+    return lambda each: each["host"] == host and (each["claims_mib"] or each["watts"])
+
+
+def with_port(host: str, port: int) -> Query:
+    return lambda each: each["host"] == host and port in each["ports"]
+
+
+def of_members(host: str, members: set[str]) -> Query:
+    return lambda each: each["host"] == host and each["workload"] in members
 
 
 class Reference:
@@ -28,12 +44,15 @@ class Reference:
         self.sets = sets(problem)
         self.total_deterministic_time = 0.0
         for name in self.workloads:
-            self.model.add_at_most_one(self._takes(lambda each, name=name: each["workload"] == name))
+            self.model.add_at_most_one(self._takes(of_workload(name)))
         self._cards()
         self._hosts()
         self._sets_stay_together()
 
-    def _takes(self, holds) -> list[cp_model.IntVar]:  # type: ignore[no-untyped-def] # reads as a query
+    def _of_priority(self, priority: int) -> Query:
+        return lambda each: self.workloads[each["workload"]]["priority"] == priority
+
+    def _takes(self, holds: Query) -> list[cp_model.IntVar]:
         return [take for take, each in zip(self.takes, self.options, strict=True) if holds(each)]
 
     def _taken(self, amounts: Sequence[int], most: int) -> cp_model.LinearExprT:
@@ -95,11 +114,7 @@ class Reference:
                 own = [each["watts"] * at for each, at in zip(amounts, here, strict=True)]
                 self.model.add(self._taken(own, max(0, left)) <= max(0, left))
                 if left < 0:
-                    for take in self._takes(
-                        lambda each, host=host: (
-                            each["host"] == host["name"] and (each["claims_mib"] or each["watts"])
-                        )
-                    ):
+                    for take in self._takes(powered_on(host["name"])):
                         self.model.add(take == 0)
             if host["disk_mib"] is not None:
                 own = [each["disk_mib"] * at for each, at in zip(self.options, here, strict=True)]
@@ -107,13 +122,7 @@ class Reference:
                     sum(take * mib for take, mib in zip(self.takes, own, strict=True)) <= host["disk_mib"]
                 )
             for port in {port for each in self.options for port in each["ports"]}:
-                self.model.add_at_most_one(
-                    self._takes(
-                        lambda each, host=host, port=port: (
-                            each["host"] == host["name"] and port in each["ports"]
-                        )
-                    )
-                )
+                self.model.add_at_most_one(self._takes(with_port(host["name"], port)))
 
     def _pool(self, host: Json, ram_left: cp_model.LinearExprT) -> None:
         for i, card in enumerate(self.problem["cards"]):
@@ -128,20 +137,14 @@ class Reference:
             for host in self.problem["hosts"]:
                 home = self.model.new_bool_var("")
                 homes.append(home)
-                for take in self._takes(
-                    lambda each, host=host, members=members: (
-                        each["host"] == host["name"] and each["workload"] in members
-                    )
-                ):
+                for take in self._takes(of_members(host["name"], members)):
                     self.model.add_implication(take, home)
             self.model.add_at_most_one(homes)
 
     def solve(self) -> Values:
         """All values, each proven before the next is looked at."""
         priorities = sorted({each["priority"] for each in self.workloads.values()}, reverse=True)
-        placed = [
-            self._sum(lambda each, p=p: self.workloads[each["workload"]]["priority"] == p) for p in priorities
-        ]
+        placed = [self._sum(self._of_priority(p)) for p in priorities]
         first = [self._most(each) for each in placed]
         second = None if self.problem["rebalance"] else self._least(self._changed())
         third = [
@@ -163,7 +166,7 @@ class Reference:
         fifth, sixth = self._least(sum(self.alone)), self._least(sum(self.in_use))
         return [first, second, third, fourth, fifth, sixth, self._seventh()]
 
-    def _sum(self, holds) -> cp_model.LinearExprT:  # type: ignore[no-untyped-def] # reads as a query
+    def _sum(self, holds: Query) -> cp_model.LinearExprT:
         return sum(self._takes(holds))
 
     def _changed(self) -> cp_model.LinearExprT:
