@@ -1,12 +1,14 @@
 """Whether a problem makes sense: names that exist, numbers that can be."""
 
 from collections.abc import Collection, Iterable, Sequence
-from difflib import get_close_matches
 
 from labctl.errors import BadInput
 from labctl.place.problem import MINUTES_PER_DAY, Option, Problem, Workload
+from labctl.place.problem_limits import jobs_of_sets
 
 MAX_PORT = 65535
+# The search goes one call deeper per workload, and a set has up to 2^jobs states.
+MAX_WORKLOADS, MAX_JOBS_OF_SET = 500, 10
 
 
 def check(problem: Problem, name: str = "problem") -> Problem:
@@ -49,6 +51,7 @@ def check(problem: Problem, name: str = "problem") -> Problem:
             )
     for workload in problem.workloads:
         _workload(f"{name}: workloads.{workload.name}", workload, workloads)
+    _countable(name, problem)
     hosts_of = {card.id: card.host for card in problem.cards}
     for index, option in enumerate(problem.options):
         where = f"{name}: options[{index}]"
@@ -56,6 +59,24 @@ def check(problem: Problem, name: str = "problem") -> Problem:
         _known(f"{where}.host", option.host, hosts)
         _option(where, option, hosts_of)
     return problem
+
+
+def _countable(name: str, problem: Problem) -> None:
+    if len(problem.workloads) > MAX_WORKLOADS:
+        raise BadInput(
+            "these are more workloads than can be placed at once",
+            where=f"{name}: workloads",
+            found=str(len(problem.workloads)),
+            expected=f"at most {MAX_WORKLOADS}",
+        )
+    for jobs in jobs_of_sets(problem.workloads):
+        if len(jobs) > MAX_JOBS_OF_SET:
+            raise BadInput(
+                "too many jobs displace the same workloads",
+                where=f"{name}: workloads.{jobs[0].name}.displaces",
+                found=", ".join(job.name for job in jobs[:20]),
+                expected=f"at most {MAX_JOBS_OF_SET} jobs that share what they displace",
+            )
 
 
 def _workload(where: str, workload: Workload, workloads: dict[str, Workload]) -> None:
@@ -99,6 +120,8 @@ def _option(where: str, option: Option, hosts_of: dict[str, str]) -> None:
 
 def _known(where: str, found: str, names: Collection[str]) -> None:
     if found not in names:
+        from difflib import get_close_matches
+
         near = get_close_matches(found, names, 1)
         raise BadInput(
             "this name does not exist here",

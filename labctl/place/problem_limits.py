@@ -17,6 +17,11 @@ class TimeShareSet:
 
 def time_share_sets(workloads: Iterable[Workload]) -> tuple[TimeShareSet, ...]:
     """Sorted by name."""
+    return tuple(_set(group) for group in jobs_of_sets(workloads))
+
+
+def jobs_of_sets(workloads: Iterable[Workload]) -> list[list[Workload]]:
+    """Jobs that displace common workloads, directly or through others, together."""
     jobs = sorted((each for each in workloads if each.displaces), key=lambda job: job.name)
     groups: list[list[Workload]] = []
     for job in jobs:
@@ -25,7 +30,7 @@ def time_share_sets(workloads: Iterable[Workload]) -> tuple[TimeShareSet, ...]:
         ]
         groups = [group for group in groups if group not in common]
         groups.append([*(each for group in common for each in group), job])
-    return tuple(_set(group) for group in groups)
+    return groups
 
 
 def _set(jobs: list[Workload]) -> TimeShareSet:

@@ -11,7 +11,6 @@ from labctl.place.problem import Choice, Problem, Solution, Tier, Value
 from labctl.place.problem_check import check
 from labctl.place.solver_instance import Instance
 from labctl.place.solver_search import search
-from labctl.place.solver_tiers import TierSolver
 from labctl.place.tiers import values
 
 
@@ -20,7 +19,7 @@ class Budget:
     """How much work an answer may cost. nodes: of the search in Python. deterministic_time: CP-SAT's unit of work."""
 
     nodes: int = 3000
-    deterministic_time: float = 60.0
+    deterministic_time: float = 20.0
 
 
 def solve(problem: Problem, budget: Budget = Budget()) -> Solution:
@@ -33,6 +32,8 @@ def solve(problem: Problem, budget: Budget = Budget()) -> Solution:
     if found.proven:
         choice = instance.choice(found.chosen)
         return _solution(problem, choice, values(problem, choice))
+    from labctl.place.solver_tiers import TierSolver
+
     solved = TierSolver(instance, found.chosen, budget.deterministic_time).solve()
     return _solution(problem, instance.choice(solved.chosen), solved.bounds)
 

@@ -13,11 +13,14 @@ OPTIMAL, FEASIBLE, INFEASIBLE = 4, 2, 3
 
 @dataclass(frozen=True)
 class Answer:
-    """values: of every variable, None when no answer was found. bound: of the objective. spent: of the budget."""
+    """values: of every variable, None when none was found. bound: of the objective, None when not known.
+
+    impossible: it was proven that there is none. spent: of the budget.
+    """
 
     values: list[int] | None
     bound: int | None
-    optimal: bool
+    impossible: bool
     spent: float
 
 
@@ -52,11 +55,9 @@ class CpSat:
         wrapper.set_parameters(parameters)
         response = wrapper.solve(self._model)  # type: ignore[no-untyped-call] # its stub says nothing
         status = int(response.status)
+        spent = response.deterministic_time
         if status not in (OPTIMAL, FEASIBLE):
-            return Answer(None, None, optimal=False, spent=response.deterministic_time)
+            return Answer(None, None, status == INFEASIBLE, spent)
         return Answer(
-            list(response.solution),
-            round(response.best_objective_bound),
-            optimal=status == OPTIMAL,
-            spent=response.deterministic_time,
+            list(response.solution), round(response.best_objective_bound), impossible=False, spent=spent
         )

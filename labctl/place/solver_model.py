@@ -50,9 +50,10 @@ def _terms(terms: Terms) -> str:
     return f"vars:[{variables}] coeffs:[{','.join(map(str, terms.values()))}]"
 
 
-def objective(terms: Terms) -> str:
-    """To minimise."""
-    return f"objective{{{_terms(terms)}}}"
+def objective(terms: Terms, below: int | None = None) -> str:
+    """To minimise. below: only values under this one are of interest."""
+    domain = "" if below is None else f" domain:[{-NO_LIMIT},{below - 1}]"
+    return f"objective{{{_terms(terms)}{domain}}}"
 
 
 def hint(values: Sequence[int]) -> str:

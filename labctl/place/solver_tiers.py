@@ -95,15 +95,17 @@ class TierSolver:
         else:
             self._held.append(text)
 
-    def _improve(self, terms: Terms, levels_left: int, bound: int) -> int:
+    def _improve(self, terms: Terms, levels_left: int, bound: int, below: int | None = None) -> int:
+        """The bound that a share of the budget proves, taking over what is better; `below` itself when nothing is."""
         if self._budget <= 0:
             return bound
         if self._solver is None:
             self._solver = CpSat("\n".join([self._placement.model.text(), *self._held]))
-        answer = self._solver.least(
-            objective(terms), hint(self._values), self._budget * 2 / (levels_left + 1)
-        )
+        share = self._budget * 2 / (levels_left + 1)
+        answer = self._solver.least(objective(terms, below), hint(self._values), share)
         self._budget -= answer.spent
+        if answer.impossible and below is not None:
+            return below
         if answer.values is None or answer.bound is None:
             return bound
         if sum(factor * answer.values[variable] for variable, factor in terms.items()) < self._value(terms):
@@ -157,34 +159,24 @@ class TierSolver:
     def _seventh(self) -> int:
         """The largest free memory of one card: each kind of card in turn, the most promising first."""
         cards = self._instance.cards
-        best = max((self._free(card) for card in range(len(cards))), default=0)
-        bound = best
+        bound = self._most_free()
         kinds = sorted(
             (group[-1] for group in self._instance.twins), key=lambda card: (-cards[card].usable_mib, card)
         )
         for place, card in enumerate(kinds):
-            if cards[card].usable_mib <= best:
-                continue
-            bound = max(bound, self._freest(card, len(kinds) - place))
-            best = max(best, *(self._free(each) for each in range(len(cards))))
-        return max(bound, best)
+            if cards[card].usable_mib > self._most_free():
+                bound = max(bound, self._freest(card, len(kinds) - place))
+        return max(bound, self._most_free())
 
     def _freest(self, card: int, left: int) -> int:
-        """A bound on what this card, or its like, can have free."""
-        usable = self._instance.cards[card].usable_mib
-        terms = (
-            {self._placement.free[card]: -1} if card in self._placement.free else self._placement.taken[card]
-        )
-        base = 0 if card in self._placement.free else usable
-        easy = -usable if card in self._placement.free else 0
-        before = self._chosen, self._values, self._best_free()
-        found = self._improve(terms, left, easy)
-        if self._best_free() < before[2]:
-            self._chosen, self._values = before[0], before[1]
-        return base - found
+        """A bound on what this card, or its like, can have free; what is more than any card has is taken over."""
+        usable, most = self._instance.cards[card].usable_mib, self._most_free()
+        if card in self._placement.free:
+            return -self._improve({self._placement.free[card]: -1}, left, -usable, below=-most)
+        return usable - self._improve(self._placement.taken[card], left, 0, below=usable - most)
 
-    def _best_free(self) -> int:
-        return max(self._free(each) for each in range(len(self._instance.cards)))
+    def _most_free(self) -> int:
+        return max((self._free(each) for each in range(len(self._instance.cards))), default=0)
 
     def _free(self, card: int) -> int:
         if card in self._placement.free:

@@ -11,6 +11,7 @@ from labctl.errors import BadInput
 from labctl.place.problem import Card, Host, Incumbent, Option, Problem, Workload, decitokens, overlap
 from labctl.place.problem_check import check
 from labctl.place.problem_json import dump, load
+from labctl.place.solver import solve
 from tests.labctl.place.instances import MEDIUM, SMALL, instance, shuffled
 
 PROBLEM = Problem(
@@ -153,6 +154,22 @@ def test_unified_memory_needs_an_amount_of_ram() -> None:
     )
     with pytest.raises(BadInput, match="unified memory is RAM"):
         check(problem)
+
+
+def test_more_than_can_be_solved_is_refused() -> None:
+    many = tuple(Workload(f"w{number}") for number in range(501))
+    with pytest.raises(BadInput, match="more workloads than can be placed"):
+        check(Problem((), (), many, ()))
+    jobs = tuple(Workload(f"job{number}", displaces=("chat",)) for number in range(11))
+    with pytest.raises(BadInput, match="too many jobs displace the same workloads"):
+        check(Problem((), (), (Workload("chat"), *jobs), ()))
+    check(Problem((), (), many[:500], ()))
+
+
+def test_as_many_workloads_as_are_taken_are_solved() -> None:
+    workloads = tuple(Workload(f"w{number}") for number in range(500))
+    options = tuple(Option(each.name, "h", {}) for each in workloads)
+    assert solve(Problem((Host("h"),), (), workloads, options)).optimal
 
 
 def test_tokens_are_counted_in_tenths() -> None:
