@@ -1,8 +1,9 @@
 """Solves a placement problem exactly.
 
 Small problems are proven optimal by branch and bound in plain Python (`solver_search`), before a library would even be
-imported. What that does not settle goes to CP-SAT (`solver_tiers`), which starts from the best so far and works through
-the tiers one by one. Both do the same work every time: sorted input, one thread, and budgets that count work.
+imported. What that does not settle is made better by `solver_greedy` and goes from there to CP-SAT (`solver_tiers`),
+which works through the tiers one by one. All do the same work every time: sorted input, one thread, and budgets that
+count work.
 """
 
 from dataclasses import dataclass
@@ -32,9 +33,11 @@ def solve(problem: Problem, budget: Budget = Budget()) -> Solution:
     if found.proven:
         choice = instance.choice(found.chosen)
         return _solution(problem, choice, values(problem, choice))
+    from labctl.place.solver_greedy import improved
     from labctl.place.solver_tiers import TierSolver
 
-    solved = TierSolver(instance, found.chosen, budget.deterministic_time).solve()
+    start = improved(instance, found.chosen)
+    solved = TierSolver(instance, start, budget.deterministic_time).solve()
     return _solution(problem, instance.choice(solved.chosen), solved.bounds)
 
 

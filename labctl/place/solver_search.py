@@ -35,7 +35,7 @@ class _Search:
         self._state = State(instance)
         self._nodes_left = most_nodes
         self._scores = scores(instance)
-        self._order = sorted(range(len(instance.workloads)), key=self._urgency)
+        self._order = sorted(range(len(instance.workloads)), key=lambda each: urgency(instance, each))
         self._bounds, self._least_mib = self._suffixes()
         self._twin_groups = [group for group in instance.twins if len(group) > 1]
         self._before = {
@@ -45,17 +45,6 @@ class _Search:
         self.best = list(self._chosen)
         self._best_key: Key | None = None
 
-    def _urgency(self, workload: int) -> tuple[int, int, int]:
-        mine = self._instance.of[workload]
-        least = min((self._claimed(number) for number in mine), default=0)
-        return (-self._instance.workloads[workload].priority, -least, workload)
-
-    def _claimed(self, number: int) -> int:
-        n_cards = len(self._instance.cards)
-        return sum(
-            amount for resource, amount in self._instance.candidates[number].needs if resource < n_cards
-        )
-
     def _suffixes(self) -> tuple[list[int], list[int]]:
         """Per depth: the best score of the rest, and the least memory that it takes with that score."""
         bounds, least = [0], [0]
@@ -64,7 +53,7 @@ class _Search:
             mine = self._instance.of[workload]
             best = max((self._scores[number] for number in mine), default=0)
             bounds.append(bounds[-1] + max(0, best))
-            claims = [self._claimed(number) for number in mine if self._scores[number] == best]
+            claims = [claimed_mib(self._instance, number) for number in mine if self._scores[number] == best]
             least.append(least[-1] + (min(claims, default=0) if workload not in shared else 0))
         return bounds[::-1], least[::-1]
 
@@ -118,6 +107,18 @@ class _Search:
         peers, in_use = self._state.peers, self._state.cards_in_use
         more = self._state.cards_more(self._least_mib[depth])
         return (bound, -peers, -(in_use + more), self._state.most_free(self._least_mib[depth]))
+
+
+def urgency(instance: Instance, workload: int) -> tuple[int, int, int]:
+    """For sorting: the highest priority first, then the largest."""
+    least = min((claimed_mib(instance, number) for number in instance.of[workload]), default=0)
+    return (-instance.workloads[workload].priority, -least, workload)
+
+
+def claimed_mib(instance: Instance, number: int) -> int:
+    """What a candidate claims of all cards."""
+    n_cards = len(instance.cards)
+    return sum(amount for resource, amount in instance.candidates[number].needs if resource < n_cards)
 
 
 def scores(instance: Instance) -> list[int]:

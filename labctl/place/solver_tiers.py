@@ -77,7 +77,8 @@ class TierSolver:
         value = self._value(level.terms)
         bound = self._easy_bound(level)
         if value > bound:
-            bound = max(bound, self._improve(level.terms, levels_left, bound))
+            share = 0.5 if level.tier == 1 else 2 / (levels_left + 1)
+            bound = max(bound, self._improve(level.terms, share, bound))
             value = self._value(level.terms)
         if level.terms:
             self._hold(level.terms, value)
@@ -95,14 +96,13 @@ class TierSolver:
         else:
             self._held.append(text)
 
-    def _improve(self, terms: Terms, levels_left: int, bound: int, below: int | None = None) -> int:
+    def _improve(self, terms: Terms, share: float, bound: int, below: int | None = None) -> int:
         """The bound that a share of the budget proves, taking over what is better; `below` itself when nothing is."""
         if self._budget <= 0:
             return bound
         if self._solver is None:
             self._solver = CpSat("\n".join([self._placement.model.text(), *self._held]))
-        share = self._budget * 2 / (levels_left + 1)
-        answer = self._solver.least(objective(terms, below), hint(self._values), share)
+        answer = self._solver.least(objective(terms, below), hint(self._values), self._budget * share)
         self._budget -= answer.spent
         if answer.impossible and below is not None:
             return below
@@ -165,15 +165,15 @@ class TierSolver:
         )
         for place, card in enumerate(kinds):
             if cards[card].usable_mib > self._most_free():
-                bound = max(bound, self._freest(card, len(kinds) - place))
+                bound = max(bound, self._freest(card, 2 / (len(kinds) - place + 1)))
         return max(bound, self._most_free())
 
-    def _freest(self, card: int, left: int) -> int:
+    def _freest(self, card: int, share: float) -> int:
         """A bound on what this card, or its like, can have free; what is more than any card has is taken over."""
         usable, most = self._instance.cards[card].usable_mib, self._most_free()
         if card in self._placement.free:
-            return -self._improve({self._placement.free[card]: -1}, left, -usable, below=-most)
-        return usable - self._improve(self._placement.taken[card], left, 0, below=usable - most)
+            return -self._improve({self._placement.free[card]: -1}, share, -usable, below=-most)
+        return usable - self._improve(self._placement.taken[card], share, 0, below=usable - most)
 
     def _most_free(self) -> int:
         return max((self._free(each) for each in range(len(self._instance.cards))), default=0)
