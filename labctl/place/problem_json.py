@@ -26,19 +26,23 @@ def dump(problem: Problem) -> str:
 
 def option_key(option: Option) -> tuple[Any, ...]:
     """Sorts options the same way every time: by workload, then the preferred first. Equal only for equal options."""
+    return (*quick_key(option), json.dumps(option.variant, sort_keys=True))
+
+
+def quick_key(option: Option) -> tuple[Any, ...]:
+    """Sorts in the same way options of which no two differ in `variant` alone."""
     return (
         option.workload,
         option.rank,
         option.host,
         len(option.claims_mib),
-        sorted(option.claims_mib.items()),
+        tuple(sorted(option.claims_mib.items())),
         option.ram_mib,
         option.disk_mib,
-        sorted(option.ports),
+        tuple(sorted(option.ports)),
         option.watts,
         -(option.decitokens_per_second if option.decitokens_per_second is not None else -1),
         option.variant_id,
-        json.dumps(option.variant, sort_keys=True),
     )
 
 

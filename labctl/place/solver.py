@@ -17,9 +17,12 @@ from labctl.place.tiers import values
 
 @dataclass(frozen=True)
 class Budget:
-    """How much work an answer may cost. nodes: of the search in Python. deterministic_time: CP-SAT's unit of work."""
+    """How much work an answer may cost.
 
-    nodes: int = 3000
+    steps: candidates that the search in Python looks at. deterministic_time: CP-SAT's unit of work, about a second.
+    """
+
+    steps: int = 50_000
     deterministic_time: float = 20.0
 
 
@@ -29,7 +32,7 @@ def solve(problem: Problem, budget: Budget = Budget()) -> Solution:
     Raises `BadInput` for a problem that makes no sense (`problem_check`).
     """
     instance = Instance(check(problem))
-    found = search(instance, budget.nodes)
+    found = search(instance, budget.steps)
     if found.proven:
         choice = instance.choice(found.chosen)
         return _solution(problem, choice, values(problem, choice))

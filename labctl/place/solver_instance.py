@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from labctl.place.problem import Card, Option, Problem, Workload, may_share
-from labctl.place.problem_json import option_key
+from labctl.place.problem_json import option_key, quick_key
 from labctl.place.problem_limits import adds_power, kept_host, over_psu, time_share_sets
 from labctl.place.tiers import changes
 
@@ -95,8 +95,8 @@ class Instance:
     def _possible(self) -> Iterator[tuple[Candidate, Option]]:
         """Options that no limit rules out by itself, sorted."""
         kept = {each.name: kept_host(self.problem, each) for each in self.workloads}
-        numbered = sorted(enumerate(self.problem.options), key=lambda each: option_key(each[1]))
-        for index, option in numbered:
+        for index in _in_order(self.problem.options):
+            option = self.problem.options[index]
             workload = self.workloads[self.workload_of[option.workload]]
             host = self.hosts[self._host_of[option.host]]
             foreign = any(self.cards[self._card_of[card]].foreign_process for card in option.claims_mib)
@@ -138,7 +138,9 @@ class Instance:
     def _undominated(self, possible: Iterable[tuple[Candidate, Option]]) -> Iterator[Candidate]:
         """Without those that another on the same cards makes pointless. That one may not change more than they do."""
         kept: dict[tuple[int, int, tuple[int, ...], tuple[int, ...]], list[Candidate]] = defaultdict(list)
+        arrived = []
         for candidate, option in possible:
+            arrived.append(candidate.index)
             place = (candidate.workload, candidate.host, candidate.cards, tuple(sorted(option.ports)))
             if not any(_dominates(each, candidate) for each in kept[place]):
                 kept[place] = [each for each in kept[place] if not _dominates(candidate, each)]
@@ -201,6 +203,14 @@ class Instance:
             workload.name: None if number is None else self.candidates[number].index
             for workload, number in zip(self.workloads, chosen, strict=True)
         }
+
+
+def _in_order(options: Sequence[Option]) -> list[int]:
+    """Positions, sorted. Writing out every variant takes longer than the rest, and is hardly ever needed."""
+    keys = [quick_key(option) for option in options]
+    if len(set(keys)) < len(keys):
+        keys = [option_key(option) for option in options]
+    return sorted(range(len(keys)), key=keys.__getitem__)
 
 
 def _dominates(one: Candidate, other: Candidate) -> bool:

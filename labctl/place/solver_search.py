@@ -22,21 +22,22 @@ class Found:
     proven: bool
 
 
-def search(instance: Instance, most_nodes: int) -> Found:
-    """The best choice within so many nodes, the first of which is what a greedy placement gives."""
-    searching = _Search(instance, most_nodes)
+def search(instance: Instance, most_steps: int) -> Found:
+    """The best choice found while looking at so many candidates; the first is what a greedy placement gives."""
+    searching = _Search(instance, most_steps)
     proven = searching.descend(0, 0)
     return Found(searching.best, proven)
 
 
 class _Search:
-    def __init__(self, instance: Instance, most_nodes: int) -> None:
+    def __init__(self, instance: Instance, most_steps: int) -> None:
         self._instance = instance
         self._state = State(instance)
-        self._nodes_left = most_nodes
+        self._steps_left = most_steps
         self._scores = scores(instance)
         self._order = sorted(range(len(instance.workloads)), key=lambda each: urgency(instance, each))
         self._bounds, self._least_mib = self._suffixes()
+        self._groups = [self._grouped(workload) for workload in range(len(instance.workloads))]
         self._twin_groups = [group for group in instance.twins if len(group) > 1]
         self._before = {
             card: group[:place] for group in self._twin_groups for place, card in enumerate(group)
@@ -58,7 +59,7 @@ class _Search:
         return bounds[::-1], least[::-1]
 
     def descend(self, depth: int, score: int) -> bool:
-        """Everything below; False when the nodes ran out."""
+        """Everything below; False when the steps ran out."""
         if self._best_key is not None and self._optimistic(depth, score) <= self._best_key:
             return True
         if depth == len(self._order):
@@ -66,28 +67,38 @@ class _Search:
             if self._best_key is None or key > self._best_key:
                 self._best_key, self.best = key, list(self._chosen)
             return True
-        self._nodes_left -= 1
-        if self._nodes_left < 0 and self._best_key is not None:
+        if self._steps_left < 0 and self._best_key is not None:
             return False
         workload = self._order[depth]
-        for number in self._ordered(workload):
-            candidate = self._instance.candidates[number]
-            undo = self._state.place(candidate)
-            self._chosen[workload] = number
-            done = self.descend(depth + 1, score + self._scores[number])
-            self._chosen[workload] = None
-            self._state.take_back(candidate, undo)
-            if not done:
-                return False
+        for gained, numbers in self._groups[workload]:
+            if self._best_key is not None and score + gained + self._bounds[depth + 1] < self._best_key[0]:
+                break
+            for number in self._ordered(numbers):
+                candidate = self._instance.candidates[number]
+                undo = self._state.place(candidate)
+                self._chosen[workload] = number
+                done = self.descend(depth + 1, score + gained)
+                self._chosen[workload] = None
+                self._state.take_back(candidate, undo)
+                if not done:
+                    return False
         return self.descend(depth + 1, score)
 
-    def _ordered(self, workload: int) -> list[int]:
-        """Candidates that fit now, the promising ones first."""
-        fitting = []
+    def _grouped(self, workload: int) -> list[tuple[int, list[int]]]:
+        """Candidates by what they gain, most first."""
+        gains: dict[int, list[int]] = {}
         for number in self._instance.of[workload]:
+            gains.setdefault(self._scores[number], []).append(number)
+        return sorted(gains.items(), reverse=True)
+
+    def _ordered(self, numbers: list[int]) -> list[int]:
+        """Those of them that fit now, the promising ones first."""
+        self._steps_left -= len(numbers)
+        fitting = []
+        for number in numbers:
             candidate = self._instance.candidates[number]
             if self._state.fits(candidate) and not self._is_mirrored(candidate):
-                fitting.append((-self._scores[number], *self._state.cost(candidate), number))
+                fitting.append((*self._state.cost(candidate), number))
         return [each[-1] for each in sorted(fitting)]
 
     def _is_mirrored(self, candidate: Candidate) -> bool:

@@ -24,7 +24,7 @@ from tests.labctl.place.reference_cp_sat import Reference
 T = TypeVar("T")
 # How full the cards would be if every workload got its first variant, roughly.
 FILLS = (0.4, 0.6)
-BUDGET = Budget(nodes=1000, deterministic_time=40)
+BUDGET = Budget(deterministic_time=40)
 # Per tier, and there are up to eleven of them.
 REFERENCE_BUDGET = 10.0
 GREEDY = {
@@ -99,7 +99,7 @@ def main() -> None:
             seconds, reference_seconds, both = compare(problem)
             if both:
                 ratios.append(seconds / reference_seconds)
-            left_over(problem, solve(problem, Budget(1000, 4)))
+            left_over(problem, solve(problem, Budget(deterministic_time=4)))
     if ratios:
         print(f"  labctl / plain where both proved all: median {median(ratios):.2f} of {len(ratios)}")
     print("32 GPUs on 8 hosts × 150 workloads")

@@ -8,7 +8,7 @@ from labctl.place.solver import Budget, solve
 
 PLAIN_HOST = Host("h")
 # Nothing is settled without CP-SAT.
-LIBRARY_ONLY = Budget(nodes=0)
+LIBRARY_ONLY = Budget(steps=0)
 
 
 def lab(

@@ -135,14 +135,15 @@ def test_a_bug_around_the_library_is_seen(plant: Plant, monkeypatch: pytest.Monk
 
 def test_an_oversubscribed_card_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver_state.State, "fits", lambda *_: True)
-    assert fails(lambda problem, _: violations(problem, solve(problem, Budget(nodes=10**9)).choice))
+    assert fails(lambda problem, _: violations(problem, solve(problem, Budget(steps=10**9)).choice))
 
 
 def test_an_answer_that_hangs_on_the_order_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     def by_position(option: Any) -> tuple[object, ...]:
         return (option.workload,)
 
-    monkeypatch.setattr(solver_instance, "option_key", by_position)
+    for key in ("quick_key", "option_key"):
+        monkeypatch.setattr(solver_instance, key, by_position)
     assert fails(lambda problem, seed: _placed(problem) != _placed(shuffled(problem, seed)))
 
 

@@ -210,7 +210,7 @@ def test_a_spent_budget_gives_the_best_found_and_its_bound() -> None:
     )
     workloads = tuple(Workload(f"w{number:02}") for number in range(12))
     problem = lab(workloads, options, usable_mib=(101, 102, 103))
-    cut = solve(problem, Budget(nodes=1, deterministic_time=0))
+    cut = solve(problem, Budget(steps=1, deterministic_time=0))
     assert violations(problem, cut.choice) == []
     assert not cut.optimal
     best = solve(problem, LIBRARY_ONLY)
