@@ -52,12 +52,14 @@ def check(problem: Problem, name: str = "problem") -> Problem:
     for workload in problem.workloads:
         _workload(f"{name}: workloads.{workload.name}", workload, workloads)
     _countable(name, problem)
-    hosts_of = {card.id: card.host for card in problem.cards}
+    cards_of = {
+        host.name: {card.id for card in problem.cards if card.host == host.name} for host in problem.hosts
+    }
     for index, option in enumerate(problem.options):
         where = f"{name}: options[{index}]"
         _known(f"{where}.workload", option.workload, workloads)
         _known(f"{where}.host", option.host, hosts)
-        _option(where, option, hosts_of)
+        _option(where, option, cards_of[option.host])
     return problem
 
 
@@ -103,7 +105,7 @@ def _workload(where: str, workload: Workload, workloads: dict[str, Workload]) ->
         )
 
 
-def _option(where: str, option: Option, hosts_of: dict[str, str]) -> None:
+def _option(where: str, option: Option, cards: set[str]) -> None:
     _at_least_zero(
         where,
         ram_mib=option.ram_mib,
@@ -114,7 +116,7 @@ def _option(where: str, option: Option, hosts_of: dict[str, str]) -> None:
     )
     _ports(f"{where}.ports", option.ports)
     for card, claim_mib in option.claims_mib.items():
-        _known(f"{where}.claims_mib", card, [each for each, host in hosts_of.items() if host == option.host])
+        _known(f"{where}.claims_mib", card, cards)
         _at_least_zero(f"{where}.claims_mib", **{card: claim_mib})
 
 

@@ -99,10 +99,9 @@ class Instance:
             option = self.problem.options[index]
             workload = self.workloads[self.workload_of[option.workload]]
             host = self.hosts[self._host_of[option.host]]
-            foreign = any(self.cards[self._card_of[card]].foreign_process for card in option.claims_mib)
             if (
                 kept[workload.name] not in (None, host.name)
-                or (workload.exclusive and foreign)
+                or (workload.exclusive and self._has_foreign(option))
                 or (adds_power(option) and over_psu(host, 0))
             ):
                 continue
@@ -110,6 +109,9 @@ class Instance:
             capacities = ((self.capacities[resource], amount) for resource, amount in candidate.needs)
             if all(capacity is None or amount <= capacity for capacity, amount in capacities):
                 yield candidate, option
+
+    def _has_foreign(self, option: Option) -> bool:
+        return any(self.cards[self._card_of[card]].foreign_process for card in option.claims_mib)
 
     def _candidate(self, index: int, option: Option, workload: Workload) -> Candidate:
         host = self._host_of[option.host]
@@ -143,16 +145,15 @@ class Instance:
             arrived.append(candidate.index)
             place = (candidate.workload, candidate.host, candidate.cards, tuple(sorted(option.ports)))
             if not any(_dominates(each, candidate) for each in kept[place]):
-                kept[place] = [each for each in kept[place] if not _dominates(candidate, each)]
+                # They come by rank, so that only those of its own rank can be worse.
+                kept[place] = [
+                    each
+                    for each in kept[place]
+                    if each.rank < candidate.rank or not _dominates(candidate, each)
+                ]
                 kept[place].append(candidate)
-        found = [each for group in kept.values() for each in group]
-        order = {number: rank for rank, number in enumerate(self._by_key())}
-        yield from sorted(found, key=lambda each: order[each.index])
-
-    def _by_key(self) -> list[int]:
-        return sorted(
-            range(len(self.problem.options)), key=lambda index: option_key(self.problem.options[index])
-        )
+        found = {each.index: each for group in kept.values() for each in group}
+        yield from (found[index] for index in arrived if index in found)
 
     def _twins(self) -> list[list[int]]:
         """Groups of cards that may trade places: the candidates are the same again when two of them are swapped."""
