@@ -22,7 +22,7 @@ class Budget:
     steps: candidates that the search in Python looks at. deterministic_time: CP-SAT's unit of work, about a second.
     """
 
-    steps: int = 50_000
+    steps: int = 15_000
     deterministic_time: float = 20.0
 
 
