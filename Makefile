@@ -36,7 +36,8 @@ check: venv ## The fast loop: lint, types, import layers, unit tests; no root
 host: need-root venv host-packages ## Boot a throwaway host and print how to reach it
 	$(BIN)/python -m tests.host up
 
-bench: need-root venv host-packages ## Measure deploys on throwaway hosts, against Ansible with Mitogen
+bench: need-root venv host-packages ## Measure reading headers, and deploys on throwaway hosts against Ansible with Mitogen
+	$(BIN)/python -m tests.bench.header_speed
 	$(BIN)/python -m tests.bench.steady_state
 
 nightly: need-root venv host-packages ## The slow tier

@@ -158,7 +158,7 @@ def _usual(engine: Engine, name: str) -> tuple[str, ...]:
 
 def _training(wanted: Wanted, name: str, model_of: Callable[[str], Model]) -> Candidate:
     from labctl.estimate.candidates.training import Training
-    from labctl.estimate.training import Method, Optimizer, TrainingRequest
+    from labctl.estimate.training_request import Method, Optimizer, TrainingRequest
 
     methods: tuple[Method, ...] = get_args(Method)
     optimizers: tuple[Optimizer, ...] = get_args(Optimizer)

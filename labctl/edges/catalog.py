@@ -12,6 +12,8 @@ from labctl.errors import BadInput
 from labctl.models.model import Model
 from labctl.rig import carried
 from labctl.rig.gpu import Gpu
+from labctl.rig.visible_memory import VisibleMemory
+from labctl.rig.visible_memory import visible_memory as measured_or_bounded
 
 if TYPE_CHECKING:
     from labctl.estimate.calibration import Measurement
@@ -51,6 +53,11 @@ def gpu(name: str) -> Gpu:
 def gpus() -> tuple[Gpu, ...]:
     """Every card, by name."""
     return tuple(_gpu_file(name) for name in gpu_names())
+
+
+def visible_memory(name: str) -> VisibleMemory:
+    """What CUDA shows of a card: measured, else a bound that is never above it. Raises BadInput for an unknown card."""
+    return measured_or_bounded(gpu(name), gpus())
 
 
 def model_names() -> tuple[str, ...]:
@@ -160,6 +167,14 @@ def service(name: str) -> "Service | None":
     from labctl.workloads.service import parse
 
     return _read("services", name, parse)
+
+
+@cache
+def used_for(use: str) -> tuple[str, ...]:
+    """Names of all models for one use, sorted. Uses: those of catalogue_shape.Use, among them image, video, speech."""
+    found = [record.name for record in model_records() if use in record.uses]
+    found += [name for name in diffusion_names() if diffusion_model(name).kind == use]
+    return tuple(sorted((*found, *(whisper_names() if use == "speech" else ()))))
 
 
 @cache

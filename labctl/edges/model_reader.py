@@ -1,5 +1,6 @@
 """Whatever a person names as a model: a file, a directory, or a repository on the Hugging Face hub."""
 
+import os
 import re
 from pathlib import Path
 
@@ -21,18 +22,19 @@ _WRONG_FILES = {".safetensors", ".json", ".bin", ".pth", ".pt", ".ckpt", ".onnx"
 def read_model(text: str, *, revision: str | None = None) -> ReadModel:
     """The model that `text` names.
 
-    text: a .gguf file (of a split one any part), a directory (config.json with safetensors, model_index.json, or one
-    GGUF), or `org/name`, `org/name:QUANT`, `org/name/file.gguf` on the hub. revision: branch, tag or commit there.
+    text: a .gguf file (of a split one any part); a directory with config.json, with model_index.json or with one GGUF,
+    or with several and one's quantization (`models:Q4_K_M`); or on the hub `org/name`, `org/name:QUANT` or
+    `org/name/file.gguf`. revision: branch, tag or commit there.
     Raises `BadInput` where it names nothing, or not one model; `Failed` where the hub cannot be asked.
     """
     site = _SITE.match(text)
-    path = Path(text).expanduser()
-    if not site and (path.exists() or _can_only_be_a_path(text)):
+    if not site and (found := _on_this_machine(text)):
+        path, quant = found
         if revision is not None:
             raise BadInput(
                 "only repositories on the hub have revisions", where=text, hint="leave out the revision"
             )
-        return _read_path(path)
+        return _read_path(path, quant)
     named = text[site.end() :] if site else text
     page = _PAGE.search(named)
     if page:
@@ -53,18 +55,25 @@ def read_model(text: str, *, revision: str | None = None) -> ReadModel:
     )
 
 
-def _can_only_be_a_path(text: str) -> bool:
-    """Nothing is there, and it is no name on the hub either."""
-    if text.startswith(("/", "./", "../", "~")) or text in ("", ".", ".."):
-        return True
+def _on_this_machine(text: str) -> tuple[Path, str | None] | None:
+    """The path, and a quantization behind it; None for what can only be a name on the hub."""
+    path = os.path.expanduser(text)  # noqa: PTH111 - Path's own raises for a user that is not there
+    folder, _, quant = path.rpartition(":")
+    if os.path.exists(path):  # noqa: PTH110 - Path's own raises for a name that is too long
+        return Path(path), None
+    if folder and quant and os.path.isdir(folder):  # noqa: PTH112 - likewise
+        return Path(folder), quant
     parts = text.split("/")
-    return (len(parts) <= 2 and text.endswith(".gguf")) or (len(parts) > 2 and Path(parts[0]).is_dir())
+    path_like = text.startswith(("/", "./", "../", "~")) or text == ""
+    if path_like or (len(parts) <= 2 and text.endswith(".gguf")):
+        return Path(path), None
+    return (Path(path), None) if len(parts) > 2 and Path(parts[0]).is_dir() else None
 
 
-def _read_path(path: Path) -> ReadModel:
-    if path.is_dir():
-        return read_repository(Directory(path))
-    if not path.exists():
+def _read_path(path: Path, quant: str | None) -> ReadModel:
+    if os.path.isdir(path):  # noqa: PTH112 - as above
+        return read_repository(Directory(path), quant=quant)
+    if not os.path.exists(path):  # noqa: PTH110 - as above
         raise BadInput(
             "there is no such file or directory",
             where=str(path),

@@ -1,7 +1,6 @@
 """Which files of a directory or of a hub repository make the model, and the model that they make."""
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
@@ -20,6 +19,8 @@ from labctl.models.source import ByteSource
 
 Read = TypeVar("Read")
 _PICKLES = (".bin", ".pth", ".pt")
+# What sentence-transformers keeps beside a model that it makes embeddings with.
+_EMBEDS = frozenset({"modules.json", "config_sentence_transformers.json"})
 # A large model has 200 shards: one after the other they would take a minute over the network.
 _AT_ONCE = 8
 
@@ -89,7 +90,7 @@ def read_repository(repository: Repository, quant: str | None = None, file: str 
             where=repository.name,
             found=_listed(ggufs, sizes),
             expected="one",
-            hint="name the file",
+            hint=f"name the file, or {repository.name}:{ggufs[0].label}",
         )
     usual = choose(ggufs, None, sizes)
     assert usual is not None
@@ -134,6 +135,8 @@ def _read_config(repository: Repository) -> ReadModel:
     config = _content(repository, "config.json", MAX_CONFIG_BYTES)
     tensors, n_bytes, n_files, note = _weights(repository, "")
     model = model_from_config(f"{repository.name}/config.json", config, tensors, n_bytes)
+    if model.kind == "llm" and _EMBEDS & set(repository.sizes):
+        model = replace(model, kind="embedding")
     return ReadModel(
         replace(model, name=repository.title, n_files=n_files, notes=(*model.notes, *note)), repository.name
     )
@@ -200,6 +203,8 @@ def _each(repository: Repository, files: Sequence[str], read: Callable[[ByteSour
 
     if not repository.remote or len(files) == 1:
         return [one(name) for name in files]
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         tasks = [pool.submit(one, name) for name in files]
         try:

@@ -21,7 +21,7 @@ LOGITS_SOURCE = (
     "https://github.com/llm-d/llm-d-benchmark/blob/4f4d449/config_explorer/empirical-vllm-memory-results.md"
 )
 GRAPHS_SOURCE = "vLLM logs of CUDA graph capture: 102 to 1055 MiB on one card, 3.45 GiB on 4 × L40S"
-NON_TORCH_SOURCE = "vLLM logs, non-torch memory: 30 to 164 MiB on one card, 200 to 563 MiB per rank with NCCL"
+NON_TORCH_SOURCE = "vLLM logs, non-torch memory: 10 to 164 MiB on one card, 200 to 563 MiB per rank with NCCL"
 BLOCK_TOKENS = 16
 # --gpu-memory-utilization where nobody says otherwise; 0.9 before.
 DEFAULT_FRACTION = 0.92
@@ -206,7 +206,7 @@ def _layer_width(model: Model, layer: Layer) -> int:
 
 def non_torch_term(tensor_parallel: int) -> Term:
     """What libraries take beside torch: cuBLAS workspaces, and NCCL's buffers with more than one rank."""
-    low, expected, high = (30, 140, 170) if tensor_parallel == 1 else (195, 310, 600)
+    low, expected, high = (5, 140, 170) if tensor_parallel == 1 else (195, 310, 600)
     return Term(
         "scratch", "outside torch", low * MIB, expected * MIB, high * MIB, "range of logs", NON_TORCH_SOURCE
     )

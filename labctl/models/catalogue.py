@@ -8,76 +8,27 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from labctl.errors import BadInput
-from labctl.models.gguf_outline import outline
+from labctl.models.catalogue_shape import (
+    AltupShape,
+    EncoderShape,
+    ExpertShape,
+    FileSize,
+    LatentShape,
+    Shape,
+    Use,
+    WindowShape,
+)
+from labctl.models.gguf_outline import GATED_QUERIES, outline
 from labctl.models.layer import Attention, Experts, LatentAttention, Layer
 from labctl.models.model import Confidence, Kind, Model, ParameterCounts
 from labctl.models.quantization import Quantization
+from labctl.models.recurrent_shape import RecurrentShape
+from labctl.models.tensor_rows import Beside, Rows, elements
 from labctl.yaml_document import read
 
 # Architectures whose GGUF files carry the vision tower; others keep it in a file of its own (mmproj).
 IN_ONE_FILE = {"mllama"}
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Shape(BaseModel):
-    """Dimensions, as config.json names them. heads, kv_heads: one number, or one per layer (0: no attention there)."""
-
-    model_config = _STRICT
-    layers: int = Field(gt=0)
-    hidden: int = Field(gt=0)
-    heads: int | list[int]
-    kv_heads: int | list[int]
-    head_dim: int = Field(gt=0)
-    ff: int = Field(ge=0)
-    vocab: int = Field(gt=0)
-    tied_embedding: bool
-
-    @model_validator(mode="after")
-    def _one_entry_per_layer(self) -> "Shape":
-        for name, values in (("heads", self.heads), ("kv_heads", self.kv_heads)):
-            if isinstance(values, list) and len(values) != self.layers:
-                raise ValueError(f"{name} has {len(values)} entries for {self.layers} layers")
-        return self
-
-
-class ExpertShape(BaseModel):
-    """A mixture of experts. dense_layers: so many first layers have an ordinary feed-forward instead."""
-
-    model_config = _STRICT
-    count: int = Field(gt=0)
-    used: int = Field(gt=0)
-    ff: int = Field(gt=0)
-    shared_ff: int = Field(ge=0)
-    dense_layers: int = Field(ge=0)
-
-
-class LatentShape(BaseModel):
-    """Multi-head latent attention; names as in config.json."""
-
-    model_config = _STRICT
-    kv_lora_rank: int
-    q_lora_rank: int
-    qk_rope_head_dim: int
-    qk_nope_head_dim: int
-    v_head_dim: int
-
-
-class WindowShape(BaseModel):
-    """size: tokens. global_layers: indices of the layers that see everything. chunked: fixed chunks, not sliding."""
-
-    model_config = _STRICT
-    size: int = Field(gt=0)
-    global_layers: list[int]
-    chunked: bool = False
-
-
-class FileSize(BaseModel):
-    """One published file or set of files."""
-
-    model_config = _STRICT
-    quant: str
-    bytes: int = Field(gt=0)
-    source: str = Field(min_length=8)
 
 
 class ModelRecord(BaseModel):
@@ -96,15 +47,23 @@ class ModelRecord(BaseModel):
     experts: ExpertShape | None = None
     latent: LatentShape | None = None
     window: WindowShape | None = None
+    recurrent: RecurrentShape | None = None
+    altup: AltupShape | None = None
+    encoder: EncoderShape | None = None
     files: list[FileSize] = []
-    uses: list[str] = []
+    uses: list[Use] = Field(min_length=1)
     sources: list[str] = Field(min_length=1)
     note: str | None = None
 
     @model_validator(mode="after")
     def _counts_agree(self) -> "ModelRecord":
-        if self.shape is None and (self.experts or self.latent or self.window):
-            raise ValueError("experts, latent and window describe a shape, and there is none")
+        parts = (self.experts, self.latent, self.window, self.recurrent, self.altup, self.encoder)
+        if self.shape is None and any(parts):
+            raise ValueError("experts, latent, window and such describe a shape, and there is none")
+        if self.shape is not None and self.shape.recurs != (self.recurrent is not None):
+            raise ValueError(
+                "recurrent layers need both: letters R, B or r in shape.pattern, and `recurrent`"
+            )
         if self.shape is not None and self.parameters is not None:
             counted = _counted(self, self.shape).total - self.other_parameters
             if abs(counted - self.parameters) > 0.01 * self.parameters:
@@ -138,7 +97,9 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
     n_bytes = published.bytes if published else quantization.file_bytes(model.parameters)
     notes = (f"size of {quantization.name} as published: {published.source}",) if published else ()
     model = replace(model, quant=quantization.name, file_bytes=n_bytes, notes=model.notes + notes)
-    return replace(model, tensors=outline(model)) if quantization.container == "gguf" else model
+    if quantization.container != "gguf" or record.shape is None:
+        return model
+    return replace(model, tensors=outline(model, _beside(record, record.shape)))
 
 
 def _without_shape(record: ModelRecord) -> Model:
@@ -182,14 +143,9 @@ def _with_shape(record: ModelRecord, shape: Shape) -> Model:
     )
 
 
-def _at(values: int | list[int], index: int) -> int:
-    return values[index] if isinstance(values, list) else values
-
-
 def _layer(record: ModelRecord, shape: Shape, index: int) -> Layer:
-    heads, kv_heads = _at(shape.heads, index), _at(shape.kv_heads, index)
-    window = record.window
-    latent = record.latent
+    parts, window, latent = shape.parts(index), record.window, record.latent
+    heads, kv_heads = shape.heads_of(index)
     attention = Attention(
         n_head=heads,
         # As a GGUF header has it: one shared head, the latent, is what is cached.
@@ -207,35 +163,82 @@ def _layer(record: ModelRecord, shape: Shape, index: int) -> Layer:
         )
         if latent
         else None,
+        caches=index < shape.layers - shape.kv_shared_layers and record.encoder is None,
     )
-    experts = record.experts if record.experts and index >= record.experts.dense_layers else None
+    experts = _experts_at(record, shape, index)
     return Layer(
-        attention=attention if heads else None,
+        attention=attention if parts.attends else None,
+        recurrent=record.recurrent.layer(shape.hidden) if record.recurrent and parts.recurs else None,
         experts=Experts(experts.count, experts.used, experts.ff, experts.shared_ff) if experts else None,
-        ff_size=0 if experts else shape.ff,
+        ff_size=shape.ff if parts.feeds and not experts else 0,
+    )
+
+
+def _experts_at(record: ModelRecord, shape: Shape, index: int) -> ExpertShape | None:
+    parts, experts = shape.parts(index), record.experts
+    if experts is None or not parts.feeds:
+        return None
+    # Where a pattern has letters for experts, it alone says where they are.
+    by_letter = "e" in (shape.pattern or "")
+    return experts if (parts.experts if by_letter else experts.at(index)) else None
+
+
+def _beside(record: ModelRecord, shape: Shape) -> Beside:
+    """What the family has beside attention and feed-forward."""
+    altup, encoder = record.altup, record.encoder
+    layers = []
+    for index in range(shape.layers):
+        rows = Rows()
+        if record.recurrent and shape.parts(index).recurs:
+            rows = record.recurrent.rows(shape.hidden, shape.ff, index)
+        if altup:
+            rows = Rows(
+                (*rows.plain, *altup.plain(shape.hidden)), (*rows.matrices, *altup.matrices(shape.hidden))
+            )
+        layers.append(rows)
+    return Beside(
+        layers=tuple(layers),
+        outside=(altup.outside(shape) if altup else ()) + (encoder.outside(shape) if encoder else ()),
+        looked_up=(altup.embedding(shape),) if altup else (),
+        gated=shape.gated,
+        output=encoder is None,
     )
 
 
 def _counted(record: ModelRecord, shape: Shape) -> ParameterCounts:
-    """Matrices and norms of a decoder with gated feed-forward; biases are left out, they are below 0.1 %."""
+    """Matrices and norms; biases are left out, they are below 0.1 %."""
+    beside = _beside(record, shape)
     embedding = shape.vocab * shape.hidden
     layers = experts = 0
+    matrices = 3 if shape.gated else 2
     for index in range(shape.layers):
-        layers += _attention_parameters(record, shape, index) + 2 * shape.hidden
-        routed = record.experts if record.experts and index >= record.experts.dense_layers else None
+        parts, rows = shape.parts(index), beside.of(index)
+        layers += elements(*rows.plain, *rows.matrices) + 2 * shape.hidden
+        if parts.attends:
+            layers += _attention_parameters(record, shape, index)
+        routed = _experts_at(record, shape, index)
         if routed:
-            experts += routed.count * 3 * shape.hidden * routed.ff
-            layers += routed.count * shape.hidden + 3 * shape.hidden * routed.shared_ff
-        else:
-            layers += 3 * shape.hidden * shape.ff
-    output = 0 if shape.tied_embedding else embedding
-    return ParameterCounts(embedding, output, layers + shape.hidden, experts, record.other_parameters)
+            experts += routed.count * matrices * shape.hidden * routed.ff
+            layers += routed.count * shape.hidden + matrices * shape.hidden * routed.shared_ff
+        elif parts.feeds and not _mixes_channels(record):
+            layers += matrices * shape.hidden * shape.ff
+    output = 0 if shape.tied_embedding or not beside.output else embedding
+    layers += shape.hidden + elements(*beside.outside)
+    return ParameterCounts(
+        embedding + elements(*beside.looked_up), output, layers, experts, record.other_parameters
+    )
+
+
+def _mixes_channels(record: ModelRecord) -> bool:
+    """RWKV's rows have channel mixing in the feed-forward's place."""
+    return record.recurrent is not None and record.recurrent.kind == "rwkv7"
 
 
 def _attention_parameters(record: ModelRecord, shape: Shape, index: int) -> int:
-    heads, kv_heads, hidden = _at(shape.heads, index), _at(shape.kv_heads, index), shape.hidden
+    (heads, kv_heads), hidden = shape.heads_of(index), shape.hidden
     if record.latent is None:
-        return 2 * hidden * heads * shape.head_dim + 2 * hidden * kv_heads * shape.head_dim
+        queries = heads * (2 if record.architecture in GATED_QUERIES else 1)
+        return hidden * shape.head_dim * (queries + heads + 2 * kv_heads)
     latent = record.latent
     key = latent.qk_nope_head_dim + latent.qk_rope_head_dim
     queries = latent.q_lora_rank * (hidden + heads * key + 1) if latent.q_lora_rank else hidden * heads * key

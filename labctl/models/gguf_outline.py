@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from math import prod
 
 from labctl.models.ggml_types import BY_NAME
-from labctl.models.layer import Attention, LatentAttention
+from labctl.models.layer import Attention, LatentAttention, Layer
 from labctl.models.model import Model, Tensor
+from labctl.models.tensor_rows import Beside, Shaped
 
-Shaped = tuple[str, tuple[int, ...]]
 # llama_model_quantize: the output projection of K and I quantizations; an embedding that is the output as well too.
 _OUTPUT_TYPE = "q6_k"
 _EMBEDDING_TYPES = {
@@ -33,20 +33,32 @@ _WHOLE = {
     "IQ4_NL": "iq4_nl",
 }
 # Architectures that norm what attention and feed-forward give, and those that norm queries and keys.
-_NORMED_AFTER = {"gemma2", "gemma3", "glm4"}
-_NORMED_HEADS = {"qwen3", "qwen3moe", "gemma3"}
+_NORMED_AFTER = {"gemma2", "gemma3", "gemma3n", "glm4"}
+_NORMED_HEADS = {"qwen3", "qwen3moe", "qwen3next", "gemma3", "gemma3n", "lfm2"}
+# Norm before the feed-forward by this name, in place of ffn_norm.
+_NORMED_BEFORE = {
+    "gpt-oss": "post_attention_norm",
+    "qwen3next": "post_attention_norm",
+    "glm4moe": "post_attention_norm",
+}
+# Half of what the query projection makes is a gate.
+GATED_QUERIES = {"qwen3next", "qwen35", "qwen35moe"}
+# Queries, keys and values come from one matrix; gate and up from one.
+_FUSED_ATTENTION = {"phi3", "phimoe", "nomic-bert"}
+_FUSED_FEED_FORWARD = {"phi3", "glm4"}
 
 
-def outline(model: Model) -> tuple[Tensor, ...]:
+def outline(model: Model, beside: Beside) -> tuple[Tensor, ...]:
     """One row per tensor; their bytes add up to the model's file_bytes. Empty for a model without layers."""
     if not model.layers:
         return ()
     embedding_type, output_type = _end_types(model.quant, tied=model.tied_embedding)
     ends = [_typed("token_embd.weight", embedding_type, (model.n_embd, model.vocab))]
-    if not model.tied_embedding:
+    ends += [_typed(name, _end_types(model.quant, tied=False)[0], shape) for name, shape in beside.looked_up]
+    if beside.output and not model.tied_embedding:
         ends.append(_typed("output.weight", output_type, (model.n_embd, model.vocab)))
-    small = [Tensor(name, "f32", shape, 4 * prod(shape)) for name, shape in _small(model)]
-    matrices = list(_matrices(model))
+    small = [Tensor(name, "f32", shape, 4 * prod(shape)) for name, shape in _small(model, beside)]
+    matrices = list(_matrices(model, beside))
     left = model.file_bytes - sum(tensor.n_bytes for tensor in (*ends, *small))
     elements = sum(prod(shape) for _, shape in matrices)
     sized: list[Tensor] = []
@@ -79,13 +91,14 @@ def _named(quant: str) -> str:
     return _end_types(quant, tied=False)[0]
 
 
-def _small(model: Model) -> Iterator[Shaped]:
-    yield "output_norm.weight", (model.n_embd,)
+def _small(model: Model, beside: Beside) -> Iterator[Shaped]:
+    # LFM2's last norm has the name of an input's.
+    yield "token_embd_norm.weight" if model.architecture == "lfm2" else "output_norm.weight", (model.n_embd,)
     for index, layer in enumerate(model.layers):
         at = f"blk.{index}"
         yield f"{at}.attn_norm.weight", (model.n_embd,)
-        after = "post_attention_norm" if model.architecture == "gpt-oss" else "ffn_norm"
-        yield f"{at}.{after}.weight", (model.n_embd,)
+        if _feeds_after_mixing(layer):
+            yield f"{at}.{_NORMED_BEFORE.get(model.architecture, 'ffn_norm')}.weight", (model.n_embd,)
         if model.architecture in _NORMED_AFTER:
             yield f"{at}.post_attention_norm.weight", (model.n_embd,)
             yield f"{at}.post_ffw_norm.weight", (model.n_embd,)
@@ -94,37 +107,60 @@ def _small(model: Model) -> Iterator[Shaped]:
             yield f"{at}.attn_k_norm.weight", (layer.attention.head_dim_k,)
         if layer.experts:
             yield f"{at}.ffn_gate_inp.weight", (model.n_embd, layer.experts.count)
+        for name, shape in beside.of(index).plain:
+            yield f"{at}.{name}", shape
 
 
-def _matrices(model: Model) -> Iterator[Shaped]:
+def _feeds_after_mixing(layer: Layer) -> bool:
+    mixes = layer.attention is not None or layer.recurrent is not None
+    return mixes and bool(layer.experts or layer.ff_size) and not _mixes_channels(layer)
+
+
+def _mixes_channels(layer: Layer) -> bool:
+    """RWKV has channel mixing in the feed-forward's place."""
+    return layer.recurrent is not None and layer.recurrent.kind.startswith("rwkv")
+
+
+def _matrices(model: Model, beside: Beside) -> Iterator[Shaped]:
+    yield from beside.outside
     hidden = model.n_embd
     for index, layer in enumerate(model.layers):
         at = f"blk.{index}"
         if layer.attention:
-            yield from _attention(at, hidden, layer.attention)
+            yield from _attention(at, model, layer.attention)
+        for name, shape in beside.of(index).matrices:
+            yield f"{at}.{name}", shape
         if layer.experts:
             experts = layer.experts
-            yield f"{at}.ffn_gate_exps.weight", (hidden, experts.ff_size, experts.count)
+            if beside.gated:
+                yield f"{at}.ffn_gate_exps.weight", (hidden, experts.ff_size, experts.count)
             yield f"{at}.ffn_up_exps.weight", (hidden, experts.ff_size, experts.count)
             yield f"{at}.ffn_down_exps.weight", (experts.ff_size, hidden, experts.count)
+        fused = model.architecture in _FUSED_FEED_FORWARD
         for suffix, size in (
             ("_shexp", layer.experts.shared_ff_size if layer.experts else 0),
-            ("", layer.ff_size),
+            ("", 0 if _mixes_channels(layer) else layer.ff_size),
         ):
             if size:
-                yield f"{at}.ffn_gate{suffix}.weight", (hidden, size)
-                yield f"{at}.ffn_up{suffix}.weight", (hidden, size)
+                if beside.gated and not fused:
+                    yield f"{at}.ffn_gate{suffix}.weight", (hidden, size)
+                yield f"{at}.ffn_up{suffix}.weight", (hidden, 2 * size if fused else size)
                 yield f"{at}.ffn_down{suffix}.weight", (size, hidden)
 
 
-def _attention(at: str, hidden: int, attention: Attention) -> Iterator[Shaped]:
+def _attention(at: str, model: Model, attention: Attention) -> Iterator[Shaped]:
+    hidden = model.n_embd
     if attention.latent:
         yield from _latent(at, hidden, attention.n_head, attention.latent)
         return
-    queries = attention.n_head * attention.head_dim_k
-    yield f"{at}.attn_q.weight", (hidden, queries)
-    yield f"{at}.attn_k.weight", (hidden, attention.n_head_kv * attention.head_dim_k)
-    yield f"{at}.attn_v.weight", (hidden, attention.n_head_kv * attention.head_dim_v)
+    queries = attention.n_head * attention.head_dim_k * (2 if model.architecture in GATED_QUERIES else 1)
+    keys, values = attention.n_head_kv * attention.head_dim_k, attention.n_head_kv * attention.head_dim_v
+    if model.architecture in _FUSED_ATTENTION:
+        yield f"{at}.attn_qkv.weight", (hidden, queries + keys + values)
+    else:
+        yield f"{at}.attn_q.weight", (hidden, queries)
+        yield f"{at}.attn_k.weight", (hidden, keys)
+        yield f"{at}.attn_v.weight", (hidden, values)
     yield f"{at}.attn_output.weight", (attention.n_head * attention.head_dim_v, hidden)
 
 

@@ -12,8 +12,9 @@ from labctl.errors import BadInput
 from labctl.models.model import Tensor
 from labctl.models.source import ByteSource
 
-# The library itself allows 100 MB; the largest real headers have some hundred kB.
-MAX_HEADER_BYTES = 32 * 1024 * 1024
+# The library itself allows 100 MB; real headers have some hundred kB, of a quantized mixture of experts some MB.
+MAX_HEADER_BYTES = 16 * 1024 * 1024
+MAX_DIMENSIONS = 16
 MAX_ELEMENTS = 2**48
 _BITS = {
     "f64": 64, "f32": 32, "f16": 16, "bf16": 16, "i64": 64, "i32": 32, "i16": 16, "i8": 8, "u64": 64, "u32": 32,
@@ -55,7 +56,7 @@ def _tensor(source: ByteSource, name: str, entry: Any, data_bytes: int) -> Tenso
         raise _bad(
             source, f"tensor {name[:100]!r} is of an unknown type", repr(dtype)[:40], "BF16, F16, F8_E4M3 …"
         )
-    if not _are_sizes(shape) or prod(shape) > MAX_ELEMENTS:
+    if not _are_sizes(shape) or len(shape) > MAX_DIMENSIONS or prod(shape) > MAX_ELEMENTS:
         raise _bad(source, f"tensor {name[:100]!r} has an impossible shape", repr(shape)[:80], "sizes")
     if not _are_sizes(offsets) or len(offsets) != 2:
         raise _bad(

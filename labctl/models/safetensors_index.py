@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from labctl.errors import BadInput
 from labctl.models.json_object import parse_object
 
-# DeepSeek-V3's has 9 MB.
-MAX_INDEX_BYTES = 64 * 1024 * 1024
+# DeepSeek-V3's has 9 MB, Kimi K2's 15.
+MAX_INDEX_BYTES = 24 * 1024 * 1024
 MAX_SHARDS = 4096
 _SUFFIX = ".safetensors"
 # Another precision beside the plain weights: model.fp16.safetensors, model.fp16-00001-of-00002.safetensors.

@@ -106,7 +106,7 @@ def not_supported(candidate: Candidate, quant: str, group: Group) -> str | None:
         if card.gpu.capability < VLLM_LEAST_CAPABILITY:
             return f"vLLM needs compute capability 7.0, {card.gpu.title} has {card.gpu.compute_capability}"
         dtype = STORED_AS.get(quant.lower())
-        if dtype and not support(card.gpu, dtype).stores:
+        if dtype and not support(card.gpu, dtype, "vllm").stores:
             return f"vLLM has no {quant} kernels for {card.gpu.title}"
     return None
 

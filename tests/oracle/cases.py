@@ -7,13 +7,17 @@ from labctl.estimate.claim import ALL_LAYERS, Request
 from tests.oracle.shapes import SHAPES
 
 CONTEXTS = (2048, 4096, 8192, 32768, 131072)
+PARALLEL = (1, 4)
 CACHE_TYPES = ("f16", "q8_0", "q4_0")
 # No KV cache, so its type is nothing to vary.
-_ONLY_STATE = frozenset({"mamba2-2.7b", "rwkv7-2.9b"})
+_ONLY_STATE = frozenset({"mamba-2.8b", "mamba2-2.7b", "rwkv6-3b", "rwkv7-2.9b"})
 # 0.7.0's scheduler aborts over RPC on a fused projection with a quantized cache and several streams: nothing to hold
 # the estimate against.
 _ABORTS = frozenset({"phi-4"})
-_EXPERTS = ("mixtral-8x7b", "qwen3-30b-a3b", "gpt-oss-20b", "glm-4.5-air", "deepseek-v2-lite")
+_EXPERTS = frozenset({
+    "mixtral-8x7b", "qwen3-30b-a3b", "gpt-oss-20b", "glm-4.5-air", "deepseek-v2-lite", "phi-3.5-moe",
+    "qwen1.5-moe-a2.7b", "nemotron-3-nano-30b", "granite-4-h-small",
+})  # fmt: skip
 _LAYOUTS: tuple[tuple[int, tuple[float, ...] | None, int], ...] = (
     (2, None, ALL_LAYERS),
     (2, (3, 1), ALL_LAYERS),
@@ -85,7 +89,7 @@ def _aborts(case: Case) -> bool:
 
 def _alone(model: str) -> Iterator[Case]:
     for context in CONTEXTS:
-        for parallel in (1, 4):
+        for parallel in PARALLEL:
             for cache in ("f16",) if model in _ONLY_STATE else CACHE_TYPES:
                 yield Case(model, context, parallel, cache)
 
@@ -97,11 +101,27 @@ def layouts(model: str) -> Iterator[Case]:
     yield Case(model, context=32768, parallel=4, n_cards=2, split=(3, 1), cache="q8_0")
     yield Case(model, ubatch=1024)
     yield Case(model, context=256, ubatch=64)
+    yield Case(model, flash_attention=False)
+    yield Case(model, context=32768, parallel=4, n_cards=2, split=(1, 2), flash_attention=False)
+    yield Case(model, n_gpu_layers=10, flash_attention=False)
     if model in _EXPERTS:
         yield Case(model, n_cpu_moe=8)
         yield Case(model, n_cards=2, n_cpu_moe=99)
 
 
 def covering_cases() -> list[Case]:
-    """Every model and every value of every setting, each several times, in a fifth of the questions."""
-    return [case for number, case in enumerate(all_cases()) if number % 5 == 0]
+    """Every model in every layout and at every context, and every two values of all other settings together."""
+    return [
+        case
+        for number, model in enumerate(SHAPES)
+        for case in (*_across(model, number), *layouts(model))
+        if not _aborts(case)
+    ]
+
+
+def _across(model: str, first: int) -> Iterator[Case]:
+    """A diagonal through contexts, slots and caches; another one for every model."""
+    caches = ("f16",) if model in _ONLY_STATE else CACHE_TYPES
+    for step, context in enumerate(CONTEXTS):
+        number = first + step
+        yield Case(model, context, PARALLEL[number % len(PARALLEL)], caches[number % len(caches)])

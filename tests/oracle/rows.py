@@ -9,7 +9,9 @@ from tests.oracle.cases import Case
 from tests.oracle.fit_params import Row
 
 RECORDED = Path(__file__).parents[1] / "cases" / "llama_cpp"
-COMPUTE_HIGH, COMPUTE_LOW = 0.10, 0.02
+# How much higher and lower than the program an estimate of compute buffers may be.
+BOUNDS = (0.10, 0.02)
+EXACT = (0.0, 0.0)
 Numbers = list[list[int]]
 
 
@@ -24,12 +26,18 @@ def numbers(rows: Sequence[Row]) -> Numbers:
     return [[row.weights_mib, row.context_mib, row.compute_mib] for row in rows]
 
 
-def complaints(case: Case, found: Estimate, expected: Numbers) -> list[str]:
-    """Where an estimate differs from the oracle by more than it may: weights and cache to the MiB that is printed."""
+def complaints(
+    case: Case, found: Estimate, expected: Numbers, *, compute: tuple[float, float]
+) -> list[str]:
+    """Where an estimate differs from the oracle by more than it may: weights and cache to the MiB that is printed.
+
+    compute: shares by which compute may be higher and lower; both 0: to the MiB, too.
+    """
     said = []
     places = (*found.cards, found.host)
     assert len(places) == len(expected), case.key
-    for place, (weights, context, compute) in zip(places, expected, strict=True):
+    higher, lower = compute
+    for place, (weights, context, printed) in zip(places, expected, strict=True):
         where = f"{case.model} {case.key}: {place.name}"
         for part, wanted in (("weights", weights), ("kv_cache", context)):
             mib = sum(term.expected for term in place.terms if term.part == part) // MIB
@@ -37,8 +45,8 @@ def complaints(case: Case, found: Estimate, expected: Numbers) -> list[str]:
                 said.append(f"{where}: {part} {mib} MiB, oracle {wanted}")
         planned = place.of("compute") / MIB
         # What is printed was rounded down, so the true value is up to 1 MiB above it.
-        if not compute * (1 - COMPUTE_LOW) <= planned <= (compute + 1) * (1 + COMPUTE_HIGH):
+        if not printed * (1 - lower) <= planned < (printed + 1) * (1 + higher):
             said.append(
-                f"{where}: compute {planned:.1f} MiB, oracle {compute} ({planned / max(compute, 1) - 1:+.1%})"
+                f"{where}: compute {planned:.1f} MiB, oracle {printed} ({planned / max(printed, 1) - 1:+.1%})"
             )
     return said

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from labctl.estimate.claim import Engine, Estimate, Request
-from labctl.estimate.training import TrainingRequest
 from labctl.estimate.training import estimate as estimate_training
+from labctl.estimate.training_request import TrainingRequest
 from labctl.models.model import Model
 
 

@@ -4,6 +4,9 @@ from labctl.estimate.llama_cpp.graph import Value
 from labctl.estimate.llama_cpp.transformer import Block, attention
 from labctl.models.layer import Attention
 
+# So many first layers keep only their strongest activations (n_layer_sparsity, which no file says).
+SPARSE_LAYERS = 10
+
 
 def stacked(block: Block, whole: Block, scaled: Value) -> Value:
     """The embedding in all streams. whole: the tensors that belong to no layer, where the output is."""
@@ -24,11 +27,14 @@ def per_layer(block: Block, whole: Block, scaled: Value, looked_up: Value) -> Va
     return graph.op(None, graph.n_bytes[looked_up], graph.over(None, normed, viewed=(looked_up,)))
 
 
-def altup_layer(block: Block, attends: Attention, cells: int, stack: Value, inputs: Value) -> Value:
-    """One layer: predict all streams, compute one, correct all."""
+def altup_layer(
+    block: Block, attends: Attention, cells: int, stack: Value, inputs: Value, *, sparse: bool
+) -> Value:
+    """One layer: predict all streams, compute one, correct all. inputs: every layer's, of which it reads its own."""
+    own = block.graph.view(block.f32(block.width("inp_gate")), inputs)
     graph, row, streams = block.graph, block.f32(block.n_embd), _streams(block)
     permuted = graph.op(None, streams * row, stack)
-    coefficients = _router(block, stack, streams * streams)
+    coefficients = _router(block, graph.view(row, stack), streams * streams)
     predicted = graph.op(None, streams * row, permuted, coefficients)
     predicted = graph.over(None, graph.op(None, streams * row, predicted), stack)
     normed = graph.over(block.place, graph.op(None, row, predicted))
@@ -38,17 +44,26 @@ def altup_layer(block: Block, attends: Attention, cells: int, stack: Value, inpu
     together = graph.over(None, gated, graph.over(None, laurel, normed))
     fed = block.norm(together)
     up = block.project("ffn_up", fed)
-    active = graph.over(None, up, graph.over(None, block.project("ffn_gate", fed)))
+    gate = block.project("ffn_gate", fed)
+    active = graph.over(None, up, graph.over(None, _sparse(block, gate) if sparse else gate))
     active = graph.over(None, block.norm(block.project("ffn_down", active)), together)
     innovation = graph.over(None, active, viewed=(predicted,))
     repeated = graph.op(None, streams * row, innovation)
     corrected = graph.over(None, repeated, _router(block, active, streams))
     corrected = graph.over(None, corrected, predicted)
     first = graph.op(block.place, row, corrected)
-    first = graph.over(None, block.project("inp_gate", first), viewed=(inputs,))
+    first = graph.over(None, block.project("inp_gate", first), viewed=(own,))
     first = block.norm(block.project("proj", first))
     rest = graph.op(None, (streams - 1) * row, corrected, first)
     return graph.op(None, streams * row, corrected, rest)
+
+
+def _sparse(block: Block, gate: Value) -> Value:
+    """Only what is far above the mean stays."""
+    graph = block.graph
+    mean = graph.op(None, block.f32(1), gate)
+    spread = graph.op(None, block.f32(1), graph.over(None, gate, mean))
+    return graph.over(None, gate, graph.over(None, mean, spread))
 
 
 def merged(block: Block, whole: Block, stack: Value) -> Value:
@@ -67,10 +82,8 @@ def merged(block: Block, whole: Block, stack: Value) -> Value:
 
 def _router(block: Block, value: Value, width: int) -> Value:
     """Coefficients per token."""
-    graph, row = block.graph, block.f32(block.n_embd)
-    normed = graph.over(block.place, graph.op(None, row, value))
-    modalities = block.project("altup_router", normed)
-    return graph.op(block.place, block.f32(width), modalities)
+    modalities = block.project("altup_router", block.norm(value))
+    return block.graph.op(block.place, block.f32(width), modalities)
 
 
 def _streams(block: Block) -> int:

@@ -1,7 +1,8 @@
 """A graph as far as memory goes: which results exist, how large they are, who reads them, and on which card.
 
-Places are numbered: cards from 0, the host is HOST. Views need no results of their own: whoever reads a view reads
-what it looks at. Weights and caches are not in here; they have buffers of their own.
+Places are numbered: cards from 0, the host is HOST. A view has no memory of its own where it is: whoever reads it
+reads what it looks at, so it is only named where its size matters, as a copy on another card. So are caches; weights
+are where they are read.
 """
 
 from dataclasses import dataclass, field
@@ -32,11 +33,19 @@ class Graph:
     steps: list[Step] = field(default_factory=list)
     waiting: dict[Value, Step] = field(default_factory=dict)
     kept: set[Value] = field(default_factory=set)
+    viewed: dict[Value, Value] = field(default_factory=dict)
+    resident: dict[Value, int] = field(default_factory=dict)
 
     def input(self, n_bytes: int) -> Value:
         """What the host fills in for every batch."""
         value = self._value(n_bytes)
         self.inputs.append(value)
+        return value
+
+    def cache(self, place: int, n_bytes: int) -> Value:
+        """What lies in a buffer of its own at a place; only its copies elsewhere take room here."""
+        value = self._value(n_bytes)
+        self.resident[value] = place
         return value
 
     def op(self, place: int | None, n_bytes: int, *reads: Value) -> Value:
@@ -45,20 +54,36 @@ class Graph:
         self.waiting[value] = Step(place, value, reads, ())
         return value
 
+    def view(self, n_bytes: int, of: Value) -> Value:
+        """A part of a result, gaps between its rows included: another card gets a copy of so many bytes."""
+        value = self._value(n_bytes)
+        self.viewed[value] = self.whole(of)
+        return value
+
+    def whole(self, value: Value) -> Value:
+        """The result that has the memory."""
+        return self.viewed.get(value, value)
+
     def over(self, place: int | None, *reads: Value, viewed: tuple[Value, ...] = ()) -> Value:
         """A result in the memory of the first of `reads` that is as large and that nobody else needs.
 
-        viewed: read through a view, whose memory the engine never takes over.
+        viewed: read through a view, whose memory the engine never takes over; nor that of any other view.
         """
         size = self.n_bytes[reads[0]]
         value = self._value(size)
-        reusable = tuple(read for read in reads if self.n_bytes[read] == size)
+        reusable = tuple(
+            read for read in reads if self.n_bytes[read] == size and read not in self.viewed
+        )
         self.waiting[value] = Step(place, value, (*reads, *viewed), reusable)
         return value
 
+    def keep(self, value: Value) -> None:
+        """Somebody outside reads it: it is never freed."""
+        self.kept.add(value)
+
     def write(self, into: Value, *reads: Value) -> None:
         """Writes into a result that exists and that nobody reads: the engine then never frees it."""
-        self.kept.add(into)
+        self.keep(into)
         self.expand(*reads, into)
         self.steps.append(Step(None, None, (*reads, into), ()))
 
@@ -67,13 +92,14 @@ class Graph:
         stack = [(value, False) for value in reversed(values)]
         while stack:
             value, ready = stack.pop()
-            step = self.waiting.get(value)
+            whole = self.whole(value)
+            step = self.waiting.get(whole)
             if step is None:
                 continue
             if ready:
-                self.steps.append(self.waiting.pop(value))
+                self.steps.append(self.waiting.pop(whole))
             else:
-                stack.append((value, True))
+                stack.append((whole, True))
                 stack.extend((read, False) for read in reversed(step.reads))
 
     def store(self, place: int | None, *reads: Value) -> None:

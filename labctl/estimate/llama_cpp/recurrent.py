@@ -52,7 +52,7 @@ def _short_convolution(block: Block, state: Recurrent, normed: Value, sizes: Bat
     gated = graph.op(None, block.f32(width), mixed)
     joined = convolved(block, loaded, gated, width)
     result = graph.op(block.place, block.f32(width), joined)
-    return block.project("shortconv.out_proj", graph.over(None, result, mixed))
+    return block.reshaped(block.project("shortconv.out_proj", graph.over(None, result, mixed)))
 
 
 def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
@@ -70,7 +70,7 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
     graph.expand(scanned)
     graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
-    gate = graph.op(None, block.f32(inner), mixed)
+    gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.op(block.place, block.f32(inner), result)
     added = graph.over(None, skipped, viewed=(scanned,))
     active = graph.op(None, block.f32(inner), gate, added)
@@ -80,7 +80,7 @@ def _mamba2(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Valu
 
 
 def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
-    graph = block.graph
+    graph, parts = block.graph, block.parts
     inner = block.size("ssm_out", 0)
     rank, each = block.size("ssm_dt", 0), block.size("ssm_a", 0)
     loaded = load(block, state.conv_elements, sizes)
@@ -89,9 +89,14 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     result = graph.over(block.place, graph.op(block.place, block.f32(inner), joined))
     graph.store(block.place)
     small = block.project("ssm_x", result)
-    steps = graph.op(None, block.f32(rank), small)
+    steps = graph.op(None, block.f32(rank), block.columns(small, rank))
+    before = after = block.columns(small, each)
+    if "ssm_dt_norm" in parts:
+        steps = graph.over(block.place, steps)
+        before, after = (
+            graph.over(block.place, graph.op(None, block.f32(each), before)) for _ in range(2)
+        )
     steps = graph.op(block.place, block.f32(inner), steps)
-    before, after = (graph.op(None, block.f32(each), small) for _ in range(2))
     scanned = graph.op(
         block.place,
         block.f32(inner) + _state_bytes(state, sizes),
@@ -104,34 +109,46 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     graph.expand(scanned)
     graph.store(block.place, graph.op(None, 0, block.inputs.state_rows[2]))
     graph.store(block.place, scanned)
-    gate = graph.op(None, block.f32(inner), mixed)
+    gate = graph.op(None, block.f32(inner), block.columns(mixed, inner))
     skipped = graph.over(block.place, result)
     added = graph.over(None, skipped, viewed=(scanned,))
-    return block.project("ssm_out", graph.op(None, block.f32(inner), gate, added))
+    return block.reshaped(block.project("ssm_out", graph.op(None, block.f32(inner), gate, added)))
 
 
 def _delta_net(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value:
     graph, parts = block.graph, block.parts
-    width, inner = block.size("ssm_conv1d", 1), block.size("ssm_out", 0)
-    keys = (width - inner) // 2
+    width, inner, heads = block.size("ssm_conv1d", 1), block.size("ssm_out", 0), block.size("ssm_a", 0)
+    graph.expand(normed)
     loaded = load(block, state.conv_elements, sizes)
     mixed = block.project("attn_qkv" if "attn_qkv" in parts else "ssm_in", normed)
-    joined = convolved(block, loaded, mixed, width)
+    joined = convolved(block, loaded, block.columns(mixed, width), width)
     remembered = load(block, state.state_elements, sizes)
     result = graph.over(None, graph.op(block.place, block.f32(width), joined))
-    asked, known = (
-        graph.op(None, block.f32(inner), graph.op(None, block.f32(keys), result)) for _ in range(2)
-    )
-    decay = graph.op(None, block.f32(block.size("ssm_dt", 0)), block.project("ssm_ba", normed))
+    asked, known = (_keys(block, result, (width - inner) // 2, inner) for _ in range(2))
+    decay, share = _decay_and_share(block, normed, heads)
     scanned = graph.op(
-        None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, remembered
+        None, block.f32(inner) + _state_bytes(state, sizes), asked, known, result, decay, share, remembered
     )
     graph.store(block.place, scanned)
     found = graph.over(block.place, graph.op(None, block.f32(inner), scanned))
-    gate = (
-        block.project("attn_gate", normed)
-        if "attn_gate" in parts
-        else graph.op(None, block.f32(inner), mixed)
-    )
+    gate = block.project("attn_gate", normed) if "attn_gate" in parts else block.columns(mixed, inner)
     gate = graph.op(None, block.f32(inner), gate)
-    return block.project("ssm_out", graph.over(None, found, gate))
+    return block.reshaped(block.project("ssm_out", graph.over(None, found, gate)))
+
+
+def _keys(block: Block, result: Value, width: int, inner: int) -> Value:
+    """Queries or keys of all heads, normed; Qwen3-Next repeats them where there are fewer than values have."""
+    graph = block.graph
+    normed = graph.over(None, graph.op(None, block.f32(width), result))
+    return normed if width == inner or "ssm_ba" not in block.parts else graph.op(None, block.f32(inner), normed)
+
+
+def _decay_and_share(block: Block, normed: Value, heads: int) -> tuple[Value, Value]:
+    """Per head: how fast the state fades, and how much of this token it takes in."""
+    graph, row = block.graph, block.f32(heads)
+    if "ssm_ba" not in block.parts:
+        decay = graph.op(block.place, row, block.project("ssm_alpha", normed))
+        return decay, graph.op(None, row, block.project("ssm_beta", normed))
+    both = block.project("ssm_ba", normed)
+    decay = graph.over(block.place, graph.op(None, row, block.columns(both, heads)))
+    return decay, graph.op(None, row, block.columns(both, heads))

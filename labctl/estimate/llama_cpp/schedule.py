@@ -54,7 +54,7 @@ def _splits(graph: Graph, home: dict[Value, int]) -> list[_Split]:
             splits.append(_Split(place))
         split = splits[-1]
         for read in step.reads:
-            if home[read] != place and (read, place) not in present:
+            if home[graph.whole(read)] != place and (read, place) not in present:
                 present.add((read, place))
                 split.crossing.append(read)
         if step.result is not None:
@@ -67,7 +67,7 @@ class _Run:
     def __init__(self, graph: Graph, copies: int) -> None:
         self.graph = graph
         self.copies = copies
-        self.home = dict.fromkeys(graph.inputs, HOST)
+        self.home = dict.fromkeys(graph.inputs, HOST) | graph.resident
         self.splits = _splits(graph, self.home)
         self.buffers = {place: FreeList() for place in {HOST, *(split.place for split in self.splits)}}
         # A value at a place: its own, or the copy made there.
@@ -80,8 +80,7 @@ class _Run:
         self._allocate_inputs()
         for split in self.splits:
             for value in split.crossing:
-                home = (value, self.home[value])
-                self._used(home)
+                self._used(self._at_home(value))
                 if (value, split.place) not in self.at:
                     self._allocate((value, split.place))
             for step in split.steps:
@@ -91,10 +90,19 @@ class _Run:
     def _count_uses(self) -> Counter[tuple[Value, int]]:
         uses: Counter[tuple[Value, int]] = Counter()
         for split in self.splits:
-            uses.update((value, self.home[value]) for value in split.crossing)
+            uses.update(map(self._at_home, split.crossing))
             for step in split.steps:
-                uses.update((read, split.place) for read in step.reads)
+                uses.update(self._here(read, split.place) for read in step.reads)
         return uses
+
+    def _at_home(self, value: Value) -> tuple[Value, int]:
+        whole = self.graph.whole(value)
+        return whole, self.home[whole]
+
+    def _here(self, value: Value, place: int) -> tuple[Value, int]:
+        """What is read at a place: the result itself where it was made, its or its view's copy elsewhere."""
+        home = self._at_home(value)
+        return home if home[1] == place else (value, place)
 
     def _allocate_inputs(self) -> None:
         for value in self.graph.inputs:
@@ -109,7 +117,7 @@ class _Run:
         for _ in range(copies):
             self.at[key] = self.buffers[key[1]].take(n_bytes)
         self.size[key] = n_bytes
-        if copies > 1 or key[0] in self.graph.kept:
+        if copies > 1:
             self.pinned.add(key)
 
     def _execute(self, step: Step, place: int) -> None:
@@ -122,8 +130,10 @@ class _Run:
                     break
             else:
                 self._allocate(key)
+            if step.result in self.graph.kept:
+                self.pinned.add(key)
         for read in step.reads:
-            self._used((read, place))
+            self._used(self._here(read, place))
 
     def _used(self, key: tuple[Value, int]) -> None:
         self.uses[key] -= 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.estimate.llama_cpp.graph import Graph, Value
+from labctl.models.ggml_types import GgmlType
 from labctl.models.layer import Attention, Experts, LatentAttention
 from labctl.models.model import Tensor
 
@@ -24,10 +25,11 @@ NORMED = frozenset({"llama", "qwen3moe", "qwen3next", "qwen35moe", "granitemoe",
 class Inputs:
     """What the host fills in, by window (None: all cells) where there is one per cache. Not every graph reads all.
 
+    positions: only of the windows whose layers turn their heads by them.
     state_rows: which sequences' states belong to this batch, whole and in two parts.
     """
 
-    positions: Value | None
+    positions: Mapping[int | None, Value]
     masks: Mapping[int | None, Value]
     key_rows: Mapping[int | None, Value]
     value_rows: Mapping[int | None, Value]
@@ -56,10 +58,27 @@ class Block:
     windowed: bool
     weights_normed: bool
     softmax_last: bool
+    layer_norm: bool
+    cache_types: tuple[GgmlType, GgmlType]
+    cache_place: int
+    n_streams: int
 
     def f32(self, width: int) -> int:
         """Bytes of one F32 row per token."""
         return width * self.n_tokens * F32_BYTES
+
+    def columns(self, value: Value, width: int) -> Value:
+        """Some columns of every row, with the gaps between them."""
+        row = self.graph.n_bytes[value] // self.n_tokens
+        return self.graph.view((self.n_tokens - 1) * row + width * F32_BYTES, value)
+
+    def reshaped(self, value: Value) -> Value:
+        """The same numbers in another shape."""
+        return self.graph.view(self.graph.n_bytes[value], value)
+
+    def cache(self, kind: GgmlType, cells: int, width: int) -> Value:
+        """Keys or values of all streams."""
+        return self.graph.cache(self.cache_place, kind.row_bytes(cells * self.n_streams * width))
 
     def size(self, part: str, axis: int) -> int:
         """One dimension of a tensor. Raises `UnknownLayer` when the layer has no such tensor."""
@@ -78,29 +97,35 @@ class Block:
 
     def norm(self, value: Value) -> Value:
         """Normalised, then weighted: the second step has the weight and so a place of its own."""
-        return self.graph.over(self.place, self.graph.over(None, value))
+        graph = self.graph
+        plain = graph.op(None, graph.n_bytes[value], value) if self.layer_norm else graph.over(None, value)
+        return graph.over(self.place, plain)
 
 
 def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Value:
     """The heads' results, before the output projection. cells: of all streams that a token looks at."""
     if attends.latent:
-        return _latent_attention(block, attends, attends.latent, normed)
+        return _latent_attention(block, attends, attends.latent, normed, cells)
     graph, width = block.graph, attends.head_dim_k * attends.n_head
+    gate: Value | None = None
     if "attn_qkv" in block.parts:
         fused = block.project("attn_qkv", normed)
-        query = graph.op(None, block.f32(width), *_with_positions(block, fused))
+        query = graph.op(None, block.f32(width), *_with_positions(block, attends, fused))
         key = graph.op(
-            None, block.f32(attends.n_head_kv * attends.head_dim_k), *_with_positions(block, fused)
+            None, block.f32(attends.n_head_kv * attends.head_dim_k), *_with_positions(block, attends, fused)
         )
         value = fused
     else:
-        # Half of a gated query is its gate.
-        query = block.project("attn_q", normed)
-        query = _heads(block, query, "attn_q_norm", block.f32(width))
+        asked = block.project("attn_q", normed)
+        query = _heads(block, attends, asked, "attn_q_norm", block.f32(width))
         value, key = query, query
+        if block.width("attn_q") == 2 * width:  # half of it is a gate
+            gate = graph.over(None, graph.op(None, block.f32(width), block.columns(asked, 2 * width)))
         if attends.caches:
             value, key = block.project("attn_v", normed), block.project("attn_k", normed)
-            key = _heads(block, key, "attn_k_norm", graph.n_bytes[key])
+            key = _heads(block, attends, key, "attn_k_norm", graph.n_bytes[key])
+            if "laurel_l" in block.parts:  # Gemma 3n norms values, too
+                value = graph.op(None, graph.n_bytes[value], value)
     query = _turn(graph, query, block.inputs.key_turns.get(attends.window))
     graph.expand(query)
     if attends.caches:
@@ -112,28 +137,39 @@ def attention(block: Block, attends: Attention, normed: Value, cells: int) -> Va
         )
         key = _turn(graph, key, block.inputs.key_turns.get(attends.window))
         graph.expand(*((key, value) if block.windowed else (value, key)))
-        graph.store(block.place, key, block.inputs.key_rows[attends.window])
-        graph.store(block.place, value, block.inputs.value_rows[attends.window])
-    return attend(block, attends, query, cells)
+        graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
+        graph.store(block.cache_place, value, block.inputs.value_rows[attends.window])
+    found = attend(block, attends, query, cells)
+    if gate is None:
+        return found
+    return graph.over(None, block.reshaped(found) if block.flash_attention else found, gate)
 
 
-def _heads(block: Block, value: Value, norm: str, n_bytes: int) -> Value:
+def _heads(block: Block, attends: Attention, value: Value, norm: str, n_bytes: int) -> Value:
     """Normed, if there is a norm, and rotated. The first of these reads through a view, so it has its own memory."""
-    if norm not in block.parts:
-        return block.graph.op(None, n_bytes, *_with_positions(block, value))
-    normed = block.graph.over(block.place, block.graph.op(None, n_bytes, value))
-    return block.graph.over(None, *_with_positions(block, normed))
+    if norm in block.parts:
+        value = block.graph.over(block.place, block.graph.op(None, n_bytes, value))
+    positions = block.inputs.positions.get(attends.window)
+    if positions is None:
+        return value
+    if norm in block.parts:
+        return block.graph.over(None, value, positions)
+    return block.graph.op(None, n_bytes, value, positions)
 
 
 def attend(block: Block, attends: Attention, query: Value, cells: int) -> Value:
     """Attention over a cache. Without flash attention every score of every head is kept."""
     graph, mask = block.graph, block.inputs.masks[attends.window]
     out = block.f32(attends.n_head * attends.head_dim_v)
+    keys, values = (
+        block.cache(kind, cells, attends.n_head_kv * width)
+        for kind, width in zip(block.cache_types, (attends.head_dim_k, attends.head_dim_v), strict=True)
+    )
     if block.flash_attention:
-        found = graph.op(None, out, query, mask)
+        found = graph.op(None, out, query, keys, values, mask)
     else:
-        scores = graph.op(None, block.f32(cells * attends.n_head), query)
-        found = graph.op(None, out, graph.op(None, out, graph.over(None, scores, mask)))
+        scores = graph.op(None, block.f32(cells * attends.n_head), keys, query)
+        found = graph.op(None, out, graph.op(None, out, values, graph.over(None, scores, mask)))
     graph.expand(found)
     return _turn(graph, found, block.inputs.value_turns.get(attends.window))
 
@@ -145,11 +181,14 @@ def _turn(graph: Graph, value: Value, turn: Value | None, n_bytes: int | None = 
     return graph.op(None, graph.n_bytes[value] if n_bytes is None else n_bytes, turn, value)
 
 
-def _with_positions(block: Block, value: Value) -> tuple[Value, ...]:
-    return (value,) if block.inputs.positions is None else (value, block.inputs.positions)
+def _with_positions(block: Block, attends: Attention, value: Value) -> tuple[Value, ...]:
+    positions = block.inputs.positions.get(attends.window)
+    return (value,) if positions is None else (value, positions)
 
 
-def _latent_attention(block: Block, attends: Attention, latent: LatentAttention, normed: Value) -> Value:
+def _latent_attention(
+    block: Block, attends: Attention, latent: LatentAttention, normed: Value, cells: int
+) -> Value:
     """Queries are absorbed into the latent's space, one shared head is cached (src/models/deepseek2.cpp)."""
     graph, heads = block.graph, attends.n_head
     if "attn_q_a" in block.parts:
@@ -157,17 +196,24 @@ def _latent_attention(block: Block, attends: Attention, latent: LatentAttention,
     else:
         query = block.project("attn_q", normed)
     absorbed = graph.op(block.place, block.f32(latent.kv_lora_rank * heads), query)
-    rotated = graph.op(None, block.f32(latent.rope_head_dim * heads), *_with_positions(block, query))
+    rotated = graph.op(None, block.f32(latent.rope_head_dim * heads), *_with_positions(block, attends, query))
     query = graph.op(None, block.f32((latent.kv_lora_rank + latent.rope_head_dim) * heads), absorbed, rotated)
     compressed = block.project("attn_kv_a_mqa", normed)
     cached = graph.over(block.place, graph.op(None, block.f32(latent.kv_lora_rank), compressed))
-    rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, compressed))
+    rotated = graph.op(None, block.f32(latent.rope_head_dim), *_with_positions(block, attends, compressed))
     key = graph.op(None, block.f32(latent.kv_lora_rank + latent.rope_head_dim), cached, rotated)
-    turn = block.inputs.key_turns.get(attends.window)
-    query, key = _turn(graph, query, turn), _turn(graph, key, turn)
     graph.expand(query, key)
-    graph.store(block.place, key, block.inputs.key_rows[attends.window])
-    found = graph.op(None, block.f32(latent.kv_lora_rank * heads), query, block.inputs.masks[attends.window])
+    graph.store(block.cache_place, key, block.inputs.key_rows[attends.window])
+    width = latent.kv_lora_rank + latent.rope_head_dim  # values are the keys' first columns
+    keys, values = (block.cache(block.cache_types[0], cells, width) for _ in range(2))
+    mask, out = block.inputs.masks[attends.window], block.f32(latent.kv_lora_rank * heads)
+    if block.flash_attention:
+        found = graph.op(None, out, query, keys, values, mask)
+    else:
+        columns = cells * block.n_streams * latent.kv_lora_rank
+        values = graph.op(None, block.cache_types[0].row_bytes(columns), values)
+        scores = graph.op(None, block.f32(cells * heads), keys, query)
+        found = graph.op(None, out, values, graph.over(None, scores, mask))
     values = graph.op(block.place, block.f32(latent.v_head_dim * heads), found)
     result = graph.op(None, block.f32(latent.v_head_dim * heads), values)
     graph.expand(result)
@@ -216,7 +262,8 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
     if "ffn_down_shexp" in block.parts:
         shared = feed_forward(block, normed, "_shexp")
         if "ffn_gate_inp_shexp" in block.parts:
-            shared = graph.over(None, shared, graph.op(block.place, block.f32(1), normed))
+            share = graph.over(None, graph.op(block.place, block.f32(1), normed))
+            shared = graph.over(None, shared, share)
         out = graph.over(None, out, shared)
     return out
 

@@ -110,7 +110,9 @@ def test_a_directory_with_several_models_lists_them(tmp_path: Path) -> None:
     assert said.found is not None
     assert "a-Q4_K_M.gguf (0.7 GB)" in said.found
     assert "b-Q8_0.gguf" in said.found
-    assert said.hint == "name the file"
+    assert said.hint == f"name the file, or {tmp_path}:Q4_K_M"
+    assert read_model(f"{tmp_path}:q8_0").where == str(tmp_path / "b-Q8_0.gguf")
+    assert "Q4_K_M, Q8_0" in str(refused(f"{tmp_path}:Q2_K"))
 
 
 def test_a_directory_of_safetensors_is_read_from_its_headers(tmp_path: Path) -> None:
@@ -123,6 +125,13 @@ def test_a_directory_of_safetensors_is_read_from_its_headers(tmp_path: Path) -> 
     found = read_model(str(tmp_path)).model
     assert (found.name, found.file_bytes, found.n_files, found.confidence) == (tmp_path.name, 256, 1, "high")
     assert found.parameters.embedding == 128
+
+
+def test_what_makes_embeddings_is_no_chat_model(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    assert read_model(str(tmp_path)).model.kind == "llm"
+    (tmp_path / "modules.json").write_text("[]")
+    assert read_model(str(tmp_path)).model.kind == "embedding"
 
 
 def with_index(folder: Path, total: int) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 from labctl.edges import catalog
 from labctl.estimate import diffusion, training, transformers, vllm
 from labctl.estimate.claim import MIB, Estimate, Request, Term
+from labctl.estimate.training_request import TrainingRequest
 from labctl.models.model import Model
+from tests.labctl.estimate import published_llama_cpp
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "memory"
 # vLLM's vision towers: Llama 3.2 Vision keeps 8 hidden states of 1280 wide, 4 tiles of 1608 patches per image.
@@ -55,19 +57,32 @@ def document(name: str) -> dict[str, Any]:
 
 
 def all_compared() -> tuple[Compared, ...]:
-    """Everything there is to compare, outside llama.cpp."""
-    return (*compared_vllm(), *compared_diffusion(), *compared_training(), *compared_transformers())
+    """Everything there is to compare."""
+    return (
+        *compared_llama_cpp(),
+        *compared_vllm(),
+        *compared_diffusion(),
+        *compared_training(),
+        *compared_transformers(),
+    )
 
 
 def left_out() -> dict[str, str]:
     """Cases and components that are not compared, and why."""
     found: dict[str, str] = {}
-    for name in ("vllm", "diffusion", "training", "transformers"):
+    for name in ("llama_cpp", "vllm", "diffusion", "training", "transformers"):
         loaded = document(name)
         found |= loaded["left_out"]
         for case in loaded["cases"]:
             found |= {f"{case['id']}: {part}": why for part, why in case.get("left_out", {}).items()}
     return found
+
+
+def compared_llama_cpp() -> Iterator[Compared]:
+    """Buffers as the engine logs them, per card where several share a model."""
+    for case in document("llama_cpp")["cases"]:
+        for name, measured, term in published_llama_cpp.components(case):
+            yield _of_term(case, name, measured, term, complete=case["complete"])
 
 
 def compared_vllm() -> Iterator[Compared]:
@@ -85,12 +100,30 @@ def compared_vllm() -> Iterator[Compared]:
         for name, term in terms.items():
             if name in measured:
                 yield _of_term(case, name, measured[name], term, complete=True)
+        if "pool_tokens" in measured:
+            yield _solved_pool(model, case)
         if "kv_tokens" in measured:
             tokens = vllm.pool_tokens(model, int(measured["kv_reserved"] * MIB), tensor_parallel)
             yield Compared(
                 case["id"], case["engine"], "kv_tokens", case["meter"], True, measured["kv_tokens"],
-                tokens * 0.99, tokens, tokens * 1.01, "kv_tokens" in case["fitted"],
+                tokens * 0.98, tokens, tokens * 1.01, "kv_tokens" in case["fitted"],
             )  # fmt: skip
+
+
+def _solved_pool(model: Model, case: dict[str, Any]) -> Compared:
+    """How many tokens are left of the fraction of the card, from the estimate alone."""
+    request = Request(
+        engine="vllm", context=2048, parallel=case["max_num_seqs"], batch=case["max_num_batched_tokens"],
+        memory_fraction=case["memory_fraction"], card_memory_bytes=(case["card_mib"] * MIB,),
+    )  # fmt: skip
+    cache = next(term for term in vllm.estimate(model, request).cards[0].terms if term.part == "kv_cache")
+    low, expected, high = (
+        vllm.pool_tokens(model, each, 1) for each in (cache.low, cache.expected, cache.high)
+    )
+    measured = case["measured_mib"]["pool_tokens"]
+    return Compared(
+        case["id"], case["engine"], "kv_tokens", case["meter"], True, measured, low, expected, high
+    )
 
 
 def _activation(model: Model, case: dict[str, Any]) -> Term:
@@ -112,6 +145,7 @@ def compared_diffusion() -> Iterator[Compared]:
             frames=case["frames"],
             flash_attention=case.get("flash_attention", True),
             offload=case.get("offload", "none"),
+            quantized_on_load=case.get("quantized_on_load", True),
         )
         found = diffusion.estimate(catalog.diffusion_model(case["model"]), request)
         terms = {term.name.split(" (")[0]: term for term in found.cards[0].terms}
@@ -148,7 +182,7 @@ def compared_training() -> Iterator[Compared]:
     """Peak of one card."""
     for case in document("training")["cases"]:
         found = training.estimate(
-            catalog.model(case["model"], case["quant"]), training.TrainingRequest(**case["request"])
+            catalog.model(case["model"], case["quant"]), TrainingRequest(**case["request"])
         )
         yield _total(case, case["measured_mib"]["total"], found)
 
@@ -156,7 +190,11 @@ def compared_training() -> Iterator[Compared]:
 def compared_transformers() -> Iterator[Compared]:
     """Peak of one process."""
     for case in document("transformers")["cases"]:
-        request = Request(engine="transformers", context=case["prompt"] + case["generated"])
+        request = Request(
+            engine="transformers",
+            context=case["prompt"] + case["generated"],
+            flash_attention=case.get("flash_attention"),
+        )
         found = transformers.estimate(
             catalog.model(case["model"], case["quant"]), request, prompt=case["prompt"]
         )
@@ -171,6 +209,8 @@ def _total(case: dict[str, Any], measured: float, found: Estimate) -> Compared:
         )
     counted = case["meter"].split(",")[0] in ("process", "board")
     terms = [term for term in found.cards[0].terms if counted or term.part != "context_overhead"]
+    if case["meter"] == "allocated while generating":
+        terms = [term for term in terms if term.name != "prompt activations"]
     if "reserved" not in case["meter"] and not counted:
         terms = [term for term in terms if term.name != "allocator"] + [
             Term("scratch", "allocated only", 0, 0, term.high, "", "")

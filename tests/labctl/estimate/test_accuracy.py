@@ -17,8 +17,32 @@ def totals(*prefixes: str) -> list[Compared]:
     return [each for each in of("total") if each.case.startswith(prefixes)]
 
 
-DIFFUSION = ("hunyuan", "wan", "pixart", "cogvideo")
-TRAINING = ("tt-", "titan-", "unsloth-")
+DIFFUSION = ("hunyuan", "wan", "pixart", "cogvideo", "diffusers")
+TRAINING = ("tt-", "titan-", "unsloth-", "litgpt-llama-2")
+
+
+def logged_by_llama_cpp(*components: str) -> list[Compared]:
+    return [each for each in COMPARED if each.component in components and "llama" in each.engine]
+
+
+@pytest.mark.parametrize("components", [("weights", "weights_card", "weights_host"), ("kv",)], ids=str)
+def test_weights_and_cache_of_logged_gguf_models_are_within_one_per_cent(components: tuple[str, ...]) -> None:
+    logged = logged_by_llama_cpp(*components)
+    assert len(logged) >= 25
+    assert [each for each in logged if abs(each.error) > 0.01] == []
+
+
+def test_compute_of_mainline_llama_cpp_is_within_twelve_per_cent() -> None:
+    logged = [each for each in logged_by_llama_cpp("compute") if each.engine == "llama.cpp"]
+    assert len(logged) >= 6
+    assert [each for each in logged if abs(each.error) > 0.12] == []
+
+
+def test_prompts_and_caches_of_transformers_are_within_three_per_cent() -> None:
+    assert len(of("total", engine="transformers")) >= 150
+    errors = sorted(abs(each.error) for each in of("total", engine="transformers"))
+    assert errors[len(errors) // 2] < 0.005
+    assert errors[int(0.95 * len(errors))] < 0.03
 
 
 @pytest.mark.parametrize("compared", of("weights", engine="vLLM"), ids=lambda each: each.case)
@@ -43,7 +67,8 @@ def test_weights_of_logged_diffusion_models_are_within_one_per_cent(component: s
 
 
 def test_compute_buffers_of_stable_diffusion_cpp() -> None:
-    assert [each for each in of("compute") if abs(each.error) > 0.01] == []
+    assert len(of("compute", engine="stable-diffusion.cpp")) >= 6
+    assert [each for each in of("compute", engine="stable-diffusion.cpp") if abs(each.error) > 0.01] == []
 
 
 @pytest.mark.parametrize("family", [DIFFUSION, TRAINING], ids=["diffusion", "training"])
@@ -57,6 +82,13 @@ def test_constants_still_give_what_they_were_taken_from() -> None:
     fitted = [each for each in COMPARED if each.fitted and each.component not in ("cuda_graphs", "non_torch")]
     assert len(fitted) > 20
     assert [each for each in fitted if abs(each.error) > 0.06] == []
+
+
+METERS = ("allocated", "reserved", "process", "board", "engine log")
+
+
+def test_every_case_says_what_its_meter_measured() -> None:
+    assert [each for each in COMPARED if not each.meter.startswith(METERS)] == []
 
 
 def test_no_total_is_low_where_the_case_states_every_input() -> None:

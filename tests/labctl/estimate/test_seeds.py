@@ -6,7 +6,7 @@ from labctl.edges import catalog
 from labctl.estimate import training
 from labctl.estimate.claim import MIB, Estimate, Request
 from labctl.estimate.llama_cpp.estimate import estimate as estimate_llama_cpp
-from labctl.estimate.training import TrainingRequest
+from labctl.estimate.training_request import Targets, TrainingRequest
 from labctl.models.model import Model
 
 GIB = 1024**3
@@ -95,9 +95,16 @@ def test_paged_8bit_states_and_a_fused_backward_take_far_less() -> None:
         fused_backward=True,
         loss_chunks=8,
         compiled=True,
+        compiled_loss=True,
     )
     found = training.estimate(catalog.model("llama-3.1-8b", "bf16"), request)
-    assert found.cards[0].expected / MIB == pytest.approx(19354, rel=0.05)
+    # Measured as allocated: without the CUDA context, and without what the allocator reserves beyond.
+    allocated = sum(
+        term.expected
+        for term in found.cards[0].terms
+        if term.part != "context_overhead" and term.name != "allocator"
+    )
+    assert allocated / MIB == pytest.approx(19354, rel=0.03)
     assert found.cards[0].expected < card_bytes("rtx-4090")
     assert found.host.expected > 0
 
@@ -141,7 +148,7 @@ def test_deepseek_r1_needs_a_servers_ram() -> None:
     ],
 )
 def test_adapters_have_as_many_parameters_as_the_notebooks_print(
-    name: str, rank: int, targets: training.Targets, printed: int
+    name: str, rank: int, targets: Targets, printed: int
 ) -> None:
     request = TrainingRequest("qlora", 1, 1024, lora_rank=rank, lora_targets=targets)
     assert training.trainable_parameters(catalog.model(name, "nf4"), request) == printed

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
-from tests.oracle.shapes import dense, experts, hybrid, windowed
+from tests.oracle.shapes import dense, experts, hybrid, hybrid_experts, mixtures, recurrent, windowed
 from tests.oracle.sparse_gguf import Header
 
 SHAPES: dict[str, Callable[[], Header]] = {
     **dense.SHAPES,
     **windowed.SHAPES,
     **experts.SHAPES,
+    **mixtures.SHAPES,
     **hybrid.SHAPES,
+    **hybrid_experts.SHAPES,
+    **recurrent.SHAPES,
 }

@@ -52,10 +52,13 @@ class Blocks:
             self.matrix(f"blk.{layer}.ffn_{name}{suffix}.weight", self.n_embd, size)
         self.matrix(f"blk.{layer}.ffn_down{suffix}.weight", size, self.n_embd)
 
-    def experts(self, layer: int, count: int, size: int, *, kind: str = "q4_k") -> None:
+    def experts(
+        self, layer: int, count: int, size: int, *, kind: str = "q4_k", gated: bool = True
+    ) -> None:
         """A router and routed experts."""
         self.plain(f"blk.{layer}.ffn_gate_inp.weight", self.n_embd, count)
-        for name in ("gate", "up"):
+        kind = kind if kind == "mxfp4" or self.n_embd % 256 == 0 else "q8_0"
+        for name in ("gate", "up") if gated else ("up",):
             self.tensors[f"blk.{layer}.ffn_{name}_exps.weight"] = (kind, (self.n_embd, size, count))
         down = kind if kind == "mxfp4" or size % 256 == 0 else "q8_0"
         self.tensors[f"blk.{layer}.ffn_down_exps.weight"] = (down, (size, self.n_embd, count))

@@ -4,7 +4,8 @@ from tests.oracle.shapes.blocks import Blocks, attention_keys
 from tests.oracle.sparse_gguf import Header
 
 
-def _mamba2(blocks: Blocks, layer: int, inner: int, state: int, heads: int, groups: int) -> None:
+def mamba2(blocks: Blocks, layer: int, inner: int, state: int, heads: int, groups: int) -> None:
+    """One layer's tensors."""
     conv = 4
     at, mixed = f"blk.{layer}", inner + 2 * groups * state
     blocks.matrix(f"{at}.ssm_in.weight", blocks.n_embd, inner + mixed + heads)
@@ -17,7 +18,8 @@ def _mamba2(blocks: Blocks, layer: int, inner: int, state: int, heads: int, grou
     blocks.matrix(f"{at}.ssm_out.weight", inner, blocks.n_embd)
 
 
-def _mamba_keys(blocks: Blocks, inner: int, state: int, heads: int, groups: int, conv: int = 4) -> None:
+def mamba_keys(blocks: Blocks, inner: int, state: int, heads: int, groups: int, conv: int = 4) -> None:
+    """The metadata of its state; for mamba 1 `heads` is the rank of its steps, and there are no groups."""
     blocks.keys(ssm__conv_kernel=conv, ssm__inner_size=inner, ssm__state_size=state)
     blocks.keys(ssm__time_step_rank=heads, ssm__group_count=groups)
 
@@ -29,13 +31,13 @@ def granite_4_h_small() -> Header:
     blocks.keys(attention__head_count_kv=[8 if layer in attends else 0 for layer in range(40)])
     blocks.keys(expert_shared_feed_forward_length=1536, logit_scale=16.0, residual_scale=0.22)
     blocks.keys(embedding_scale=12.0, attention__scale=0.0078125)
-    _mamba_keys(blocks, 8192, 128, 128, 1)
+    mamba_keys(blocks, 8192, 128, 128, 1)
     for layer in range(40):
         blocks.norms(layer, "attn_norm", "ffn_norm")
         if layer in attends:
             blocks.attention(layer, 32, 8, 128)
         else:
-            _mamba2(blocks, layer, 8192, 128, 128, 1)
+            mamba2(blocks, layer, 8192, 128, 128, 1)
         blocks.experts(layer, 72, 768)
         blocks.feed_forward(layer, 1536, suffix="_shexp")
     return blocks.header(tied=True)
@@ -44,12 +46,12 @@ def granite_4_h_small() -> Header:
 def falcon_h1_7b() -> Header:
     blocks = Blocks("falcon-h1", "Falcon-H1 7B", 44, 3072, 130048, 262144)
     attention_keys(blocks, 12, 2, 128, feed_forward_length=12288)
-    _mamba_keys(blocks, 3072, 256, 24, 1)
+    mamba_keys(blocks, 3072, 256, 24, 1)
     for layer in range(44):
         blocks.norms(layer, "attn_norm")
         blocks.plain(f"blk.{layer}.ffn_norm", 3072)
         blocks.attention(layer, 12, 2, 128)
-        _mamba2(blocks, layer, 3072, 256, 24, 1)
+        mamba2(blocks, layer, 3072, 256, 24, 1)
         blocks.feed_forward(layer, 12288)
     return blocks.header()
 
@@ -59,7 +61,7 @@ def jamba_mini() -> Header:
     blocks = Blocks("jamba", "Jamba Mini", 32, 4096, 65536, 262144)
     attention_keys(blocks, 32, 8, 128, feed_forward_length=14336, expert_count=16, expert_used_count=2)
     blocks.keys(attention__head_count_kv=[8 if layer in attends else 0 for layer in range(32)])
-    _mamba_keys(blocks, inner, state, rank, 0)
+    mamba_keys(blocks, inner, state, rank, 0)
     for layer in range(32):
         at = f"blk.{layer}"
         blocks.norms(layer, "attn_norm", "ffn_norm")
@@ -81,45 +83,6 @@ def jamba_mini() -> Header:
             blocks.experts(layer, 16, 14336)
         else:
             blocks.feed_forward(layer, 14336)
-    return blocks.header()
-
-
-def mamba2_2_7b() -> Header:
-    blocks = Blocks("mamba2", "Mamba2 2.7B", 64, 2560, 50288, 1048576)
-    blocks.keys(feed_forward_length=0, attention__head_count=0, attention__layer_norm_rms_epsilon=1e-5)
-    _mamba_keys(blocks, 5120, 128, 80, 1)
-    for layer in range(64):
-        blocks.norms(layer, "attn_norm")
-        _mamba2(blocks, layer, 5120, 128, 80, 1)
-    return blocks.header(tied=True)
-
-
-def rwkv7_2_9b() -> Header:
-    layers, n_embd, ff, decay, iclr, value, gate = 32, 2560, 10240, 96, 96, 64, 320
-    blocks = Blocks("rwkv7", "RWKV-7 World 2.9B", layers, n_embd, 65536, 1048576)
-    blocks.keys(feed_forward_length=ff, attention__head_count=0, attention__layer_norm_epsilon=1e-5)
-    blocks.keys(wkv__head_size=64, attention__decay_lora_rank=decay, attention__iclr_lora_rank=iclr)
-    blocks.keys(attention__value_residual_mix_lora_rank=value, attention__gate_lora_rank=gate)
-    for name in ("token_embd_norm.weight", "token_embd_norm.bias", "output_norm.bias"):
-        blocks.plain(name, n_embd)
-    for layer in range(layers):
-        at = f"blk.{layer}"
-        for name in ("attn_norm", "attn_norm_2", "time_mix_ln"):
-            blocks.plain(f"{at}.{name}.weight", n_embd)
-            blocks.plain(f"{at}.{name}.bias", n_embd)
-        for name, rank in (("w", decay), ("a", iclr), ("v", value if layer else iclr), ("g", gate)):
-            if name != "g":
-                blocks.plain(f"{at}.time_mix_{name}0.weight", n_embd)
-            blocks.matrix(f"{at}.time_mix_{name}1.weight", n_embd, rank)
-            blocks.matrix(f"{at}.time_mix_{name}2.weight", rank, n_embd)
-        blocks.plain(f"{at}.time_mix_lerp_fused.weight", n_embd, 1, 1, 6)
-        for name in ("k_k", "k_a", "r_k"):
-            blocks.plain(f"{at}.time_mix_{name}.weight", n_embd)
-        for name in ("key", "value", "receptance", "output"):
-            blocks.matrix(f"{at}.time_mix_{name}.weight", n_embd, n_embd)
-        blocks.plain(f"{at}.channel_mix_lerp_k.weight", n_embd, 1, 1)
-        blocks.matrix(f"{at}.channel_mix_key.weight", n_embd, ff)
-        blocks.matrix(f"{at}.channel_mix_value.weight", ff, n_embd)
     return blocks.header()
 
 
@@ -149,11 +112,11 @@ def nemotron_h_8b() -> Header:
     blocks.keys(attention__head_count_kv=[8 if kind == "*" else 0 for kind in pattern])
     blocks.keys(feed_forward_length=[21504 if kind == "-" else 0 for kind in pattern])
     blocks.metadata["nemotron_h.attention.layer_norm_epsilon"] = 1e-5
-    _mamba_keys(blocks, 8192, 128, 128, 8)
+    mamba_keys(blocks, 8192, 128, 128, 8)
     for layer, kind in enumerate(pattern):
         blocks.norms(layer, "attn_norm")
         if kind == "M":
-            _mamba2(blocks, layer, 8192, 128, 128, 8)
+            mamba2(blocks, layer, 8192, 128, 128, 8)
         elif kind == "*":
             blocks.attention(layer, 32, 8, 128)
         else:
@@ -168,7 +131,7 @@ def qwen3_next_80b() -> Header:
     blocks.keys(
         rope__dimension_count=64, expert_feed_forward_length=512, expert_shared_feed_forward_length=512
     )
-    _mamba_keys(blocks, inner, state, value_heads, key_heads)
+    mamba_keys(blocks, inner, state, value_heads, key_heads)
     keys = 2 * key_heads * state
     for layer in range(48):
         at = f"blk.{layer}"
@@ -198,8 +161,6 @@ SHAPES = {
     "granite-4-h-small": granite_4_h_small,
     "falcon-h1-7b": falcon_h1_7b,
     "jamba-mini": jamba_mini,
-    "mamba2-2.7b": mamba2_2_7b,
-    "rwkv7-2.9b": rwkv7_2_9b,
     "lfm2-1.2b": lfm2_1_2b,
     "nemotron-h-8b": nemotron_h_8b,
     "qwen3-next-80b": qwen3_next_80b,

@@ -56,6 +56,17 @@ def gemma_3n_e4b() -> Header:
     return blocks.header(tied=True)
 
 
+def command_r7b() -> Header:
+    blocks = Blocks("cohere2", "Command R7B", 32, 4096, 256000, 131072)
+    attention_keys(blocks, 32, 8, 128, feed_forward_length=14336, logit_scale=0.25)
+    blocks.keys(attention__layer_norm_epsilon=1e-5, attention__sliding_window=4096)
+    for layer in range(32):
+        blocks.norms(layer, "attn_norm")
+        blocks.attention(layer, 32, 8, 128)
+        blocks.feed_forward(layer, 14336)
+    return blocks.header(tied=True)
+
+
 def gpt_oss_20b() -> Header:
     blocks = Blocks("gpt-oss", "gpt-oss 20B", 24, 2880, 201088, 131072)
     attention_keys(blocks, 64, 8, 64, feed_forward_length=2880)
@@ -78,5 +89,6 @@ SHAPES = {
     "gemma-2-9b": gemma_2_9b,
     "gemma-3-27b": gemma_3_27b,
     "gemma-3n-e4b": gemma_3n_e4b,
+    "command-r7b": command_r7b,
     "gpt-oss-20b": gpt_oss_20b,
 }
