@@ -51,6 +51,10 @@ format: venv ## Let ruff format and fix what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+schema: venv ## Write workloads/workloads.schema.json, the rules for editors
+	$(BIN)/python -c 'import json; from labctl.workloads.schema import json_schema; print(json.dumps(json_schema(), indent=2))' \
+		> workloads/workloads.schema.json
+
 wheel: venv ## Build dist/labctl-*.whl
 	$(BIN)/python -m build --no-isolation --wheel
 
@@ -99,4 +103,4 @@ constraints: ## Pin the newest versions pyproject.toml allows, with their hashes
 	mv $(VENV)-constraints/constraints.txt constraints.txt
 	rm -r $(VENV)-constraints
 
-.PHONY: help test demo check host accuracy bench nightly format wheel clean venv venv-module host-packages need-root constraints
+.PHONY: help test demo check host accuracy bench nightly format schema wheel clean venv venv-module host-packages need-root constraints

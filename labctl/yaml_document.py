@@ -4,33 +4,46 @@ Of YAML only what people write by hand: no aliases, no tags, no deep nesting. A 
 are gigabytes once they are read, and a few thousand brackets end the parser, and the process with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from labctl.errors import BadInput
 
 Value = TypeVar("Value")
+Path = tuple[str | int, ...]
 _FOUND_CHARACTERS = 60
+_KEY_IS_MISSING = ("missing", "missing_argument")
+_KEY_IS_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # The files that labctl reads are nested six deep.
 _MOST_NESTED = 32
 
 
 def read(text: str, where: str, schema: type[Value]) -> Value:
-    """The document `text` as a `schema` (a dataclass or pydantic model). where: the file, for messages.
+    """As `read_located`, for a caller that finds nothing more to say about lines."""
+    return read_located(text, where, schema)[0]
+
+
+def read_located(text: str, where: str, schema: type[Value]) -> tuple[Value, Callable[[Path], int]]:
+    """The document `text` as a `schema` (a dataclass or pydantic model), and what line a path of it stands on.
+
+    where: the file, for messages.
 
     Raises BadInput, with line and key, for text that is no YAML, a key that stands twice, or a value that does not fit.
     """
     node, value = _parse(text, where)
     adapter = TypeAdapter(schema)
     try:
-        return adapter.validate_python(value)
+        return adapter.validate_python(value), lambda path: _line_of(node, list(path))
     except ValidationError as error:
-        known = _keys(adapter.json_schema(), error.errors(include_url=False)[0]["loc"])
-        raise _explained(error, node, where, known) from error
+        first = _most_telling(error)
+        path = _written(node, first)
+        known = _keys(adapter.json_schema(), path)
+        raise _explained(error, first, path, _line_of(node, path), where, known) from error
 
 
 def _parse(text: str, where: str) -> tuple[yaml.Node, object]:
@@ -111,19 +124,18 @@ def _refuse_duplicates(node: yaml.Node, where: str) -> None:
             _refuse_duplicates(value, where)
 
 
-def _explained(error: ValidationError, node: yaml.Node, where: str, known: Iterable[str]) -> BadInput:
-    first = error.errors(include_url=False)[0]
-    path = [part for part in first["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    line = _line_of(node, path)
+def _explained(
+    error: ValidationError, first: ErrorDetails, path: list[Any], line: int, where: str, known: Iterable[str]
+) -> BadInput:
     dotted = ".".join(str(part) for part in path)
-    if first["type"] in ("missing", "missing_argument"):
+    if first["type"] in _KEY_IS_MISSING:
         return BadInput(
             "a key is missing",
             where=f"{where}:{line}",
             expected=f"`{dotted}`",
             hint="add it; null if unknown",
         )
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    if first["type"] in _KEY_IS_UNKNOWN:
         near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
         return BadInput(
             f"unknown key `{dotted}`",
@@ -131,13 +143,45 @@ def _explained(error: ValidationError, node: yaml.Node, where: str, known: Itera
             expected=None if near else ", ".join(known),
             hint=f"did you mean `{near[0]}`?" if near else "take it out",
         )
-    if first["type"] in ("model_type", "dataclass_type", "dict_type"):
-        first["msg"] = "here belongs a mapping of keys to values"
+    message = _message(error, first)
     # A rule over several keys names them itself; the whole mapping would only bury that.
     found = "" if isinstance(first["input"], dict) else repr(first["input"])
     shortened = found if len(found) <= _FOUND_CHARACTERS else found[: _FOUND_CHARACTERS - 1] + "…"
-    message = first["msg"].removeprefix("Value error, ")
     return BadInput(f"`{dotted}`: {message}" if dotted else message, where=f"{where}:{line}", found=shortened)
+
+
+def _message(error: ValidationError, first: ErrorDetails) -> str:
+    if first["type"] in ("model_type", "dataclass_type", "dict_type"):
+        return "here belongs a mapping of keys to values"
+    if first["type"] == "literal_error":
+        details = error.errors(include_url=False)
+        choices = [each["ctx"]["expected"] for each in details if each["type"] == "literal_error"]
+        return f"not one of {', '.join(choices).replace(' or ', ', ')}"
+    return first["msg"].removeprefix("Value error, ")
+
+
+def _most_telling(error: ValidationError) -> ErrorDetails:
+    """Of several ways to write a value, the one that was meant: that with something else wrong than its type."""
+    details = error.errors(include_url=False)
+    at = details[0]["loc"][:-1]
+    same = [each for each in details if each["loc"][: len(at)] == at]
+    return next((each for each in same if not each["type"].endswith("_type")), details[0])
+
+
+def _written(node: yaml.Node, wrong: ErrorDetails) -> list[Any]:
+    """A path as it stands in the file: without the names that pydantic gives to alternatives and validators."""
+    path: list[Any] = []
+    last = len(wrong["loc"]) - 1
+    for number, part in enumerate(wrong["loc"]):
+        if isinstance(node, yaml.MappingNode) and any(key.value == str(part) for key, _ in node.value):
+            node = next(value for key, value in node.value if key.value == str(part))
+            path.append(part)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            path.append(part)
+        elif number == last and wrong["type"] in (*_KEY_IS_MISSING, *_KEY_IS_UNKNOWN):
+            path.append(part)
+    return path
 
 
 def _keys(schema: dict[str, Any], path: Iterable[int | str]) -> tuple[str, ...]:
@@ -146,7 +190,8 @@ def _keys(schema: dict[str, Any], path: Iterable[int | str]) -> tuple[str, ...]:
     here: dict[str, Any] = schema
     for part in (*path, None):
         if "anyOf" in here:
-            here = next((each for each in here["anyOf"] if each.get("type") != "null"), {})
+            mappings = [each for each in here["anyOf"] if "$ref" in each or "properties" in each]
+            here = mappings[0] if mappings else {}
         if "$ref" in here:
             here = definitions.get(here["$ref"].rpartition("/")[2], {})
         keys = here.get("properties", {})
@@ -154,6 +199,8 @@ def _keys(schema: dict[str, Any], path: Iterable[int | str]) -> tuple[str, ...]:
             here = here.get("items", {})
         elif part in keys:
             here = keys[part]
+        elif named := (here.get("patternProperties") or {}):
+            here = next(iter(named.values()))
         else:
             return tuple(keys)
     return ()

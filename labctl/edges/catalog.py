@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from labctl.models.catalogue import ModelRecord
     from labctl.models.diffusion import DiffusionModel
     from labctl.models.quantization import Quantization
+    from labctl.workloads.service import Service
 
 ROOT = Path(__file__).resolve().parents[1] / "catalog"
 LONGEST_NAME = 100
@@ -149,6 +150,21 @@ def whisper_model(name: str) -> "WhisperModel":
         if name.lower() in (model.name, *model.aliases):
             return model
     raise _unknown("speech model", name, whisper_names())
+
+
+def service_names() -> tuple[str, ...]:
+    """Every service, sorted."""
+    return _names("services")
+
+
+@cache
+def service(name: str) -> "Service | None":
+    """A service by its name; None for one that is not there."""
+    if name not in service_names():
+        return None
+    from labctl.workloads.service import parse
+
+    return _read("services", name, parse)
 
 
 @cache

@@ -81,7 +81,7 @@ def on_cards(request: Request, group: Group, engine: Engine) -> Request:
 def fit(candidate: Candidate, quant: str, request: Request, group: Group, *, search: bool = True) -> Fit:
     """How the model does on these cards. search: also find the largest context."""
     asked = on_cards(request, group, candidate.engine)
-    if refused := _not_shared(candidate, group) or _not_supported(candidate, quant, group):
+    if refused := not_shared(candidate, group) or not_supported(candidate, quant, group):
         return Fit(group, quant, asked, None, refused, None, None)
     try:
         estimate = candidate.estimate(quant, asked)
@@ -103,10 +103,10 @@ def _too_heavy(estimate: Estimate, group: Group) -> bool:
 
 def may_share(candidate: Candidate, group: Group) -> bool:
     """Whether the engine runs one model on these cards at all."""
-    return _not_shared(candidate, group) is None
+    return not_shared(candidate, group) is None
 
 
-def _not_shared(candidate: Candidate, group: Group) -> str | None:
+def not_shared(candidate: Candidate, group: Group) -> str | None:
     if len(group.cards) > 1 and candidate.engine not in SHARED:
         return f"{candidate.engine} keeps a model on one card"
     if candidate.engine in SHARED_BY_RANK and not group.alike:
@@ -114,7 +114,7 @@ def _not_shared(candidate: Candidate, group: Group) -> str | None:
     return None
 
 
-def _not_supported(candidate: Candidate, quant: str, group: Group) -> str | None:
+def not_supported(candidate: Candidate, quant: str, group: Group) -> str | None:
     """What vLLM's kernels cannot do on these cards. llama.cpp's run everything on every card."""
     if candidate.engine != "vllm":
         return None
