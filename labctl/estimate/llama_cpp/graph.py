@@ -71,9 +71,7 @@ class Graph:
         """
         size = self.n_bytes[reads[0]]
         value = self._value(size)
-        reusable = tuple(
-            read for read in reads if self.n_bytes[read] == size and read not in self.viewed
-        )
+        reusable = tuple(read for read in reads if self.n_bytes[read] == size and read not in self.viewed)
         self.waiting[value] = Step(place, value, (*reads, *viewed), reusable)
         return value
 

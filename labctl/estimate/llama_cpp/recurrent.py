@@ -93,9 +93,7 @@ def _mamba(block: Block, state: Recurrent, normed: Value, sizes: Batch) -> Value
     before = after = block.columns(small, each)
     if "ssm_dt_norm" in parts:
         steps = graph.over(block.place, steps)
-        before, after = (
-            graph.over(block.place, graph.op(None, block.f32(each), before)) for _ in range(2)
-        )
+        before, after = (graph.over(block.place, graph.op(None, block.f32(each), before)) for _ in range(2))
     steps = graph.op(block.place, block.f32(inner), steps)
     scanned = graph.op(
         block.place,
@@ -140,7 +138,9 @@ def _keys(block: Block, result: Value, width: int, inner: int) -> Value:
     """Queries or keys of all heads, normed; Qwen3-Next repeats them where there are fewer than values have."""
     graph = block.graph
     normed = graph.over(None, graph.op(None, block.f32(width), result))
-    return normed if width == inner or "ssm_ba" not in block.parts else graph.op(None, block.f32(inner), normed)
+    return (
+        normed if width == inner or "ssm_ba" not in block.parts else graph.op(None, block.f32(inner), normed)
+    )
 
 
 def _decay_and_share(block: Block, normed: Value, heads: int) -> tuple[Value, Value]:
