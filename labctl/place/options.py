@@ -9,7 +9,6 @@ from typing import Any
 from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import MIB, Estimate, Request, mib
-from labctl.place.choice import offload
 from labctl.place.fit import not_shared, not_supported, on_cards
 from labctl.place.group import Group
 from labctl.place.problem import Option, Reason, decitokens
@@ -81,6 +80,9 @@ def _on_host(
         yield from _declared(wish, host, allowed)
         return
     known: dict[tuple[object, ...], list[Placed]] = {}
+    if workload.offload and not workload.gpus.count:
+        for placed in _placed(wish, Group(host, ()), barred, needs):
+            yield _option(wish, host, (), placed)
     for cards in _subsets(workload, allowed):
         group = Group(host, cards)
         if not_shared(wish.candidate, group):
@@ -140,22 +142,20 @@ def _placed(wish: Wish, group: Group, barred: dict[str, Reason], needs: dict[str
     candidate = wish.candidate
     assert candidate is not None
     for variant in variants(wish.workload, candidate, group.host.ram_mib):
+        if variant.without_card != (not group.cards):
+            continue
         if not_supported(candidate, variant.quant, group):
             for card in group.cards:
                 barred.setdefault(card.id, "compute_capability" if card.gpu.capability < (7, 0) else "dtype")
             continue
-        asked = on_cards(variant.request, group, candidate.engine)
-        if variant.offload:
-            moved = offload(candidate, variant.quant, variant.request, group)
-            if moved is None:
-                continue
-            asked = on_cards(moved[1], group, candidate.engine)
+        # A hidden card: with one in sight llama.cpp would still compute large batches there.
+        asked = on_cards(variant.request, group, candidate.engine) if group.cards else variant.request
         for request in splits(candidate, variant.quant, asked, group):
             try:
                 estimate = candidate.estimate(variant.quant, request)
             except BadInput:
                 continue
-            claims = tuple(mib(card.high) for card in estimate.cards)
+            claims = tuple(mib(card.high) for card in estimate.cards[: len(group.cards)])
             for card, claim in zip(group.cards, claims, strict=True):
                 needs[card.id] = min(claim, needs.get(card.id, claim))
             if all(claim <= usable for claim, usable in zip(claims, group.usable_mib, strict=True)):

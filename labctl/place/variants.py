@@ -9,18 +9,23 @@ from labctl.workloads.workload import Amount, Workload
 
 # Where the file does not say: enough for a long chat, little enough for a small card.
 USUAL_CONTEXT = 8192
+# How much of a model is moved to RAM, in steps: each leaves another room for the rest of the cards' work.
+EXPERT_SHARES, LAYER_SHARES = (0.25, 0.5, 0.75, 1.0), (0.25, 0.5, 0.75)
 # llama-server's own default, and how much of the host's RAM it may be at most.
 PROMPT_CACHE_MIB, PROMPT_CACHE_SHARE = 8192, 8
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A format, and the request that goes with it, before cards are chosen. rank: position in the list of wishes."""
+    """A format, and the request that goes with it, before cards are chosen. rank: position in the list of wishes.
+
+    without_card: all of it runs on the host's processor.
+    """
 
     rank: int
     quant: str
     request: Request
-    offload: bool = False
+    without_card: bool = False
 
 
 def variants(workload: Workload, candidate: Candidate, ram_mib: int | None) -> Iterator[Variant]:
@@ -42,8 +47,24 @@ def variants(workload: Workload, candidate: Candidate, ram_mib: int | None) -> I
                     yield Variant(rank, quant, request)
                     rank += 1
                     if workload.offload and engine == "llama.cpp":
-                        yield Variant(rank, quant, request, offload=True)
-                        rank += 1
+                        for moved in offloads(candidate, request):
+                            yield Variant(rank, quant, moved, without_card=moved.n_gpu_layers == 0)
+                            rank += 1
+
+
+def offloads(candidate: Candidate, request: Request) -> Iterator[Request]:
+    """The request with more and more of the model in RAM: experts first where there are any, then layers, then all.
+
+    In a few steps: each is another answer to what the rest of the cards may hold.
+    """
+    n_layers, has_experts = candidate.layers
+    if has_experts:
+        for share in EXPERT_SHARES:
+            yield replace(request, n_cpu_moe=max(1, round(share * n_layers)))
+    else:
+        for share in LAYER_SHARES:
+            yield replace(request, n_gpu_layers=max(1, n_layers + 1 - round(share * n_layers)))
+    yield replace(request, n_gpu_layers=0)
 
 
 def _contexts(workload: Workload, candidate: Candidate) -> tuple[int, ...]:

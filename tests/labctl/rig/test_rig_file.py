@@ -93,7 +93,7 @@ REFUSED = {
     one_line("{model: rtx-3090, count: 2, uuid: GPU-0123abcd}"): ":5: `hosts.0.gpus.0`: uuid and pci name one ca",
     one_line("{model: rtx-3090, nvlink: [[0, 1]]}"): ":5: `hosts.0.gpus.0`: nvlink: [0, 1] are not two of the 1",
     one_line("{model: rtx-3090, nvlink: [[0]]}"): ":5: `…nvlink.0`: List should have at least 2 items",
-    one_line("{model: rtx-3090, compute_mode: fast}"): ":5: `…compute_mode`: Input should be 'default',",
+    one_line("{model: rtx-3090, compute_mode: fast}"): ":5: `…compute_mode`: not one of 'default',",
     one_line("{model: rtx-3090}\n    ram_gib: .inf"): ":6: `hosts.0.ram_gib`: Input should be less than or equal",
     one_line("{model: rtx-3090}\n    ram_gib: .nan"): ":6: `hosts.0.ram_gib`: Input should be",
     one_line("{model: rtx-3090}\n    cpu: fast"): ":6: `hosts.0.cpu`: here belongs a mapping of keys to values",

@@ -99,8 +99,8 @@ def test_a_mistake_is_told_with_its_line(lines: str, line: int, words: tuple[str
             "workloads: {a: {service: ollama, uses: [chta]}, chat: {service: ollama}}",
             ("no workload of that name", "did you mean chat?"),
         ),
-        ("- 1", ("not a mapping",)),
-        ("\x00", ("not YAML",)),
+        ("- 1", ("here belongs a mapping",)),
+        ("\x00", ("a character that YAML does not allow",)),
     ],
 )
 def test_a_file_that_cannot_be_meant(text: str, words: tuple[str, ...]) -> None:

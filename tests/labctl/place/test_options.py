@@ -1,0 +1,102 @@
+"""From a workloads file and a rig to options that the solver takes."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from labctl.edges.rigs import read_rig
+from labctl.edges.wishes import wishes
+from labctl.edges.workloads_file import read_workloads
+from labctl.place.options import Offered, Wish, offered
+from labctl.place.problem import Option
+from labctl.rig.rig import Rig
+from labctl.workloads.workload import Amount, GpuLimits
+
+HOME = "workloads/home.yaml"
+
+
+@pytest.fixture(scope="module")
+def rig() -> Rig:
+    return read_rig("workloads/rigs/dual-3090.yaml")
+
+
+@pytest.fixture(scope="module")
+def home() -> dict[str, Wish]:
+    return {wish.workload.name: wish for wish in wishes(read_workloads(HOME), HOME)}
+
+
+def of(home: dict[str, Wish], name: str, rig: Rig, **changes: Any) -> Offered:
+    """The options of a workload of home.yaml, changed a little and asked for one format to be quick."""
+    wish = home[name]
+    return offered(replace(wish, workload=replace(wish.workload, **changes)), rig)
+
+
+def cards(option: Option) -> tuple[str, ...]:
+    return tuple(sorted(option.claims_mib))
+
+
+def test_a_service_without_a_model_takes_no_card(home: dict[str, Wish], rig: Rig) -> None:
+    found = of(home, "nextcloud", rig)
+    assert [(dict(each.claims_mib), each.ram_mib) for each in found.options] == [({}, 3072)]
+
+
+def test_a_declared_claim_is_the_whole_claim_on_each_card(home: dict[str, Wish], rig: Rig) -> None:
+    found = of(home, "search", rig)
+    assert [dict(each.claims_mib) for each in found.options] == [{"aibox/0": 1500}, {"aibox/1": 1500}]
+
+
+def test_variants_are_ranked_by_wish_and_never_more_than_a_card_has(home: dict[str, Wish], rig: Rig) -> None:
+    changes: dict[str, Any] = {
+        "context": Amount(16384, 8192),
+        "parallel": Amount(2, 1),
+        "kv_types": ("f16", "q8_0"),
+    }
+    options = of(home, "chat", rig, offload=False, gpus=GpuLimits(count=1), **changes).options
+    first = [each for each in options if cards(each) == ("aibox/0",)]
+    assert [each.rank for each in first] == sorted(each.rank for each in first)
+    assert len(first) == 3 * 2 * 2 * 2  # formats × KV types × contexts × parallel: all fit a 3090
+    best, last = first[0], first[-1]
+    assert (best.variant["quant"], best.variant["kv_type"], best.variant["context"]) == ("Q8_0", "f16", 16384)
+    assert (last.variant["quant"], last.variant["kv_type"], last.variant["context"]) == (
+        "Q4_K_M",
+        "q8_0",
+        8192,
+    )
+    assert best.claims_mib["aibox/0"] > last.claims_mib["aibox/0"]
+    usable = {card.id: card.usable_mib or 0 for card in rig.cards}
+    assert all(claim <= usable[card] for each in options for card, claim in each.claims_mib.items())
+    assert len({each.variant_id for each in first}) == len(first)
+
+
+def test_cards_that_are_not_allowed_say_why(home: dict[str, Wish], rig: Rig) -> None:
+    found = of(home, "listen", rig, gpus=GpuLimits(uuids=("aibox/1",)))
+    assert {cards(each) for each in found.options} == {("aibox/1",)}
+    assert found.barred == {"aibox/0": "pinned_elsewhere"}
+
+
+def test_what_fits_nowhere_says_what_it_needs(home: dict[str, Wish], rig: Rig) -> None:
+    found = of(home, "chat", rig, offload=False, context=Amount(32768, 32768), parallel=Amount(64, 64))
+    assert found.options == ()
+    assert all(needs > 24_000 for needs in found.needs_mib.values())
+
+
+def test_layers_move_to_ram_in_steps_and_at_last_all_of_them(home: dict[str, Wish], rig: Rig) -> None:
+    options = of(
+        home,
+        "chat",
+        rig,
+        offload=True,
+        gpus=GpuLimits(),
+        context=None,
+        parallel=Amount(1, 1),
+        kv_types=("f16",),
+    ).options
+    here = [each for each in options if each.variant["quant"] == "Q8_0" and len(each.claims_mib) < 2]
+    alone = {cards(each): each for each in here if not each.claims_mib}
+    assert set(alone) == {()}
+    one = sorted((each for each in here if cards(each) == ("aibox/0",)), key=lambda each: each.rank)
+    claims = [each.claims_mib["aibox/0"] for each in one]
+    assert claims == sorted(claims, reverse=True)
+    assert [each.ram_mib for each in one] == sorted(each.ram_mib for each in one)
+    assert len(one) == 4
