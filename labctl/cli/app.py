@@ -8,6 +8,7 @@ from labctl import __version__
 from labctl.cli.deploy import check, deploy, verify
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
+from labctl.cli.place import place
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -46,5 +47,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, fit, gpus, rig):
+for command in (deploy, check, verify, fit, place, gpus, rig):
     app.command()(command)

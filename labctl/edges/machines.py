@@ -10,15 +10,13 @@ from labctl.rig.live import LiveHost, live_host
 from labctl.rig.reported import DriverReport
 from labctl.rig.rig import Host, Rig
 
-_HOW_TO_INSTALL = (
-    "`labctl deploy` installs the driver; without a card, name a rig: --rig workloads/rigs/dual-3090.yaml"
-)
+_HOW_TO_INSTALL = "install NVIDIA's driver; without a card, name a rig: --rig workloads/rigs/dual-3090.yaml"
 # What nvidia-smi says, and what to do about it.
 _HINTS = (
-    ("not found", "the driver is not installed: `labctl deploy` installs it"),
-    ("couldn't communicate", "no driver is loaded: `labctl deploy` installs it; reboot if it just did"),
+    ("not found", "the driver is not installed: install NVIDIA's driver"),
+    ("couldn't communicate", "no driver is loaded: install NVIDIA's driver, or reboot if that was just done"),
     ("mismatch", "the driver was updated under the one that is loaded: reboot that machine"),
-    ("couldn't find libnvidia-ml", "the driver's library is missing: `labctl deploy` installs it"),
+    ("couldn't find libnvidia-ml", "the driver's library is missing: install NVIDIA's driver"),
     ("No devices were found", "the driver sees no card: look at its seat, its power cables and `lspci`"),
 )
 

@@ -34,18 +34,20 @@ class Wish:
 
 @dataclass(frozen=True)
 class Offered:
-    """options: every way that fits an empty rig; barred: why a card is in none of them; too_large: needs by card."""
+    """What the solver may choose from.
+
+    options: every way that fits an empty rig, and for cards on which none does the one that asks least of them.
+    barred: why a card is in none of them.
+    """
 
     options: tuple[Option, ...]
     barred: Mapping[str, Reason]
-    needs_mib: Mapping[str, int]
 
 
 def offered(wish: Wish, rig: Rig) -> Offered:
     """All options of one workload on all hosts."""
     options: list[Option] = []
     barred: dict[str, Reason] = {}
-    needs: dict[str, int] = {}
     for host in rig.hosts:
         allowed = []
         for card in host.cards:
@@ -53,8 +55,8 @@ def offered(wish: Wish, rig: Rig) -> Offered:
                 barred[card.id] = reason
             else:
                 allowed.append(card)
-        options += _on_host(wish, host, allowed, barred, needs)
-    return Offered(tuple(options), barred, needs)
+        options += _on_host(wish, host, allowed, barred)
+    return Offered(tuple(options), barred)
 
 
 def _barred(wish: Wish, card: Card) -> Reason | None:
@@ -70,9 +72,7 @@ def _barred(wish: Wish, card: Card) -> Reason | None:
     return None
 
 
-def _on_host(
-    wish: Wish, host: Host, allowed: list[Card], barred: dict[str, Reason], needs: dict[str, int]
-) -> Iterator[Option]:
+def _on_host(wish: Wish, host: Host, allowed: list[Card], barred: dict[str, Reason]) -> Iterator[Option]:
     workload = wish.workload
     if workload.gpus.host not in (None, host.name):
         return
@@ -81,7 +81,7 @@ def _on_host(
         return
     known: dict[tuple[object, ...], list[Placed]] = {}
     if workload.offload and not workload.gpus.count:
-        for placed in _placed(wish, Group(host, ()), barred, needs):
+        for placed in _placed(wish, Group(host, ()), barred):
             yield _option(wish, host, (), placed)
     for cards in _subsets(workload, allowed):
         group = Group(host, cards)
@@ -91,7 +91,7 @@ def _on_host(
             (card.gpu.name, card.memory_mib, card.usable_mib, card.power_limit_watts) for card in cards
         )
         if kinds not in known:
-            known[kinds] = list(_placed(wish, group, barred, needs))
+            known[kinds] = list(_placed(wish, group, barred))
         for placed in known[kinds]:
             yield _option(wish, host, cards, placed)
 
@@ -138,9 +138,11 @@ class Placed:
     speed: float | None
 
 
-def _placed(wish: Wish, group: Group, barred: dict[str, Reason], needs: dict[str, int]) -> Iterator[Placed]:
+def _placed(wish: Wish, group: Group, barred: dict[str, Reason]) -> Iterator[Placed]:
     candidate = wish.candidate
     assert candidate is not None
+    least: Placed | None = None
+    some_fit = False
     for variant in variants(wish.workload, candidate, group.host.ram_mib):
         if variant.without_card != (not group.cards):
             continue
@@ -156,11 +158,15 @@ def _placed(wish: Wish, group: Group, barred: dict[str, Reason], needs: dict[str
             except BadInput:
                 continue
             claims = tuple(mib(card.high) for card in estimate.cards[: len(group.cards)])
-            for card, claim in zip(group.cards, claims, strict=True):
-                needs[card.id] = min(claim, needs.get(card.id, claim))
             if all(claim <= usable for claim, usable in zip(claims, group.usable_mib, strict=True)):
+                some_fit = True
                 speed = candidate.speed(variant.quant, estimate, group.runners, group.processor)
                 yield Placed(variant, request, estimate, claims, speed.decode.expected if speed else None)
+            elif least is None or max(claims) < max(least.claims_mib):
+                least = Placed(variant, request, estimate, claims, None)
+    if least is not None and not some_fit:
+        # No solver takes it; it says what these cards would have to have.
+        yield least
 
 
 def _option(wish: Wish, host: Host, cards: tuple[Card, ...], placed: Placed) -> Option:

@@ -29,14 +29,15 @@ class Answer:
 
 
 class Command:
-    """`labctl fit`."""
+    """`labctl fit`, or another command."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(self, capsys: pytest.CaptureFixture[str], name: str = "fit") -> None:
         self._capsys = capsys
+        self._name = name
 
     def __call__(self, *arguments: str) -> Answer:
         self._capsys.readouterr()
-        code = run(["fit", *arguments])
+        code = run([self._name, *arguments])
         said = self._capsys.readouterr()
         return Answer(code, said.out, said.err)
 

@@ -77,8 +77,10 @@ def test_cards_that_are_not_allowed_say_why(home: dict[str, Wish], rig: Rig) -> 
 
 def test_what_fits_nowhere_says_what_it_needs(home: dict[str, Wish], rig: Rig) -> None:
     found = of(home, "chat", rig, offload=False, context=Amount(32768, 32768), parallel=Amount(64, 64))
-    assert found.options == ()
-    assert all(needs > 24_000 for needs in found.needs_mib.values())
+    usable = {card.id: card.usable_mib or 0 for card in rig.cards}
+    assert {cards(each) for each in found.options} == {("aibox/0",), ("aibox/1",)}
+    assert all(claim > usable[card] for each in found.options for card, claim in each.claims_mib.items())
+    assert {each.variant["quant"] for each in found.options} == {"Q4_K_M"}
 
 
 def test_layers_move_to_ram_in_steps_and_at_last_all_of_them(home: dict[str, Wish], rig: Rig) -> None:

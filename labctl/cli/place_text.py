@@ -1,0 +1,140 @@
+"""What a person reads from `labctl place`. Pure: a problem and its solution in, text out, within 80 columns."""
+
+import textwrap
+from collections.abc import Iterator
+
+from labctl.cli.fit_text import size, tokens
+from labctl.place.group import short_title
+from labctl.place.power import power
+from labctl.place.problem import Option, Problem, Reason, Solution
+from labctl.place.problem_limits import Usage
+from labctl.place.solver_explain import Refused
+from labctl.rig.rig import Rig
+
+_WIDTH, _BAR = 80, 40
+_REASONS: dict[Reason, str] = {
+    "too_small": "the card is too small",
+    "full": "others take too much of it",
+    "fits_alone_but_outranked": "a workload of higher priority holds it",
+    "too_few_on_host": "not enough such cards on this host",
+    "compute_capability": "its engine needs a newer card",
+    "dtype": "its engine has no kernels for this format there",
+    "driver": "its engine needs a newer driver",
+    "ram": "not enough RAM",
+    "disk": "not enough disk",
+    "port": "its port is taken",
+    "psu": "the power supply would be overloaded",
+    "pinned_elsewhere": "not allowed there, or its data is elsewhere",
+    "exclusive": "it may not share that card",
+    "mig": "the card is divided (MIG)",
+    "compute_mode": "the card's compute mode keeps others out",
+    "unknown_memory": "nobody knows how much memory it has",
+}
+
+
+def place_text(
+    problem: Problem, solution: Solution, refused: tuple[Refused, ...], rig: Rig, where: str
+) -> str:
+    """The verdict, a bar for each card, what runs how, power, and why the rest has no place."""
+    lines = [
+        *_verdict(problem, refused, rig, where, optimal=solution.optimal),
+        "",
+        *_cards(problem, solution, rig),
+        *_placed(problem, solution),
+        *_power(rig),
+        *_refused(refused),
+    ]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _verdict(
+    problem: Problem, refused: tuple[Refused, ...], rig: Rig, where: str, *, optimal: bool
+) -> Iterator[str]:
+    count = len(problem.workloads)
+    if refused:
+        names = ", ".join(each.workload for each in refused)
+        yield from _wrapped(f"No: {len(refused)} of {count} of {where} have no place on {rig.name}: {names}.")
+    else:
+        yield from _wrapped(f"Yes: all {count} of {where} fit on {rig.name}.")
+    if not optimal:
+        yield from _wrapped("A better placement may exist: the search stopped at its budget.")
+
+
+def _cards(problem: Problem, solution: Solution, rig: Rig) -> Iterator[str]:
+    usage = Usage(problem, solution.choice)
+    for card in rig.cards:
+        usable = card.usable_mib or 0
+        claims = {name: usage.placed[name].claims_mib[card.id] for name in usage.on(card.id)}
+        total = usage.claimed_mib[card.id]
+        yield f"{card.id} {short_title(card.gpu)}: {size(total)} of {size(usable)} usable"
+        if usable:
+            filled = min(_BAR, round(_BAR * total / usable))
+            yield "  " + "█" * filled + "·" * (_BAR - filled)
+        named = ", ".join(
+            f"{name} {size(claim)}" for name, claim in sorted(claims.items(), key=lambda each: -each[1])
+        )
+        if named:
+            yield from _wrapped(named, indent="  ")
+    if rig.cards:
+        yield ""
+
+
+def _placed(problem: Problem, solution: Solution) -> Iterator[str]:
+    placed = {name: problem.options[index] for name, index in solution.choice.items() if index is not None}
+    order = {each.name: (-each.priority, each.name) for each in problem.workloads}
+    for name in sorted(placed, key=lambda each: order[each]):
+        yield from _wrapped(f"{name}: {_how(placed[name])}", later="    ")
+    if placed:
+        yield ""
+
+
+def _how(option: Option) -> str:
+    variant = option.variant
+    words = [str(variant[key]) for key in ("quant",) if key in variant]
+    if "context" in variant:
+        words.append(f"context {tokens(variant['context'])} × {variant['parallel']}, KV {variant['kv_type']}")
+    for key, said in (("n_cpu_moe", "experts of {} layers in RAM"), ("n_gpu_layers", "{} layers on cards")):
+        if key in variant:
+            words.append(said.format(variant[key]))
+    if variant.get("n_gpu_layers") == 0 and not option.claims_mib:
+        words[-1] = "on the processor"
+    words.append(" + ".join(sorted(option.claims_mib)) or f"{option.host}, no card")
+    words.append(f"{size(option.ram_mib)} of RAM")
+    if option.decitokens_per_second is not None:
+        words.append(f"{option.decitokens_per_second / 10:.0f} tokens/s")
+    return ", ".join(words)
+
+
+def _power(rig: Rig) -> Iterator[str]:
+    for host in rig.hosts:
+        found = power(host)
+        supply = "" if found.psu_watts is None else f" of {found.psu_watts} W"
+        yield from _wrapped(
+            f"Power of {host.name}: cards {found.gpu_watts} W, the rest {found.system_watts} W, "
+            f"together {found.gpu_watts + found.system_watts} W{supply}, spikes to {found.peak_watts} W"
+        )
+        if found.warning:
+            yield from _wrapped(f"! {found.warning}", later="  ")
+
+
+def _refused(refused: tuple[Refused, ...]) -> Iterator[str]:
+    for each in refused:
+        yield ""
+        yield f"{each.workload} has no place:"
+        for refusal in each.refusals:
+            where = refusal.card or refusal.host
+            figures = ""
+            if refusal.needs_mib is not None and refusal.card:
+                figures = f" (needs {size(refusal.needs_mib)}, {size(refusal.free_mib or 0)} free)"
+            yield from _wrapped(f"{where}: {_REASONS[refusal.reason]}{figures}", indent="  ", later="      ")
+
+
+def _wrapped(text: str, indent: str = "", later: str | None = None) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent if later is None else later,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
