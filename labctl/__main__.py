@@ -6,6 +6,7 @@ Nothing heavy is imported here or on the way to `--help` and `--version`: each c
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import NoReturn
 
 from labctl.errors import DONE, FAILED, INTERRUPTED, BadInput, Failed, Interrupted, LabctlError
@@ -13,6 +14,10 @@ from labctl.errors import DONE, FAILED, INTERRUPTED, BadInput, Failed, Interrupt
 
 def main() -> NoReturn:
     """Run the command line and leave the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show `×` gets `?`, not a traceback.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -71,6 +71,15 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads
             metavar="NAME", help="With --train: adamw unless said, adamw_8bit, paged_adamw_8bit or sgd."
         ),
     ] = None,
+    fused_backward: Annotated[
+        bool,
+        typer.Option(
+            "--fused-backward", help="With --train full: the optimizer steps inside the backward pass."
+        ),
+    ] = False,
+    loss_chunks: Annotated[
+        int, typer.Option(metavar="N", help="With --train: parts that the loss is worked out in.")
+    ] = 1,
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Of images and video; 1024x1024 pixels unless said.")
     ] = None,
@@ -128,6 +137,8 @@ def fit(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads
             mmproj=mmproj,
             train=train,
             optimizer=optimizer,
+            fused_backward=fused_backward,
+            loss_chunks=loss_chunks,
             size=size,
             frames=frames,
             rig=rig,

@@ -119,6 +119,8 @@ def _wanted(question: Question, model: str) -> Wanted:
         question.quants,
         question.train,
         optimizer=question.optimizer or fit_options.USUAL_OPTIMIZER,
+        fused_backward=question.fused_backward,
+        loss_chunks=fit_options.number("--loss-chunks", question.loss_chunks, 1, 1024) or 1,
         size=fit_options.size(question.size or fit_options.USUAL_SIZE),
         frames=fit_options.number("--frames", question.frames, 1, 10_000) or 1,
     )

@@ -12,6 +12,8 @@ from labctl.place.report import Report
 
 def report_document(report: Report, where: str, notes: tuple[str, ...]) -> dict[str, object]:
     """The answer to `labctl fit MODEL` as one JSON document. Every key is always there."""
+    # What does not fit runs at no speed.
+    speed = None if report.answer is False else report.speed
     request = report.request
     return {
         "schema_version": SCHEMA_VERSION,
@@ -26,8 +28,8 @@ def report_document(report: Report, where: str, notes: tuple[str, ...]) -> dict[
         "parameters": report.candidate.parameters,
         "memory": _memory(report.estimate),
         "per_gpu": [_card(report, index, card) for index, card in enumerate(report.estimate.cards)],
-        "tokens_per_second": _range(report.speed.decode if report.speed else None),
-        "prompt_tokens_per_second": _range(report.speed.prefill if report.speed else None),
+        "tokens_per_second": _range(speed.decode if speed else None),
+        "prompt_tokens_per_second": _range(speed.prefill if speed else None),
         "confidence": report.estimate.confidence,
         "answer": report.answer,
         "reason": report.reason,
@@ -136,7 +138,7 @@ def _fit(fit: Fit) -> dict[str, object]:
         "usable_mib": list(fit.group.usable_mib),
         "host_mib": mib(fit.estimate.host.high) if fit.estimate else None,
         "max_context": fit.context,
-        "tokens_per_second": _range(fit.speed.decode if isinstance(fit.speed, Speed) else None),
+        "tokens_per_second": _range(fit.speed.decode if fit.fits and isinstance(fit.speed, Speed) else None),
     }
 
 

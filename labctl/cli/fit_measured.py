@@ -50,11 +50,18 @@ def _estimated(each: Measurement) -> Fit | None:
     """The uncorrected estimate of the same run; None for a model or engine that is only known by name."""
     try:
         engine = next(name for name in ("llama.cpp", "ollama", "vllm", "transformers") if name == each.engine)
-        candidate = find(Wanted(each.model, engine, (each.quant,))).candidate
+        found = find(Wanted(each.model, engine, (each.quant,)))
+        candidate, vision = found.candidate, next(iter(found.companions), None)
         rig = rig_of((f"{catalog.gpu(each.card).name}:{each.n_gpus}",))
         group = next(group for group in groups(rig) if len(group.cards) == each.n_gpus)
         request = Request(
-            candidate.engine, each.context, each.parallel, each.build, each.kv_type, each.kv_type
+            candidate.engine,
+            each.context,
+            each.parallel,
+            each.build,
+            each.kv_type,
+            each.kv_type,
+            mmproj=vision,
         )
         return fit(candidate, candidate.quants[0], request, group, search=False)
     except (LabctlError, StopIteration):

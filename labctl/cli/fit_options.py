@@ -112,6 +112,8 @@ class Question:
     mmproj: str | None = None
     train: str | None = None
     optimizer: str | None = None
+    fused_backward: bool = False
+    loss_chunks: int = 1
     size: str | None = None
     frames: int | None = None
     rig: str | None = None
@@ -168,6 +170,10 @@ def _refuse_strange(question: Question, of: Engine) -> None:
     _only(of, PICTURES, "--size", question.size is not None)
     _only(of, PICTURES, "--frames", question.frames is not None)
     _only(of, ("training",), "--optimizer", question.optimizer is not None)
+    _only(of, ("training",), "--fused-backward", question.fused_backward)
+    if question.fused_backward and question.train != "full":
+        raise BadInput("adapters have no fused backward pass", where="--fused-backward", hint="leave it out")
+    _only(of, ("training",), "--loss-chunks", question.loss_chunks != 1)
     batched: tuple[Engine, ...] = ("llama.cpp", "vllm", "training", *PICTURES, "whisper")
     _only(of, batched, "--batch", question.batch is not None)
 

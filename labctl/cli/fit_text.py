@@ -118,7 +118,8 @@ def _named(group: Group) -> str:
 
 def _span(report: Report) -> str:
     card = max(report.estimate.cards, key=lambda each: each.high)
-    return f"{size(mib(card.expected))} ({size(card.low // MIB)} to {size(mib(card.high))})"
+    expected = sum(card.of(part) // MIB for part, _ in _PARTS)  # as the table below adds up
+    return f"{size(expected)} ({size(card.low // MIB)} to {size(mib(card.high))})"
 
 
 def _memory(report: Report) -> Iterator[str]:

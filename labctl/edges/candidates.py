@@ -1,6 +1,6 @@
 """What a person means by MODEL: an entry of the catalogue, a file, a directory, or a repository on the hub."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -27,6 +27,14 @@ IMAGE_QUANTS = ("bf16", "fp8", "Q8_0", "nf4", "Q4_0")
 SPEECH_QUANTS = ("fp16", "int8")
 # A fine-tune has as many parameters as what it was made from, up to an adapter's.
 SAME_SIZE = 0.03
+OF_IMAGES = ("bfloat16", "float16", "fp32", "fp8", "int8", "nf4", "nf4-single")
+OF_SPEECH = ("float16", "bfloat16", "fp32", "int8")
+# What training starts from: full and LoRA from whole numbers, QLoRA from four bits.
+TRAINED_FROM = {
+    "full": ("bfloat16", "float16", "fp32"),
+    "lora": ("bfloat16", "float16", "fp32", "int8", "fp8"),
+    "qlora": ("nf4", "nf4-single", "unsloth-4bit"),
+}
 # Published in four bits; other formats of them only take more.
 PUBLISHED_IN_MXFP4 = {"gpt-oss"}
 EXPECTED = "a catalogue name, a .gguf file, a directory with config.json, or org/name"
@@ -48,6 +56,8 @@ class Wanted:
     method: str | None = None
     rank: int = 16
     optimizer: str = "adamw"
+    fused_backward: bool = False
+    loss_chunks: int = 1
     size: tuple[int, int] = (1024, 1024)
     frames: int = 1
 
@@ -202,7 +212,20 @@ def _training(wanted: Wanted, name: str, model_of: Callable[[str], Model]) -> Ca
     method = _one_of("--train", wanted.method or "", methods)
     optimizer = _one_of("--optimizer", wanted.optimizer, optimizers)
     quants = wanted.quants or (("nf4",) if method == "qlora" else ("bf16",))
-    request = TrainingRequest(method, 1, 1, optimizer=optimizer, lora_rank=wanted.rank)
+    formats = [_quantization(quant).name for quant in quants]
+    _check_formats(f"training with {method}", formats, TRAINED_FROM[method])
+    fused = wanted.fused_backward and method == "full"
+    request = TrainingRequest(
+        method,
+        1,
+        1,
+        optimizer=optimizer,
+        # The optimizer steps layer by layer in the weights' own 16 bits: there are no FP32 masters beside them.
+        precision="bf16" if fused else "mixed",
+        fused_backward=fused,
+        loss_chunks=wanted.loss_chunks,
+        lora_rank=wanted.rank,
+    )
     return Training(name, quants, model_of, request)
 
 
@@ -227,10 +250,14 @@ def _image(wanted: Wanted, name: str) -> Candidate:
     from labctl.estimate.diffusion import DiffusionRequest
 
     model = catalog.diffusion_model(name)
+    _refuse_training(wanted)
     engine = _engine(wanted, "comfyui", ("comfyui", "diffusers"))
     width, height = wanted.size
     quants = wanted.quants or IMAGE_QUANTS
-    first, *_ = [_quantization(quant) for quant in quants]
+    formats = [_quantization(quant) for quant in quants]
+    first = formats[0]
+    read = [each.name for each in formats if each.container != "gguf"]
+    _check_formats(engine, read, OF_IMAGES)
     request = DiffusionRequest(
         "comfyui" if engine == "comfyui" else "diffusers",
         width,
@@ -242,13 +269,31 @@ def _image(wanted: Wanted, name: str) -> Candidate:
     return Image(name, quants, model, request, catalog.quantization)
 
 
+def _refuse_training(wanted: Wanted) -> None:
+    if wanted.method is not None:
+        raise BadInput(
+            "only language models are fine-tuned here",
+            where="--train",
+            found=f"{wanted.method} of {wanted.name}",
+            hint="leave it out",
+        )
+
+
+def _check_formats(engine: str, formats: Iterable[str], known: tuple[str, ...]) -> None:
+    for each in formats:
+        if each not in known:
+            raise BadInput(
+                f"{engine} does not read this format", where="--quant", found=each, expected=", ".join(known)
+            )
+
+
 def _speech(wanted: Wanted, name: str) -> Candidate:
     from labctl.estimate.candidates.speech import Speech
 
+    _refuse_training(wanted)
     _engine(wanted, "whisper", ("whisper",))
     quants = wanted.quants or SPEECH_QUANTS
-    for quant in quants:
-        _quantization(quant)
+    _check_formats("faster-whisper", [_quantization(quant).name for quant in quants], OF_SPEECH)
     return Speech(name, quants, catalog.whisper_model(name), catalog.quantization)
 
 
@@ -281,7 +326,7 @@ def _from_reader(wanted: Wanted) -> Found:
     if wanted.method is not None:
         if gguf:
             raise _no_training("MODEL", wanted.name)
-        return Found(_training(replace(wanted, quants=quants), model.name, model_of), read.where)
+        return Found(_training_of_a_file(wanted, model), read.where)
     engine = _engine(wanted, "llama.cpp" if gguf else "vllm", OF_GGUF if gguf else ("vllm", "transformers"))
     notes = []
     if read.chosen:
@@ -290,6 +335,30 @@ def _from_reader(wanted: Wanted) -> Found:
     companions = read.companions if engine in OF_GGUF else ()
     candidate = Language(model.name, engine, quants, model_of)
     return Found(candidate, read.where, companions, tuple(notes), carried=False)
+
+
+def _training_of_a_file(wanted: Wanted, model: Model) -> Candidate:
+    """QLoRA turns 16-bit weights into four bits as it loads them; the others take them as they are."""
+    known = [each.name for each in catalog.quantizations()]
+    quant = (
+        catalog.quantization(model.quant).name if _or_none(catalog.quantization, model.quant) else model.quant
+    )
+    if wanted.method == "qlora" and quant in TRAINED_FROM["full"]:
+        four = catalog.quantization("nf4")
+        model = replace(model, quant=four.name, file_bytes=four.file_bytes(model.parameters))
+        quant = four.name
+    if quant not in known:
+        raise BadInput(
+            "training does not start from this format",
+            where=model.name,
+            found=quant,
+            expected="16-bit weights",
+        )
+
+    def model_of(_: str) -> Model:
+        return model
+
+    return _training(replace(wanted, quants=(quant,)), model.name, model_of)
 
 
 def _of_another_kind(wanted: Wanted, model: Model, where: str) -> Found:

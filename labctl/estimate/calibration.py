@@ -21,7 +21,9 @@ Meter = Literal["allocated", "reserved", "process", "board"]
 NEAR = 2.0
 # What is left uncertain about a corrected total, and a corrected speed: run to run, on one card.
 TOTAL_SPREAD, SPEED_SPREAD = 0.03, 0.07
-_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+# Far above any card and any model; a slip of the finger is told rather than believed.
+_MOST_MIB, _MOST_PER_SECOND = 16 * 1024 * 1024, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ class _Entry(BaseModel):
     parallel: int = Field(default=1, ge=1)
     kv_type: str = "f16"
     meter: Meter | None = None
-    total_mib: float | None = Field(default=None, gt=0)
-    tokens_per_second: float | None = Field(default=None, gt=0)
-    prompt_tokens_per_second: float | None = Field(default=None, gt=0)
+    total_mib: float | None = Field(default=None, gt=0, le=_MOST_MIB)
+    tokens_per_second: float | None = Field(default=None, gt=0, le=_MOST_PER_SECOND)
+    prompt_tokens_per_second: float | None = Field(default=None, gt=0, le=_MOST_PER_SECOND)
     source: str = Field(min_length=4)
 
     @model_validator(mode="after")

@@ -43,6 +43,13 @@ def model_from_gguf(headers: Sequence[GgufHeader]) -> Model:
             hint="is this the first part of the model, and no LoRA or imatrix file?",
         )
     tensors = {tensor.name: tensor for header in headers for tensor in header.tensors}
+    if not tensors:
+        raise BadInput(
+            "there are no weights in this file",
+            where=first.name,
+            found="a header without tensors",
+            hint="is this only the vocabulary, or an interrupted download?",
+        )
     metadata = Metadata(first.metadata, architecture, first.name)
     kind = _kind(architecture, metadata, tensors)
     n_layers = _n_layers(metadata, tensors, kind)

@@ -63,7 +63,7 @@ class Fit:
 
 def needs_mib(estimate: Estimate, group: Group) -> tuple[int, ...]:
     """What placement charges each card."""
-    shared = estimate.host.high if group.unified else 0
+    shared = needed_on_host(estimate) if group.unified else 0
     return tuple(mib(card.high + shared) for card in estimate.cards)
 
 
@@ -110,7 +110,7 @@ def not_shared(candidate: Candidate, group: Group) -> str | None:
     if len(group.cards) > 1 and candidate.engine not in SHARED:
         return f"{candidate.engine} keeps a model on one card"
     if candidate.engine in SHARED_BY_RANK and not group.alike:
-        return f"{candidate.engine} shares a model among cards of one kind only"
+        return f"{candidate.engine} shares a model among cards of one compute capability only"
     return None
 
 
@@ -145,7 +145,12 @@ def _ram_short_mib(estimate: Estimate, group: Group) -> int:
     """More than the host has; 0 or less where it is enough, unknown, or counted on the card already."""
     if group.host.ram_mib is None or group.unified:
         return 0
-    return mib(estimate.host.high) - group.host.ram_mib
+    return mib(needed_on_host(estimate)) - group.host.ram_mib
+
+
+def needed_on_host(estimate: Estimate) -> int:
+    """Bytes of RAM that a run cannot do without; llama-server's prompt cache is as large as it is allowed to be."""
+    return sum(term.high if term.part != "prompt_cache" else term.low for term in estimate.host.terms)
 
 
 def least_context(candidate: Candidate) -> int:
@@ -171,7 +176,7 @@ def largest_context(
             return -1
         if (short := _ram_short_mib(found, group)) > 0:
             return -short * MIB
-        shared = found.host.high if group.unified else 0
+        shared = needed_on_host(found) if group.unified else 0
         pairs = zip(found.cards, group.usable_mib, strict=False)
         return min(usable * MIB - card.high - shared for card, usable in pairs)
 

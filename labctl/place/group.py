@@ -1,6 +1,7 @@
 """Which cards of a rig may share one model."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 from labctl.estimate.candidates.candidate import Processor, Runner
 from labctl.estimate.claim import MIB
@@ -36,8 +37,8 @@ class Group:
 
     @property
     def alike(self) -> bool:
-        """Whether every card is the same model, as tensor parallelism wants it."""
-        return len({card.gpu.name for card in self.cards}) == 1
+        """Whether every card has the same compute capability, as tensor parallelism wants it."""
+        return len({card.gpu.capability for card in self.cards}) == 1
 
     @property
     def runners(self) -> tuple[Runner, ...]:
@@ -64,19 +65,23 @@ def groups(rig: Rig, most: int | None = None) -> tuple[Group, ...]:
     """Every group worth telling apart, fewest cards first.
 
     Of equal cards it makes no difference which are taken, so one group stands for all of that size: those with the most
-    free memory. Different cards are grouped as a whole. most: cards per group; None for no limit.
+    free memory. Of different cards all of each kind are taken, or none: a small one can spoil it.
+    most: cards per group; None for no limit.
     """
     found: list[Group] = []
     for host in rig.hosts:
-        known = [card for card in host.cards if card.memory_mib is not None]
+        known = [
+            card for card in host.cards if card.memory_mib is not None and card.compute_mode != "prohibited"
+        ]
         kinds: dict[str, list[Card]] = {}
         for card in known:
             kinds.setdefault(card.gpu.name, []).append(card)
         for alike in kinds.values():
             freest = sorted(alike, key=lambda card: (-(card.usable_mib or 0), card.index))
             found += [Group(host, _in_order(freest[:count])) for count in range(1, len(freest) + 1)]
-        if len(kinds) > 1:
-            found.append(Group(host, _in_order(known)))
+        for count in range(2, len(kinds) + 1):
+            for some in combinations(kinds.values(), count):
+                found.append(Group(host, _in_order([card for alike in some for card in alike])))
     kept = [group for group in found if most is None or len(group.cards) <= most]
     return tuple(sorted(kept, key=lambda group: (len(group.cards), sum(group.usable_mib))))
 

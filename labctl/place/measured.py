@@ -75,7 +75,7 @@ def _is_unusual(request: Request) -> bool:
     plain = Request(request.engine, request.context)
     return any(
         getattr(request, name) != getattr(plain, name)
-        for name in ("n_gpu_layers", "n_cpu_moe", "batch", "ubatch", "mmproj", "draft", "flash_attention")
+        for name in ("n_gpu_layers", "n_cpu_moe", "batch", "ubatch", "draft", "flash_attention")
     )
 
 

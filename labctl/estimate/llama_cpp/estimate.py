@@ -125,7 +125,9 @@ def _beyond_the_plan(
     model: Model, request: Request, places: Layout, sizes: Batch, card: int
 ) -> tuple[Term, ...]:
     """What CUDA takes on a card that is used: its context, pools, and F16 copies of a quantized cache."""
-    if card not in places.layers and card != places.output:
+    # With everything on the host, the first card in sight still gets a context, and large batches.
+    used = card in places.layers or card == places.output or (card == 0 and not places.n_cards)
+    if not used:
         return ()
     low, expected, high = (size * MIB for size in _CONTEXT_MIB)
     pool_low, pool, pool_high = (size * MIB for size in _POOL_MIB)
@@ -148,8 +150,11 @@ def _beyond_the_plan(
 def _borrowed_bytes(graph: Graph, places: Layout, sizes: Batch, planned: dict[int, int]) -> int:
     """What the first card takes beyond the plan to compute large batches for layers or experts on the host."""
     on_host = HOST in places.layers or places.output == HOST or places.expert_layers_on_host > 0
-    if not places.n_cards or not on_host or sizes.n_tokens < _LARGE_BATCH:
+    if not on_host or sizes.n_tokens < _LARGE_BATCH:
         return 0
+    if not places.n_cards:
+        # Nothing is planned for a card that only helps; it computes what the host would, from copied weights.
+        return planned.get(HOST, 0)
     taken = buffer_bytes(graph, pipelined=places.pipelined, borrowing=True)
     return max(0, taken.get(0, 0) - planned.get(0, 0))
 

@@ -73,7 +73,7 @@ def test_more_cards_than_columns(fit: Command) -> None:
 
 def test_the_fullest_card_is_the_one_with_least_left(fit: Command) -> None:
     """21 GiB on the 3090 leave more than 10 GiB on the 3060."""
-    answer = fit("llama-3.1-70b", "--gpu", "rtx-3090,tesla-p40,rtx-3060")
+    answer = fit("llama-3.1-70b", "--gpu", "rtx-3090,tesla-p40,rtx-3060", "--gpus", "3")
     assert " of 10.6 GiB usable on the fullest card.\n" in answer.out
 
 

@@ -82,3 +82,20 @@ def test_a_file_beside_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_name_that_is_nowhere(name: str) -> None:
     with pytest.raises(BadInput):
         find(Wanted(name))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "where"),
+    [
+        (Wanted("flux.1-dev", method="lora"), "--train"),
+        (Wanted("whisper-small", method="full"), "--train"),
+        (Wanted("flux.1-dev", quants=("awq",)), "--quant"),
+        (Wanted("whisper-small", quants=("awq",)), "--quant"),
+        (Wanted("llama-3.1-8b", method="qlora", quants=("bf16",)), "--quant"),
+        (Wanted("llama-3.1-8b", method="full", quants=("nf4",)), "--quant"),
+    ],
+)
+def test_formats_and_methods_that_cannot_be_are_refused(wanted: Wanted, where: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        find(wanted)
+    assert refused.value.where == where

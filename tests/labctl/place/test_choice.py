@@ -147,7 +147,7 @@ def test_experts_move_where_not_all_of_them_have_room_in_ram() -> None:
     assert moved is not None
     assert 0 < moved.request.n_cpu_moe < 32
     reason = fit(mixtral, "Q4_K_M", replace(moved.request, n_cpu_moe=32), cards).reason
-    assert re.fullmatch(r"1\d{4} MiB of RAM short on box", reason or "")
+    assert re.fullmatch(r"\d{4} MiB of RAM short on box", reason or "")
 
 
 def test_nothing_moves_to_ram_that_is_too_small_or_the_card_s_own() -> None:

@@ -151,11 +151,14 @@ def test_an_engine_that_keeps_a_model_on_one_card_says_so() -> None:
     assert (found.estimate, found.reason) == (None, "comfyui keeps a model on one card")
 
 
-def test_vllm_wants_cards_of_one_kind_and_not_too_old() -> None:
+def test_vllm_wants_cards_of_one_capability_and_not_too_old() -> None:
     vllm = find(Wanted("llama-3.2-1b", engine="vllm")).candidate
     asked = replace(request(), engine="vllm")
-    mixed = all_groups(card(24_000), card(12_000, 1, "rtx-3060"))[-1]
-    assert fit(vllm, "bf16", asked, mixed).reason == "vllm shares a model among cards of one kind only"
+    mixed = all_groups(card(24_000), card(12_000, 1, "rtx-2060-12gb"))[-1]
+    reason = "vllm shares a model among cards of one compute capability only"
+    assert fit(vllm, "bf16", asked, mixed).reason == reason
+    unequal = all_groups(card(24_000), card(12_000, 1, "rtx-3060"))[-1]
+    assert fit(vllm, "bf16", asked, unequal).fits
     old = fit(vllm, "bf16", asked, group(24_000, gpu="tesla-p40")).reason
     assert old == "vLLM needs compute capability 7.0, Tesla P40 has 6.1"
 
@@ -172,3 +175,26 @@ def test_unlike_cards_share_by_what_is_usable() -> None:
     assert on_cards(request(), cards, "llama.cpp").tensor_split == (24_000.0, 12_000.0)
     assert on_cards(request(), group(8000, 8000), "llama.cpp").tensor_split is None
     assert on_cards(request(), group(8000, 8000), "vllm").tensor_parallel == 2
+
+
+def test_a_prompt_cache_never_stands_in_the_way() -> None:
+    """llama-server makes it as large as it may be; what a run cannot do without is the rest."""
+    llama = find(Wanted("llama-3.2-1b", quants=("Q8_0",))).candidate
+    found = fit(llama, "Q8_0", request(), group(24_000, ram_mib=2_000))
+    assert found.estimate is not None
+    assert found.estimate.host.high > 2_000 * MIB
+    assert found.fits
+
+
+def test_a_card_that_only_helps_still_takes_memory() -> None:
+    llama = find(Wanted("llama-3.1-8b", quants=("Q8_0",))).candidate
+    found = fit(llama, "Q8_0", replace(request(), n_gpu_layers=0), group(24_000))
+    assert found.estimate is not None
+    (card_,) = found.estimate.cards
+    assert card_.of("weights") == card_.of("kv_cache") == 0
+    assert card_.high > 800 * MIB
+
+
+def test_a_card_in_prohibited_mode_is_left_alone() -> None:
+    off = replace(card(24_000), compute_mode="prohibited")
+    assert all_groups(off) == ()

@@ -1,6 +1,7 @@
 """Which cards are asked about together."""
 
 from dataclasses import replace
+from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,8 +19,9 @@ def test_every_number_of_every_kind_and_all_together(found: list[str]) -> None:
     cards = [card(10_000, index, kind) for index, kind in enumerate(found)]
     counts = {kind: found.count(kind) for kind in found}
     expected = {(kind,) * n for kind, count in counts.items() for n in range(1, count + 1)}
-    if len(counts) > 1:
-        expected.add(tuple(sorted(found)))
+    for number in range(2, len(counts) + 1):
+        for some in combinations(counts, number):
+            expected.add(tuple(sorted(kind for kind in found if kind in some)))
     together = all_groups(*cards)
     assert {tuple(sorted(each.gpu.name for each in group.cards)) for group in together} == expected
     assert len(together) == len(expected)
