@@ -97,7 +97,8 @@ def nearest(
     """The measurement of the same engine, model, format, cards and cache with the closest context, if one is near.
 
     total: one that has a total; otherwise one that has a speed. One that is known to be of another build goes last; of
-    two as close, the one that is known to be of the same build goes first.
+    two as close, the one that is known to be of the same build goes first. Where none is near, a total far below the
+    context asked for still speaks: what was more than estimated there does not go away with a longer context.
     """
     request = estimate.request
     near = [
@@ -105,11 +106,15 @@ def nearest(
         for each in measurements
         if _same_run(each, estimate, quant, card)
         and (each.total_mib if total else each.tokens_per_second) is not None
-        and 1 / NEAR <= max(1, request.context) / each.context <= NEAR
+        and (
+            1 / NEAR <= max(1, request.context) / each.context <= NEAR
+            or (total and _is_far_below(each, request))
+        )
     ]
     return min(
         near,
         key=lambda each: (
+            _is_far_below(each, request),
             of_another_build(each, request),
             abs(each.context - request.context),
             each.build != request.engine_build,
@@ -117,6 +122,10 @@ def nearest(
         ),
         default=None,
     )
+
+
+def _is_far_below(measured: Measurement, request: Request) -> bool:
+    return request.context > NEAR * measured.context
 
 
 def _same_run(measured: Measurement, estimate: Estimate, quant: str, card: str) -> bool:
@@ -152,6 +161,11 @@ def corrected(estimate: Estimate, measured: Measurement, at_measurement: Estimat
     if other:
         difference = max(0, difference)
     away = max(estimate.request.context, 1) / measured.context
+    far = _is_far_below(measured, estimate.request)
+    if far and difference <= 0:
+        return estimate
+    if far:
+        away = NEAR
     spread = TOTAL_SPREAD * max(away, 1 / away) * (2 if other else 1)
     reserved_then = then.of("compute") + then.of("scratch")
     cards = []
@@ -161,7 +175,7 @@ def corrected(estimate: Estimate, measured: Measurement, at_measurement: Estimat
         share = min(2.0, reserved / reserved_then) if reserved_then > 0 else 1.0
         shift = max(int(difference * share), -reserved)
         least = n_bytes if away >= 1 and index == fullest else 0
-        cards.append(_shifted(card, measured, shift, share=spread, only_up=other, least=least))
+        cards.append(_shifted(card, measured, shift, share=spread, only_up=other or far, least=least))
     note = f"corrected by a measurement at context {measured.context}: {measured.total_mib:.0f} MiB, {measured.source}"
     if other:
         note += f"; of build {measured.build}, so upwards only"

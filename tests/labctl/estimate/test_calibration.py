@@ -92,7 +92,7 @@ def test_a_measurement_below_the_estimate_never_takes_from_weights_and_cache() -
     ("change", "context"),
     [
         ({"card": "rtx-4090"}, 8192), ({"quant": "Q8_0"}, 8192), ({"kv_type": "q8_0"}, 8192), ({"parallel": 2}, 8192),
-        ({"model": "llama-3-8b"}, 8192), ({"n_gpus": 2}, 8192), ({"engine": "ollama"}, 8192), ({}, 32768), ({}, 2048),
+        ({"model": "llama-3-8b"}, 8192), ({"n_gpus": 2}, 8192), ({"engine": "ollama"}, 8192), ({}, 2048),
     ],
 )  # fmt: skip
 def test_what_is_not_near_is_not_used(change: dict[str, object], context: int) -> None:
@@ -159,3 +159,20 @@ RUN = "measurements:\n  - engine: llama.cpp\n    model: m\n    quant: q\n    car
 def test_a_wrong_measurement_is_told_with_its_line(more: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         calibration.parse(RUN + more, "f.yaml")
+
+
+def test_what_was_more_than_estimated_stays_with_a_longer_context() -> None:
+    """Else a card that was measured too small would do again with twice the context and a little more."""
+    total_mib = estimated(8192).cards[0].expected / MIB + 1500
+    measured = replace(MEASURED, total_mib=total_mib)
+    highs = []
+    for context in (8192, 16384, 17408, 65536, 131072):
+        found = estimated(context)
+        assert calibration.nearest([measured], found, "Q4_K_M", "rtx-3090") == measured
+        after = calibration.corrected(found, measured, estimated(8192))
+        assert after.cards[0].expected - found.cards[0].expected >= 1400 * MIB
+        highs.append(after.cards[0].high)
+    assert highs == sorted(highs)
+    less = replace(measured, total_mib=total_mib - 2500)
+    far = estimated(65536)
+    assert calibration.corrected(far, less, estimated(8192)).cards[0].high >= far.cards[0].high

@@ -94,7 +94,7 @@ def test_a_measurement_speaks_of_the_plain_run_on_its_own_card() -> None:
         asked(only, (group(40_000, 40_000),), MEASURED),
         asked(only, (group(40_000),), replace(MEASURED, engine="vllm")),
         asked(only, (group(40_000),), replace(MEASURED, quant="Q2_K")),
-        asked(only, (group(40_000),), MEASURED, ask=request(50_000)),
+        asked(only, (group(40_000),), MEASURED, ask=request(2_048)),
     )
     assert [each.estimate.notes for each in others] == [plain.notes] * len(others)
     moved = asked(only, (group(40_000),), MEASURED, ask=replace(request(), n_gpu_layers=10))
