@@ -26,15 +26,14 @@ from labctl.models.recurrent_shape import RecurrentShape
 from labctl.models.tensor_rows import Beside, Rows, elements
 from labctl.yaml_document import read
 
-# Architectures whose GGUF files carry the vision tower; others keep it in a file of its own (mmproj).
-IN_ONE_FILE = {"mllama"}
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ModelRecord(BaseModel):
     """One model of the catalogue. parameters: of the text model, as published; other_parameters: vision and such.
 
-    newer: the name of the one that took its place, of about the same size.
+    A GGUF's model is without the latter: `vision_part` has them. newer: the name of the one that took its place, of
+    about the same size.
     """
 
     model_config = _STRICT
@@ -96,7 +95,8 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
         model = _without_shape(record)
     else:
         model = _with_shape(record, record.shape)
-    if quantization.container == "gguf" and record.architecture not in IN_ONE_FILE:
+    if quantization.container == "gguf":
+        # What sees is `vision_part`, for every architecture: here it would be counted twice.
         model = replace(model, parameters=replace(model.parameters, other=0))
     notes = (f"size of {quantization.name} as published: {published.source}",) if published else ()
     n_bytes = published.bytes if published else 0
@@ -108,8 +108,11 @@ def build(record: ModelRecord, quantization: Quantization) -> Model:
 
 
 def vision_part(record: ModelRecord) -> Model | None:
-    """What lies in a file of its own beside the GGUF (mmproj), in 16 bits; None where nothing does."""
-    if record.architecture in IN_ONE_FILE or not record.other_parameters:
+    """What is loaded beside a GGUF's text model, in 16 bits; None where nothing is.
+
+    Mostly an mmproj file. Llama 3.2 Vision's tower lies in the model's own file, and takes as much.
+    """
+    if not record.other_parameters:
         return None
     return Model(
         name=f"mmproj of {record.name}",

@@ -113,8 +113,8 @@ def test_a_catalogue_model_is_estimated_as_its_header_is(name: str) -> None:
 
 # Published: model cards, the hub's count of parameters, or what llama.cpp prints at load. Billions.
 PUBLISHED = {
-    "gemma-3n-e4b": 6.87, "gemma-3n-e2b": 4.46, "gemma-3-270m": 0.268, "embeddinggemma-300m": 0.303,
-    "qwen3-next-80b-a3b": 79.67, "qwen3-coder-next": 79.67, "qwen3.6-35b-a3b": 34.66, "falcon-h1-7b": 7.59,
+    "gemma-3n-e4b": 7.85, "gemma-3n-e2b": 5.44, "gemma-3-270m": 0.268, "embeddinggemma-300m": 0.303,
+    "qwen3-next-80b-a3b": 79.67, "qwen3-coder-next": 79.67, "qwen3.6-35b-a3b": 35.11, "falcon-h1-7b": 7.59,
     "jamba-mini": 51.6, "mamba2-2.7b": 2.70, "codestral-mamba-7b": 7.29, "rwkv7-2.9b": 2.95, "rwkv7-1.5b": 1.53,
     "lfm2-350m": 0.354, "lfm2-700m": 0.742, "lfm2-1.2b": 1.17, "lfm2-8b-a1b": 8.34, "granite-4-h-small": 32.2,
     "granite-4-h-tiny": 6.94, "granite-4-h-micro": 3.19, "granite-4-micro": 3.40, "nemotron-h-8b": 8.1,
@@ -122,7 +122,9 @@ PUBLISHED = {
     "mistral-nemo-12b": 12.25, "mistral-small-3.2-24b": 24.01, "ministral-8b": 8.02, "qwen2.5-vl-3b": 3.75,
     "qwen2.5-vl-7b": 8.29, "qwen2.5-vl-32b": 33.45, "qwen2.5-vl-72b": 73.41, "qwen3-vl-4b": 4.44, "qwen3-vl-8b": 8.77,
     "qwen3-coder-30b-a3b": 30.53, "qwen3-coder-480b-a35b": 480.15, "glm-4.6": 355, "kimi-k2": 1026,
-    "llama-4-maverick-17b-128e": 400.7, "deepseek-r1-distill-qwen-1.5b": 1.78, "deepseek-r1-distill-qwen-32b": 32.76,
+    "llama-4-maverick-17b-128e": 401.58, "llama-4-scout-17b-16e": 108.64,
+    "gemma-3-4b": 4.300, "gemma-3-12b": 12.187, "gemma-3-27b": 27.432,
+    "deepseek-r1-distill-qwen-1.5b": 1.78, "deepseek-r1-distill-qwen-32b": 32.76,
     "smollm3-3b": 3.08, "all-minilm-l6-v2": 0.0227, "all-minilm-l12-v2": 0.0334, "bge-base-en-v1.5": 0.109,
     "mxbai-embed-large": 0.335, "bge-m3": 0.568, "bge-reranker-v2-m3": 0.568, "multilingual-e5-large": 0.560,
     "nomic-embed-text-v1.5": 0.1367, "qwen3-embedding-0.6b": 0.596, "qwen3-embedding-4b": 4.02,
