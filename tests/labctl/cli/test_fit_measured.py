@@ -41,8 +41,8 @@ def test_the_next_estimate_is_corrected_and_says_so(fit: Command, mine: str) -> 
     assert (note in before["notes"], note in after["notes"]) == (False, True)
     assert note in " ".join(fit(*QUESTION).out.split())
     assert "my own nvidia-smi" in [term["source"] for term in after["terms"]["0"]]
-    near, far = (fit(*QUESTION, "--context", context, "--json").document for context in ("16k", "64k"))
-    assert (note in near["notes"], note in far["notes"]) == (True, False)
+    below, far = (fit(*QUESTION, "--context", context, "--json").document for context in ("2k", "64k"))
+    assert (note in below["notes"], note in far["notes"]) == (False, True)
 
 
 def test_a_smaller_measurement_leaves_no_negative_part(fit: Command, mine: str) -> None:
