@@ -154,8 +154,16 @@ def _groups(rig: Rig | None, ranks: int | None) -> tuple[Group, ...]:
     if rig is not None:
         found = groups(rig)
         if not found:
+            if not rig.cards:
+                raise BadInput(
+                    "this rig has no cards",
+                    where=rig.name,
+                    hint="`labctl fit` answers for cards; leave out --rig",
+                )
             raise BadInput(
-                "this rig has no cards whose memory is known", where=rig.name, hint="give memory_mib"
+                "none of this rig's cards can be used: their memory is not known, or they are in prohibited mode",
+                where=rig.name,
+                hint="give memory_mib",
             )
         if ranks is not None and all(len(group.cards) != ranks for group in found):
             raise BadInput(
