@@ -1,5 +1,7 @@
 """vLLM, Ollama, diffusion, Whisper, transformers and declared claims: what must hold for any input."""
 
+from dataclasses import replace
+
 import pytest
 
 from labctl.edges import catalog
@@ -123,8 +125,22 @@ def test_ollama_is_llama_cpp_with_its_settings() -> None:
 
 
 def test_ollama_never_gives_more_context_than_the_model_has() -> None:
-    found = ollama.estimate(catalog.model("phi-4", "Q4_K_M"), ollama.Settings(), (48 * GIB,))
+    phi = catalog.model("phi-4", "Q4_K_M")
+    found = ollama.estimate(phi, ollama.Settings(), (48 * GIB,))
     assert found.request.context == 16384
+    asked = ollama.estimate(phi, ollama.Settings(context=32768), (48 * GIB,))
+    assert "context 32768 is cut to 16384" in " ".join(asked.notes)
+    assert "cut" not in " ".join(ollama.estimate(phi, ollama.Settings(context=16384), (48 * GIB,)).notes)
+
+
+def test_ollama_counts_a_vision_part() -> None:
+    # Any model has weights; a vision part's own file would do no other.
+    part = replace(catalog.model("llama-3.2-1b", "Q8_0"), kind="mmproj")
+    settings = ollama.Settings(context=4096)
+    plain = ollama.estimate(GGUF, settings, (24 * GIB,))
+    seeing = ollama.estimate(GGUF, settings, (24 * GIB,), mmproj=part)
+    assert seeing.request.mmproj is part
+    assert seeing.cards[0].expected - plain.cards[0].expected >= part.file_bytes
 
 
 def test_ollama_holds_several_models_each_with_a_process() -> None:
