@@ -196,6 +196,28 @@ def test_whisper_fits_what_its_readme_asks_for(name: str) -> None:
     assert own.cards[0].high >= model.openai_vram_gb * 10**9
 
 
+# faster-whisper README v1.1.0 (large-v2 on an RTX 3070 Ti, which has large-v3's shape), its issues 1030 (turbo on an
+# RTX 2080 Ti) and 1257 (turbo with 80 windows at once).
+@pytest.mark.parametrize(
+    ("name", "quant", "batch", "mib_measured"),
+    [
+        ("whisper-large-v3", "fp16", 1, 4525),
+        ("whisper-large-v3", "int8", 1, 2926),
+        ("whisper-large-v3", "fp16", 8, 6090),
+        ("whisper-large-v3", "int8", 8, 4500),
+        ("whisper-large-v3-turbo", "fp16", 1, 2537),
+        ("whisper-large-v3-turbo", "int8", 1, 1545),
+        ("whisper-large-v3-turbo", "fp16", 80, 19 * 1024),
+    ],
+)
+def test_whisper_with_windows_at_once(name: str, quant: str, batch: int, mib_measured: int) -> None:
+    found = whisper.estimate(catalog.whisper_model(name), catalog.quantization(quant), batch=batch)
+    check(found)
+    card = found.cards[0]
+    assert card.low <= mib_measured * MIB <= card.high
+    assert card.expected == pytest.approx(mib_measured * MIB, rel=0.12)
+
+
 def test_transformers_cache_grows_with_the_context() -> None:
     short, long = (
         transformers.estimate(LLAMA, Request(engine="transformers", context=tokens))
