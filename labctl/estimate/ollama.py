@@ -69,11 +69,19 @@ def loaded_at_once(settings: Settings, cards: int) -> int:
     return settings.max_loaded_models or MODELS_PER_CARD * max(1, cards)
 
 
-def estimate(model: Model, settings: Settings, card_memory_bytes: tuple[int, ...]) -> Estimate:
-    """One loaded model on these cards, with Ollama's defaults. Without flash attention, its cache is F16."""
-    context = settings.context or default_context(card_memory_bytes)
-    if model.context_train:
-        context = min(context, model.context_train)
+def estimate(
+    model: Model,
+    settings: Settings,
+    card_memory_bytes: tuple[int, ...],
+    *,
+    mmproj: Model | None = None,
+) -> Estimate:
+    """One loaded model on these cards, with Ollama's defaults. Without flash attention, its cache is F16.
+
+    mmproj: the vision part, which Ollama loads whenever a model comes with one.
+    """
+    wanted = settings.context or default_context(card_memory_bytes)
+    context = min(wanted, model.context_train) if model.context_train else wanted
     quantized = settings.kv_type not in ("f16", "bf16", "f32")
     kv_type = "f16" if quantized and settings.flash_attention is False else settings.kv_type
     request = Request(
@@ -86,13 +94,18 @@ def estimate(model: Model, settings: Settings, card_memory_bytes: tuple[int, ...
         n_gpus=max(1, len(card_memory_bytes)),
         card_memory_bytes=card_memory_bytes,
         prompt_cache_mib=0,
+        mmproj=mmproj,
     )
     found = estimate_llama_cpp(model, request)
     notes = list(found.notes)
     if kv_type != settings.kv_type:
         notes.append(f"OLLAMA_KV_CACHE_TYPE={settings.kv_type} is ignored without flash attention")
     if settings.context is None:
-        notes.append(f"context {context}: Ollama's default for {sum(card_memory_bytes) // GIB} GiB of cards")
+        notes.append(f"context {wanted}: Ollama's default for {sum(card_memory_bytes) // GIB} GiB of cards")
+    if context < wanted:
+        notes.append(
+            f"context {wanted} is cut to {context}: Ollama gives no more than the model was trained on"
+        )
     if settings.gpu_overhead_bytes:
         overhead = settings.gpu_overhead_bytes
         kept = Term("scratch", "OLLAMA_GPU_OVERHEAD", 0, 0, overhead, f"{overhead} B kept free", SOURCE)

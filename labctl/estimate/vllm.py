@@ -9,10 +9,29 @@ from dataclasses import dataclass
 from labctl.errors import BadInput
 from labctl.estimate.claim import MIB, Estimate, PlaceEstimate, Request, Term, exact
 from labctl.estimate.context import context_term
-from labctl.models.layer import Layer
+from labctl.estimate.vllm_cache import (
+    SOURCE as KV_SOURCE,
+)
+from labctl.estimate.vllm_cache import (
+    Pool,
+    batched_tokens,
+    cache_bytes,
+    layer_token_bytes,
+    pool,
+    pool_tokens,
+)
+from labctl.estimate.vllm_vision import NOTE as VISION_NOTE
+from labctl.estimate.vllm_vision import is_known, sees, with_images, with_vision
+from labctl.models.layer import Attention, Layer
 from labctl.models.model import Model
 
-KV_SOURCE = "vLLM KVCacheSpec: block × KV heads × (key + value size) × bytes, one tensor for MLA"
+# One door to the engine: its cache and its images are files of their own only for their length.
+__all__ = [
+    "Settings", "activation_term", "batched_tokens", "cache_bytes", "check_context", "check_parallelism", "estimate",
+    "graphs_term", "layer_token_bytes", "non_torch_term", "pool", "pool_tokens", "settings", "weights_term",
+    "with_images", "with_vision",
+]  # fmt: skip
+
 WEIGHTS_SOURCE = (
     "vLLM ParallelLinear: split by tensor parallelism; norms, routers and MLA's down projections are not"
 )
@@ -22,19 +41,14 @@ LOGITS_SOURCE = (
 )
 GRAPHS_SOURCE = "vLLM logs of CUDA graph capture: 102 to 1055 MiB on one card, 3.45 GiB on 4 × L40S"
 NON_TORCH_SOURCE = "vLLM logs, non-torch memory: 10 to 164 MiB on one card, 200 to 563 MiB per rank with NCCL"
-BLOCK_TOKENS = 16
 # --gpu-memory-utilization where nobody says otherwise; 0.9 before.
 DEFAULT_FRACTION = 0.92
-# --max-num-batched-tokens of the server on cards below 70 GiB; 8192 above.
-SMALL_CARD_TOKENS, LARGE_CARD_TOKENS, LARGE_CARD_BYTES = 2048, 8192, 70 * 1024 * MIB
 LOGIT_COPIES = (2.5, 9.6, 10.1)
-KV_ELEMENT_BYTES = {"auto": 2, "f16": 2, "bf16": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "q8_0": 1}
-FP8_LATENT_BYTES = 656
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What to start vLLM with so that it holds what was estimated. kv_cache_tokens: the pool, all requests together."""
+    """What to start vLLM with so that it holds what was estimated."""
 
     max_model_len: int
     max_num_seqs: int
@@ -42,7 +56,6 @@ class Settings:
     tensor_parallel_size: int
     kv_cache_memory_bytes: int
     gpu_memory_utilization: float | None
-    kv_cache_tokens: int
 
     def arguments(self) -> tuple[str, ...]:
         """As words of the command line. The fraction goes with the bytes: the check at start still uses it."""
@@ -61,25 +74,30 @@ class Settings:
 def estimate(model: Model, request: Request, *, eager: bool = False) -> Estimate:
     """What every rank holds. With `memory_fraction` the cache is what that leaves, else what the requests need.
 
-    Raises BadInput for a tensor parallelism that the heads cannot be divided by, or a fraction that leaves no cache.
+    Raises BadInput for a tensor parallelism that the heads cannot be divided by, a context beyond the trained one, or a
+    fraction that leaves no cache.
     """
     check_parallelism(model, request.tensor_parallel)
-    batched = batched_tokens(request)
+    check_context(model, request.context)
+    activations = activation_term(model, request.parallel, batched_tokens(request), request.tensor_parallel)
     fixed = (
         weights_term(model, request.tensor_parallel),
-        activation_term(model, request.parallel, batched, request.tensor_parallel),
+        with_vision(activations, model, request),
         non_torch_term(request.tensor_parallel),
         graphs_term(request.tensor_parallel, eager=eager),
     )
     cache = _cache_term(model, request, fixed)
     terms = (*fixed, cache, context_term())
     ranks = request.tensor_parallel * request.pipeline_parallel
-    pinned = settings(model, request, fixed, cache.expected)
+    pinned = settings(request, fixed, cache.expected)
     notes = [
         *model.notes,
         f"start with {' '.join(pinned.arguments())}",
-        f"the pool holds {pinned.kv_cache_tokens} tokens",
+        *_pool_notes(pool(model, request), request, cache.expected),
     ]
+    guessed = sees(model) and not is_known(model)
+    if sees(model):
+        notes.append(VISION_NOTE)
     if len(set(request.card_memory_bytes)) > 1:
         notes.append("cards differ in memory: every rank takes what the smallest can give")
     return Estimate(
@@ -87,32 +105,60 @@ def estimate(model: Model, request: Request, *, eager: bool = False) -> Estimate
         request=request,
         cards=tuple(PlaceEstimate(str(rank), terms) for rank in range(ranks)),
         host=PlaceEstimate("host", ()),
-        confidence="low" if model.confidence == "low" else "medium",
+        confidence="low" if guessed or model.confidence == "low" else "medium",
         notes=tuple(notes),
     )
 
 
+def _pool_notes(cut: Pool, request: Request, cache: int) -> list[str]:
+    """What really fits in the pool; nothing for a model that caches nothing."""
+    if not cut.block_bytes:
+        return []
+    requests, tokens = cut.requests_in(cache), cut.tokens_in(cache, request.context)
+    if not requests:
+        return [f"the pool is too small for one request of {request.context} tokens: vLLM will not start"]
+    if cut.block_tokens is None:
+        return [f"the pool holds {requests} × {request.context} tokens: {tokens} tokens"]
+    return [f"the pool holds {tokens} tokens"]
+
+
+def check_context(model: Model, context: int) -> None:
+    """Raises BadInput for more tokens than the model was trained on: vLLM does not start with them."""
+    if model.context_train and context > model.context_train:
+        raise BadInput(
+            f"vLLM does not start {model.name} with more tokens than it was trained on",
+            where="--context",
+            found=str(context),
+            expected=f"at most {model.context_train}",
+            hint=f"--context {model.context_train}",
+        )
+
+
 def check_parallelism(model: Model, tensor_parallel: int) -> None:
-    """Raises BadInput when attention heads cannot be dealt out evenly; KV heads fewer than ranks are copied instead."""
+    """Raises BadInput when heads cannot be dealt out evenly. Fewer KV heads than ranks are copied, evenly too."""
     for layer in model.layers:
-        if layer.attention and layer.attention.n_head % tensor_parallel:
-            heads = layer.attention.n_head
-            possible = [str(each) for each in range(1, heads + 1) if heads % each == 0 and each <= 16]
-            raise BadInput(
-                "vLLM deals attention heads out evenly",
-                where="tensor_parallel",
-                found=f"{heads} heads on {tensor_parallel} cards",
-                expected=f"one of {', '.join(possible)}",
-                hint="use one of these, or pipeline parallelism",
-            )
+        attention = layer.attention
+        if attention is None or _deals_out(attention, tensor_parallel):
+            continue
+        possible = [str(each) for each in range(1, 17) if _deals_out(attention, each)]
+        kind = "KV heads" if attention.n_head % tensor_parallel == 0 else "heads"
+        heads = attention.n_head_kv if kind == "KV heads" else attention.n_head
+        raise BadInput(
+            "vLLM deals attention heads out evenly",
+            where="tensor_parallel",
+            found=f"{heads} {kind} on {tensor_parallel} cards",
+            expected=f"one of {', '.join(possible)}",
+            hint="use one of these, or pipeline parallelism",
+        )
 
 
-def batched_tokens(request: Request) -> int:
-    """--max-num-batched-tokens: as asked for, else the server's default for the smallest card."""
-    if request.batch:
-        return request.batch
-    smallest = min(request.card_memory_bytes, default=0)
-    return LARGE_CARD_TOKENS if smallest >= LARGE_CARD_BYTES else SMALL_CARD_TOKENS
+def _deals_out(attention: Attention, tensor_parallel: int) -> bool:
+    if attention.n_head % tensor_parallel:
+        return False
+    # Every rank holds the latent whole, so there are no KV heads to deal out.
+    if attention.latent or not attention.n_head_kv:
+        return True
+    return attention.n_head_kv % tensor_parallel == 0 or tensor_parallel % attention.n_head_kv == 0
 
 
 def weights_term(model: Model, tensor_parallel: int, capability: tuple[int, int] | None = None) -> Term:
@@ -190,18 +236,6 @@ def activation_term(model: Model, sequences: int, tokens: int, tensor_parallel: 
     return Term("compute", "activation peak", low, expected, high, formula, LOGITS_SOURCE)
 
 
-def with_images(term: Term, images: int, bytes_per_image: int) -> Term:
-    """The activation peak when vLLM profiles a vision model: all images of a batch go through the tower together.
-
-    bytes_per_image: of the tower's output. 3.1 copies of it: 36.63 GiB for Llama 3.2 11B Vision with 128 sequences,
-    https://github.com/vllm-project/vllm/pull/12126.
-    """
-    once = images * bytes_per_image
-    formula = f"{term.formula}; 3.1 × {images} images × {bytes_per_image} B"
-    low, expected = max(term.low, 2 * once), max(term.expected, int(3.1 * once))
-    return Term(term.part, term.name, low, expected, term.high + 4 * once, formula, term.source)
-
-
 def _layer_width(model: Model, layer: Layer) -> int:
     if layer.experts:
         return 3 * (layer.experts.used * layer.experts.ff_size + layer.experts.shared_ff_size)
@@ -226,51 +260,14 @@ def graphs_term(tensor_parallel: int, *, eager: bool) -> Term:
     )
 
 
-def layer_token_bytes(layer: Layer, tensor_parallel: int, kv_type: str) -> int:
-    """Bytes that one token takes in the cache of one layer, on one rank; 0 for layers without a cache of their own."""
-    attention = layer.attention
-    if attention is None or not attention.caches or not layer.loaded:
-        return 0
-    element = KV_ELEMENT_BYTES.get(kv_type, 2)
-    if attention.latent:
-        if element == 1:
-            return FP8_LATENT_BYTES
-        return (attention.latent.kv_lora_rank + attention.latent.rope_head_dim) * element
-    heads = max(1, attention.n_head_kv // tensor_parallel)
-    return heads * (attention.head_dim_k + attention.head_dim_v) * element
-
-
-def pool_tokens(model: Model, cache_bytes: int, tensor_parallel: int, kv_type: str = "auto") -> int:
-    """How many tokens a pool of so many bytes holds, when every layer caches every token, in whole blocks."""
-    per_token = sum(layer_token_bytes(layer, tensor_parallel, kv_type) for layer in model.layers)
-    if per_token == 0:
-        return 0
-    return max(0, cache_bytes) // (per_token * BLOCK_TOKENS) * BLOCK_TOKENS
-
-
-def cache_bytes(model: Model, request: Request) -> int:
-    """Bytes of KV cache on one rank that hold `parallel` requests of `context` tokens each, in whole pages."""
-    batched = batched_tokens(request)
-    total = 0
-    for layer in model.layers:
-        per_token = layer_token_bytes(layer, request.tensor_parallel, request.kv_type_k)
-        window = layer.attention.window if layer.attention else None
-        pages = -(-request.context // BLOCK_TOKENS)
-        if window:
-            pages = min(pages, -(-min(window - 1 + batched, request.context) // BLOCK_TOKENS) + 1)
-        total += pages * BLOCK_TOKENS * per_token * request.parallel
-    recurrent = sum(
-        4 * (layer.recurrent.conv_elements + layer.recurrent.state_elements) // request.tensor_parallel
-        for layer in model.layers
-        if layer.recurrent and layer.loaded
-    )
-    return total + recurrent * request.parallel
-
-
 def _cache_term(model: Model, request: Request, fixed: tuple[Term, ...]) -> Term:
     if request.memory_fraction is None or not request.card_memory_bytes:
         n_bytes = cache_bytes(model, request)
-        formula = f"{request.parallel} × {request.context} tokens, in pages of {BLOCK_TOKENS}"
+        cut = pool(model, request)
+        formula = (
+            f"({request.parallel} requests × {cut.blocks_per_request} blocks for {request.context} tokens + 1 that "
+            f"vLLM keeps) × {cut.block_bytes} B"
+        )
         return exact("kv_cache", "KV cache", n_bytes, formula, KV_SOURCE)
     smallest = min(request.card_memory_bytes)
     wanted = int(request.memory_fraction * smallest)
@@ -287,8 +284,8 @@ def _cache_term(model: Model, request: Request, fixed: tuple[Term, ...]) -> Term
     return Term("kv_cache", "KV cache", max(0, left[0]), left[1], left[2], formula, KV_SOURCE)
 
 
-def settings(model: Model, request: Request, fixed: tuple[Term, ...], cache: int) -> Settings:
-    """The command line that makes vLLM hold this, and the pool's size in tokens."""
+def settings(request: Request, fixed: tuple[Term, ...], cache: int) -> Settings:
+    """The command line that makes vLLM hold this."""
     held = sum(term.high for term in fixed) + cache
     smallest = min(request.card_memory_bytes, default=0)
     fraction = request.memory_fraction
@@ -301,5 +298,4 @@ def settings(model: Model, request: Request, fixed: tuple[Term, ...], cache: int
         tensor_parallel_size=request.tensor_parallel,
         kv_cache_memory_bytes=cache,
         gpu_memory_utilization=fraction,
-        kv_cache_tokens=pool_tokens(model, cache, request.tensor_parallel, request.kv_type_k),
     )

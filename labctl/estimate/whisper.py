@@ -10,12 +10,19 @@ from labctl.models.quantization import Quantization
 from labctl.yaml_document import read
 
 BEAMS = 5
-CACHE_SOURCE = (
+# Text in a window of 30 seconds: some, of ordinary speech, and the most that decoding goes on for (half the context).
+WINDOW_TOKENS = (32, 100, 224)
+OPENAI_CACHE_SOURCE = (
     "openai-whisper decoding: self-attention over n_text_ctx and cross-attention over n_audio_ctx per beam"
+)
+CACHE_SOURCE = (
+    "CTranslate2 TransformerDecoder::replicate_state: keys and values of the audio once per window, not per beam; "
+    "those of the text grow with it, https://github.com/OpenNMT/CTranslate2/blob/master/src/layers/transformer.cc"
 )
 WORK_SOURCE = (
     "openai-whisper README, required VRAM (1 GB tiny and base, 2 small, 5 medium, 10 large in FP32 and FP16 together): "
-    "the high end; CTranslate2 holds weights, caches and about as much again as one window's activations"
+    "the high end; workspaces of CTranslate2: faster-whisper v1.1.0 README, large-v2 on an RTX 3070 Ti, 4525 MB in "
+    "FP16 and 2926 MB in INT8, 6090 and 4500 MB with 8 windows at once"
 )
 
 
@@ -47,7 +54,7 @@ def estimate(
     batch: int = 1,
     engine: Literal["faster-whisper", "openai-whisper"] = "faster-whisper",
 ) -> Estimate:
-    """One process on one card. batch: windows of 30 seconds at once.
+    """One process on one card. batch: windows of 30 seconds at once (BatchedInferencePipeline).
 
     openai-whisper loads FP32 weights and casts them, so its high end is what its README asks for.
     """
@@ -55,28 +62,26 @@ def estimate(
     weights = exact(
         "weights", "weights", n_bytes, f"{model.parameters} × {quantization.bits_per_weight} bit", "catalogue"
     )
-    positions = model.text_context + model.audio_context
-    cache = 2 * 2 * model.decoder_layers * model.hidden * positions * BEAMS * batch
-    formula = (
-        f"2 × 2 B × {model.decoder_layers} layers × {model.hidden} × {positions} × {BEAMS} beams × {batch}"
-    )
-    kv = exact("kv_cache", "decoder caches", cache, formula, CACHE_SOURCE)
-    # One layer of the encoder at a time: attention and feed-forward of 1500 positions, in FP32 where it matters.
-    window = 34 * 2 * model.audio_context * model.hidden * batch
-    high = 4 * window
+    kv = _cache_term(model, batch) if engine == "faster-whisper" else _openai_cache_term(model, batch)
+    # One layer of the encoder at a time: scores of 1500 × 1500 per head of 64, before and after softmax, then the rest.
+    per_position = 4 * model.audio_context // 64 + 16
+    window = per_position * model.audio_context * model.hidden
+    # The encoder is done before the decoder's caches are made, so they take over what its batch left free.
+    encoder = max(window, batch * window - kv.expected)
+    high = max(2 * window, 2 * batch * window - kv.low)
     if engine == "openai-whisper":
-        high = max(high, model.openai_vram_gb * 1000**3 - n_bytes - cache)
+        high = max(high, model.openai_vram_gb * 1000**3 - n_bytes - kv.high)
     work = Term(
         "compute",
         "audio window",
         window // 2,
-        window,
+        encoder,
         high,
-        f"68 B × {batch} × 1500 × {model.hidden}",
+        f"{per_position} B × {model.audio_context} × {model.hidden}, × {batch} less the caches that follow",
         WORK_SOURCE,
     )
     scratch = Term(
-        "scratch", "workspaces", 32 * MIB, 128 * MIB, 400 * MIB, "cuDNN and cuBLAS workspaces", WORK_SOURCE
+        "scratch", "workspaces", 100 * MIB, 350 * MIB, 600 * MIB, "cuDNN and cuBLAS workspaces", WORK_SOURCE
     )
     return Estimate(
         model=model.name,
@@ -85,3 +90,29 @@ def estimate(
         host=PlaceEstimate("host", ()),
         confidence="medium",
     )
+
+
+def _token_bytes(model: WhisperModel) -> int:
+    """Keys and values of one position in all decoder layers, in 16 bits whatever the weights are in."""
+    return 2 * 2 * model.decoder_layers * model.hidden
+
+
+def _cache_term(model: WhisperModel, batch: int) -> Term:
+    """CTranslate2's: one window alone also gets the text before it as a prompt, several at once do not."""
+    per_token = _token_bytes(model)
+    audio = per_token * model.audio_context * batch
+    alone = model.text_context if batch == 1 else 0
+    low, expected, high = (
+        audio + per_token * BEAMS * max(each, tokens * batch)
+        for each, tokens in zip((0, alone, alone), WINDOW_TOKENS, strict=True)
+    )
+    text = max(alone, WINDOW_TOKENS[1] * batch)
+    formula = f"{per_token} B × ({batch} × {model.audio_context} of audio + {BEAMS} beams × {text} of text)"
+    return Term("kv_cache", "decoder caches", low, expected, high, formula, CACHE_SOURCE)
+
+
+def _openai_cache_term(model: WhisperModel, batch: int) -> Term:
+    positions = model.text_context + model.audio_context
+    n_bytes = _token_bytes(model) * positions * BEAMS * batch
+    formula = f"{_token_bytes(model)} B × {positions} × {BEAMS} beams × {batch}"
+    return exact("kv_cache", "decoder caches", n_bytes, formula, OPENAI_CACHE_SOURCE)

@@ -15,8 +15,6 @@ from labctl.models.model import Model
 from tests.labctl.estimate import published_llama_cpp
 
 CASES = Path(__file__).resolve().parents[2] / "cases" / "memory"
-# vLLM's vision towers: Llama 3.2 Vision keeps 8 hidden states of 1280 wide, 4 tiles of 1608 patches per image.
-VISION_BYTES_PER_IMAGE = 2 * 4 * 1608 * 7680
 
 
 @dataclass(frozen=True)
@@ -127,10 +125,10 @@ def _solved_pool(model: Model, case: dict[str, Any]) -> Compared:
 
 
 def _activation(model: Model, case: dict[str, Any]) -> Term:
-    term = vllm.activation_term(
-        model, case["max_num_seqs"], case["max_num_batched_tokens"], case["tensor_parallel"]
-    )
-    return vllm.with_images(term, case["images"], VISION_BYTES_PER_IMAGE) if "images" in case else term
+    sequences, batched = case["max_num_seqs"], case["max_num_batched_tokens"]
+    term = vllm.activation_term(model, sequences, batched, case["tensor_parallel"])
+    request = Request(engine="vllm", context=batched, parallel=sequences, batch=batched)
+    return vllm.with_vision(term, model, request)
 
 
 def compared_diffusion() -> Iterator[Compared]:
