@@ -64,7 +64,8 @@ class Language:
             case "ollama":
                 from labctl.estimate import ollama
 
-                return ollama.estimate(model, _ollama_settings(request), request.card_memory_bytes)
+                settings = _ollama_settings(request)
+                return ollama.estimate(model, settings, request.card_memory_bytes, mmproj=request.mmproj)
             case "llama.cpp":
                 return estimate_llama_cpp(model, request)
         raise BadInput(

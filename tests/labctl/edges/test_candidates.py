@@ -1,5 +1,6 @@
 """What MODEL means: a name, a file, a directory; and which engine runs it in which formats."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from labctl.edges import catalog
 from labctl.edges.candidates import GGUF_QUANTS, VLLM_QUANTS, Wanted, find
 from labctl.errors import BadInput
-from labctl.estimate.claim import Engine
+from labctl.estimate.claim import Engine, Request
 from tests.oracle.shapes import SHAPES
 from tests.oracle.sparse_gguf import write
 
@@ -99,3 +100,16 @@ def test_formats_and_methods_that_cannot_be_are_refused(wanted: Wanted, where: s
     with pytest.raises(BadInput) as refused:
         find(wanted)
     assert refused.value.where == where
+
+
+@pytest.mark.parametrize("engine", ["llama.cpp", "ollama"])
+def test_a_vision_part_is_charged_whichever_way_a_gguf_is_run(engine: Engine) -> None:
+    found = find(Wanted("qwen3-vl-8b", engine=engine, quants=("Q4_K_M",)))
+    (part,) = found.companions
+    memory = (24 * 1024**3,)
+    plain = Request(engine, 8192, card_memory_bytes=memory)
+    alone, both = (
+        found.candidate.estimate("Q4_K_M", each).cards[0] for each in (plain, replace(plain, mmproj=part))
+    )
+    assert both.of("weights") - alone.of("weights") == part.file_bytes
+    assert both.high > alone.high + part.file_bytes
