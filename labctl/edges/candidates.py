@@ -1,79 +1,38 @@
 """What a person means by MODEL: an entry of the catalogue, a file, a directory, or a repository on the hub."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_args
+from typing import TypeVar
 
 from labctl.edges import catalog
+from labctl.edges.candidate_kinds import (
+    EXPECTED,
+    GGUF_QUANTS,
+    LONGEST_SHOWN,
+    NO_LONGER_RUN,
+    OF_GGUF,
+    SAME_SIZE,
+    TRAINED_FROM,
+    VLLM_QUANTS,
+    Found,
+    Wanted,
+    engine_of,
+    image,
+    language,
+    no_training,
+    speech,
+    training,
+)
 from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.candidates.language import Language
-from labctl.estimate.claim import Engine
 from labctl.models.model import Model
 
-if TYPE_CHECKING:
-    from labctl.models.quantization import Quantization
+__all__ = ["GGUF_QUANTS", "VLLM_QUANTS", "Found", "Wanted", "find", "unknown"]
 
 Value = TypeVar("Value")
-Word = TypeVar("Word", bound=str)
-# Formats that a catalogue model is tried in, best first; finer steps exist, these are the ones people download.
-GGUF_QUANTS = ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS", "Q3_K_M", "IQ3_XXS", "Q2_K")
-VLLM_QUANTS = ("bf16", "fp8", "awq")
-TRANSFORMERS_QUANTS = ("bf16", "int8", "nf4")
-IMAGE_QUANTS = ("bf16", "fp8", "Q8_0", "nf4", "Q4_0")
-SPEECH_QUANTS = ("fp16", "int8")
-# A fine-tune has as many parameters as what it was made from, up to an adapter's.
-SAME_SIZE = 0.03
-OF_IMAGES = ("bfloat16", "float16", "fp32", "fp8", "int8", "nf4", "nf4-single")
-OF_SPEECH = ("float16", "bfloat16", "fp32", "int8")
-# What training starts from: full and LoRA from whole numbers, QLoRA from four bits.
-TRAINED_FROM = {
-    "full": ("bfloat16", "float16", "fp32"),
-    "lora": ("bfloat16", "float16", "fp32", "int8", "fp8"),
-    "qlora": ("nf4", "nf4-single", "unsloth-4bit"),
-}
-# Published in four bits; other formats of them only take more.
-PUBLISHED_IN_MXFP4 = {"gpt-oss"}
-EXPECTED = "a catalogue name, a .gguf file, a directory with config.json, or org/name"
-LONGEST_SHOWN = 80
-OF_GGUF: tuple[Engine, ...] = ("llama.cpp", "ollama")
-OF_TEXT: tuple[Engine, ...] = ("llama.cpp", "ollama", "vllm", "transformers")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What was said about the model. quants: asked for, in order of preference; empty for all that make sense.
-
-    method: full, lora or qlora for training, None for running it. size: width and height of images.
-    """
-
-    name: str
-    engine: Engine | None = None
-    quants: tuple[str, ...] = ()
-    method: str | None = None
-    rank: int = 16
-    optimizer: str = "adamw"
-    fused_backward: bool = False
-    loss_chunks: int = 1
-    size: tuple[int, int] = (1024, 1024)
-    frames: int = 1
-
-
-@dataclass(frozen=True)
-class Found:
-    """A candidate, and what else is to be said. where: its origin; companions: vision parts loaded with it.
-
-    carried: it is the catalogue's.
-    """
-
-    candidate: Candidate
-    where: str
-    companions: tuple[Model, ...] = ()
-    notes: tuple[str, ...] = ()
-    carried: bool = True
 
 
 def find(wanted: Wanted) -> Found:
@@ -87,12 +46,14 @@ def find(wanted: Wanted) -> Found:
     if _on_disk(name):
         return _from_reader(wanted)
     if (model := _or_none(catalog.model_record, name)) is not None:
-        candidate = _language(wanted, model.name)
-        return Found(candidate, f"catalogue: {model.title}", _beside(candidate, model.name))
+        candidate = language(wanted, model.name)
+        gone = candidate.engine in OF_GGUF and model.architecture in NO_LONGER_RUN
+        notes = (NO_LONGER_RUN[model.architecture or ""],) if gone else ()
+        return Found(candidate, f"catalogue: {model.title}", _beside(candidate, model.name), notes)
     if (picture := _or_none(catalog.diffusion_model, name)) is not None:
-        return Found(_image(wanted, picture.name), f"catalogue: {picture.title}")
-    if (speech := _or_none(catalog.whisper_model, name)) is not None:
-        return Found(_speech(wanted, speech.name), f"catalogue: {speech.title}")
+        return Found(image(wanted, picture.name), f"catalogue: {picture.title}")
+    if (heard := _or_none(catalog.whisper_model, name)) is not None:
+        return Found(speech(wanted, heard.name), f"catalogue: {heard.title}")
     if "/" in name or ":" in name:
         return _from_reader(wanted)
     raise unknown(name)
@@ -136,167 +97,6 @@ def _or_none(look_up: Callable[[str], Value], name: str) -> Value | None:
         return None
 
 
-def _engine(wanted: Wanted, default: Engine, able: tuple[Engine, ...]) -> Engine:
-    engine = wanted.engine or default
-    if engine not in able:
-        raise BadInput(
-            f"{engine} does not run {wanted.name}",
-            where="--engine",
-            found=engine,
-            expected=" or ".join(able),
-        )
-    return engine
-
-
-def _language(wanted: Wanted, name: str) -> Candidate:
-    """From the catalogue, in the formats its engine reads."""
-
-    @cache
-    def model_of(quant: str) -> Model:
-        return catalog.model(name, quant)
-
-    if wanted.method is not None:
-        for quant in wanted.quants:
-            if _quantization(quant).container != "safetensors":
-                raise _no_training("--quant", quant)
-        return _training(wanted, name, model_of)
-    asked = [_quantization(quant) for quant in wanted.quants]
-    default: Engine = "vllm" if asked and asked[0].container == "safetensors" else "llama.cpp"
-    engine = _engine(wanted, default, OF_TEXT)
-    for quant, known in zip(wanted.quants, asked, strict=True):
-        _check_container(engine, quant, known)
-    return Language(name, engine, tuple(each.name for each in asked) or _usual(engine, name), model_of)
-
-
-def _quantization(quant: str) -> "Quantization":
-    try:
-        return catalog.quantization(quant)
-    except BadInput as error:
-        known = [each.name for each in catalog.quantizations()]
-        near = [each for each in known if each.lower().startswith(quant.lower()[:2])] if quant else []
-        raise BadInput(
-            "no format of weights has this name",
-            where="--quant",
-            found=quant,
-            expected=", ".join(near or (*GGUF_QUANTS, *VLLM_QUANTS)),
-        ) from error
-
-
-def _check_container(engine: Engine, quant: str, known: "Quantization") -> None:
-    wants = "gguf" if engine in OF_GGUF else "safetensors"
-    # vLLM reads GGUF files too, slowly and not for every model; nobody should be told that this is a way.
-    if known.container != wants:
-        raise BadInput(
-            f"{engine} reads {wants} files",
-            where="--quant",
-            found=f"{quant}, which are {known.container} files",
-            expected="one of " + ", ".join(GGUF_QUANTS if wants == "gguf" else VLLM_QUANTS),
-        )
-
-
-def _usual(engine: Engine, name: str) -> tuple[str, ...]:
-    native = catalog.model_record(name).architecture in PUBLISHED_IN_MXFP4
-    if engine in OF_GGUF:
-        return ("MXFP4",) if native else GGUF_QUANTS
-    if native and engine == "vllm":
-        return ("mxfp4-safetensors",)
-    return VLLM_QUANTS if engine == "vllm" else TRANSFORMERS_QUANTS
-
-
-def _training(wanted: Wanted, name: str, model_of: Callable[[str], Model]) -> Candidate:
-    from labctl.estimate.candidates.training import Training
-    from labctl.estimate.training_request import Method, Optimizer, TrainingRequest
-
-    methods: tuple[Method, ...] = get_args(Method)
-    optimizers: tuple[Optimizer, ...] = get_args(Optimizer)
-    method = _one_of("--train", wanted.method or "", methods)
-    optimizer = _one_of("--optimizer", wanted.optimizer, optimizers)
-    quants = wanted.quants or (("nf4",) if method == "qlora" else ("bf16",))
-    formats = [_quantization(quant).name for quant in quants]
-    _check_formats(f"training with {method}", formats, TRAINED_FROM[method])
-    fused = wanted.fused_backward and method == "full"
-    request = TrainingRequest(
-        method,
-        1,
-        1,
-        optimizer=optimizer,
-        # The optimizer steps layer by layer in the weights' own 16 bits: there are no FP32 masters beside them.
-        precision="bf16" if fused else "mixed",
-        fused_backward=fused,
-        loss_chunks=wanted.loss_chunks,
-        lora_rank=wanted.rank,
-    )
-    return Training(name, quants, model_of, request)
-
-
-def _no_training(where: str, found: str) -> BadInput:
-    return BadInput(
-        "training does not start from GGUF files",
-        where=where,
-        found=found,
-        expected=f"weights in {' or '.join(TRANSFORMERS_QUANTS)}",
-    )
-
-
-def _one_of(where: str, found: str, known: tuple[Word, ...]) -> Word:
-    for each in known:
-        if each == found:
-            return each
-    raise BadInput("not one of the choices", where=where, found=found, expected=", ".join(known))
-
-
-def _image(wanted: Wanted, name: str) -> Candidate:
-    from labctl.estimate.candidates.image import Image
-    from labctl.estimate.diffusion import DiffusionRequest
-
-    model = catalog.diffusion_model(name)
-    _refuse_training(wanted)
-    engine = _engine(wanted, "comfyui", ("comfyui", "diffusers"))
-    width, height = wanted.size
-    quants = wanted.quants or IMAGE_QUANTS
-    formats = [_quantization(quant) for quant in quants]
-    first = formats[0]
-    read = [each.name for each in formats if each.container != "gguf"]
-    _check_formats(engine, read, OF_IMAGES)
-    request = DiffusionRequest(
-        "comfyui" if engine == "comfyui" else "diffusers",
-        width,
-        height,
-        first,
-        catalog.quantization("fp16"),
-        frames=wanted.frames,
-    )
-    return Image(name, quants, model, request, catalog.quantization)
-
-
-def _refuse_training(wanted: Wanted) -> None:
-    if wanted.method is not None:
-        raise BadInput(
-            "only language models are fine-tuned here",
-            where="--train",
-            found=f"{wanted.method} of {wanted.name}",
-            hint="leave it out",
-        )
-
-
-def _check_formats(engine: str, formats: Iterable[str], known: tuple[str, ...]) -> None:
-    for each in formats:
-        if each not in known:
-            raise BadInput(
-                f"{engine} does not read this format", where="--quant", found=each, expected=", ".join(known)
-            )
-
-
-def _speech(wanted: Wanted, name: str) -> Candidate:
-    from labctl.estimate.candidates.speech import Speech
-
-    _refuse_training(wanted)
-    _engine(wanted, "whisper", ("whisper",))
-    quants = wanted.quants or SPEECH_QUANTS
-    _check_formats("faster-whisper", [_quantization(quant).name for quant in quants], OF_SPEECH)
-    return Speech(name, quants, catalog.whisper_model(name), catalog.quantization)
-
-
 def _from_reader(wanted: Wanted) -> Found:
     """A file, directory or repository has the format it has."""
     from labctl.edges.model_reader import read_model
@@ -325,9 +125,9 @@ def _from_reader(wanted: Wanted) -> Found:
     gguf = any(tensor.name.startswith("blk.") for tensor in model.tensors)
     if wanted.method is not None:
         if gguf:
-            raise _no_training("MODEL", wanted.name)
+            raise no_training("MODEL", wanted.name)
         return Found(_training_of_a_file(wanted, model), read.where)
-    engine = _engine(wanted, "llama.cpp" if gguf else "vllm", OF_GGUF if gguf else ("vllm", "transformers"))
+    engine = engine_of(wanted, "llama.cpp" if gguf else "vllm", OF_GGUF if gguf else ("vllm", "transformers"))
     notes = []
     if read.chosen:
         others = ", ".join(f"{quant} {size / 1e9:.1f} GB" for quant, size in read.choices.items())
@@ -358,7 +158,7 @@ def _training_of_a_file(wanted: Wanted, model: Model) -> Candidate:
     def model_of(_: str) -> Model:
         return model
 
-    return _training(replace(wanted, quants=(quant,)), model.name, model_of)
+    return training(replace(wanted, quants=(quant,)), model.name, model_of)
 
 
 def _of_another_kind(wanted: Wanted, model: Model, where: str) -> Found:
@@ -385,7 +185,7 @@ def _of_another_kind(wanted: Wanted, model: Model, where: str) -> Found:
     alike = min(near, key=lambda name: near[name])
     quants = wanted.quants or (_format_of(model),)
     named = replace(wanted, name=alike, quants=quants)
-    candidate = _speech(named, alike) if model.kind == "whisper" else _image(named, alike)
+    candidate = speech(named, alike) if model.kind == "whisper" else image(named, alike)
     return Found(candidate, where, notes=(f"taken for {alike}, which has its number of parameters",))
 
 
