@@ -22,7 +22,8 @@ class _Cause:
     beside: str = ""
 
 
-_FETCHING = r"(?m)^(Err:\d|[EW]: Failed to fetch)"
+# Only the end of what apt says is kept, and what it tried is not always in it.
+_FETCHING = r"(?m)^(Err:\d|Ign:\d|[EW]: Failed to fetch|E: The repository )"
 # The first that is found counts: a full disk makes dpkg fail, and a failing dpkg makes apt fail.
 _CAUSES = (
     _Cause(
@@ -53,6 +54,12 @@ _CAUSES = (
     ),
     _Cause(
         r"(Network is unreachable|No route to host|[Cc]onnection timed out|[Cc]onnection refused)",
+        "the host does not reach its package archive",
+        "check its network (`ip route`, a proxy, a firewall), then run again",
+        _FETCHING,
+    ),
+    _Cause(
+        r"((?:Could not connect to|Cannot initiate the connection to|Unable to connect to) \S+|Connection failed)",
         "the host does not reach its package archive",
         "check its network (`ip route`, a proxy, a firewall), then run again",
         _FETCHING,

@@ -7,6 +7,10 @@ from labctl.hoststate.failure_causes import explain
 _NO_ROUTE = """Err:4 http://archive.example/debian trixie Release
   Cannot initiate the connection to archive.example:80 (203.0.113.80). - connect (101: Network is unreachable)
 E: The repository 'http://archive.example/debian trixie Release' does not have a Release file."""
+_NO_ROUTE_END = _NO_ROUTE.partition("\n")[2]
+_PROXY = """Err:1 http://archive.example/debian trixie InRelease
+  Unable to connect to proxy.example:3128:
+E: Some index files failed to download."""
 _NO_NAME = """Err:1 http://archive.example/debian trixie InRelease
   Temporary failure resolving 'archive.example'
 E: Some index files failed to download."""
@@ -25,6 +29,8 @@ E: Sub-process /usr/bin/dpkg returned an error code (1)"""
         (_NO_ROUTE, "does not reach its package archive", "Network is unreachable"),
         (_NO_NAME, "finds no address", "archive.example"),
         (_DROPPED, "does not reach its package archive", "connection timed out"),
+        (_NO_ROUTE_END, "does not reach its package archive", "Network is unreachable"),
+        (_PROXY, "does not reach its package archive", "Unable to connect to proxy.example:3128"),
         (_FULL, "the disk ran full", "No space left on device"),
         (
             "E: You don't have enough free space in /var/cache/apt/archives/.",
