@@ -59,7 +59,7 @@ def _one_model(question: Question, model: str, *, explain: bool, as_json: bool) 
         imagined=rig is None,
         # Who has no cards sees the table of common ones; the whole catalogue is gone through when theirs do not do.
         gpus=lambda: catalog.gpus() if rig else (),
-        bits=_bits if len(found.candidate.quants) > 1 else _any_bits,
+        bits=catalog.bits_per_weight if len(found.candidate.quants) > 1 else _any_bits,
         measurements=measured.known(carried=found.carried),
         ranks=ranks,
     )
@@ -124,14 +124,6 @@ def _wanted(question: Question, model: str) -> Wanted:
         size=fit_options.size(question.size or fit_options.USUAL_SIZE),
         frames=fit_options.number("--frames", question.frames, 1, 10_000) or 1,
     )
-
-
-def _bits(quant: str) -> float:
-    """Bits per weight of a format; a file's own mixture that nobody listed counts as good."""
-    try:
-        return catalog.quantization(quant).bits_per_weight
-    except BadInput:
-        return 4.0
 
 
 def _any_bits(_: str) -> float:

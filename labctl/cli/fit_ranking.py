@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from functools import cache
 
 from labctl.cli import fit_options
 from labctl.cli.fit_options import Question
@@ -40,7 +39,7 @@ def rank(question: Question, rig: Rig | None, *, as_json: bool) -> int:
             expected=", ".join(fit_options.TEXT),
         )
     request = fit_options.request(question, engine, context)
-    found = order(ranked(_entries(question), request, groups(rig), _bits))
+    found = order(ranked(_entries(question), request, groups(rig), catalog.bits_per_weight))
     if as_json:
         from labctl.cli.fit_document import ranking_document
 
@@ -80,11 +79,6 @@ def _entries(question: Question) -> Iterator[Entry]:
         known_as = find(wanted)
         vision = next(iter(known_as.companions), None)
         yield Entry(known_as.candidate, record.title, tuple(record.uses), record.newer, vision)
-
-
-@cache
-def _bits(quant: str) -> float:
-    return catalog.quantization(quant).bits_per_weight
 
 
 def _lines(found: tuple[Ranked, ...], rig: Rig, request: Request, use: str | None) -> Iterator[str]:

@@ -32,6 +32,6 @@ def place(
       labctl place workloads/home.yaml --rig workloads/rigs/dual-3090.yaml
       labctl place workloads/home.yaml --inventory inventory/home.py --json
     """
-    from labctl.cli.place_answer import answer
+    from labctl.cli.place_answer import Asked, answer
 
-    raise typer.Exit(answer(workloads, rig, inventory, problem, rebalance=rebalance, as_json=json))
+    raise typer.Exit(answer(Asked(workloads, rig, inventory, problem, rebalance, as_json=json)))

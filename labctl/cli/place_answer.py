@@ -1,6 +1,7 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.cli.place_document import place_document
@@ -10,38 +11,46 @@ from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.build import build
-from labctl.place.problem_check import check
+from labctl.place.placement import Question, place
 from labctl.place.problem_json import dump
-from labctl.place.solver import solve
-from labctl.place.solver_explain import explain
+from labctl.rig.rig import Rig
 
 
-def answer(
-    workloads: str,
-    rig: str | None,
-    inventory: str | None,
-    problem_file: Path | None,
-    *,
-    rebalance: bool,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """The command line of `labctl place`, as it was written. problem: where the solver's input is to be written."""
+
+    workloads: str
+    rig: str | None
+    inventory: str | None
+    problem: Path | None
+    rebalance: bool
+    as_json: bool
+
+
+def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
-    if rig is not None and inventory is not None:
-        raise BadInput("cards are given twice", where="--inventory", hint="either --rig or --inventory")
-    wanted = wishes(read_workloads(workloads), workloads)
-    cards = read_rig(rig) if rig is not None else live_rig(inventory)
-    problem, _ = build(wanted, cards, rebalance=rebalance)
-    check(problem, workloads)
-    if problem_file is not None:
-        _write(problem_file, dump(problem))
-    solution = solve(problem)
-    refused = explain(problem, solution)
-    if as_json:
-        print(json.dumps(place_document(problem, solution, refused, cards), indent=2))
+    placement = place(_question(asked))
+    if asked.problem is not None:
+        _write(asked.problem, dump(placement.problem))
+    if asked.as_json:
+        print(json.dumps(place_document(placement), indent=2))
     else:
-        print(place_text(problem, solution, refused, cards, workloads), end="")
-    return ANSWER_IS_NO if refused else DONE
+        print(place_text(placement), end="")
+    return ANSWER_IS_NO if placement.refused else DONE
+
+
+def _question(asked: Asked) -> Question:
+    wanted = wishes(read_workloads(asked.workloads), asked.workloads)
+    return Question(
+        wanted, _rig(asked.rig, asked.inventory), rebalance=asked.rebalance, where=asked.workloads
+    )
+
+
+def _rig(file: str | None, inventory: str | None) -> Rig:
+    if file is not None and inventory is not None:
+        raise BadInput("cards are given twice", where="--inventory", hint="either --rig or --inventory")
+    return read_rig(file) if file is not None else live_rig(inventory)
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,21 +3,13 @@
 from dataclasses import asdict
 
 from labctl.errors import SCHEMA_VERSION
+from labctl.place.placement import Placement
 from labctl.place.power import power
-from labctl.place.problem import Problem, Solution
-from labctl.place.problem_limits import Usage
-from labctl.place.solver_explain import Refused
-from labctl.rig.rig import Rig
 
 
-def place_document(
-    problem: Problem, solution: Solution, refused: tuple[Refused, ...], rig: Rig
-) -> dict[str, object]:
+def place_document(placement: Placement) -> dict[str, object]:
     """The answer as one JSON document. Every key is always there."""
-    usage = Usage(problem, solution.choice)
-    placed = [
-        (name, problem.options[index]) for name, index in sorted(solution.choice.items()) if index is not None
-    ]
+    usage, rig, solution = placement.usage, placement.question.rig, placement.solution
     return {
         "schema_version": SCHEMA_VERSION,
         "placements": [
@@ -33,7 +25,7 @@ def place_document(
                 if option.decitokens_per_second is None
                 else option.decitokens_per_second / 10,
             }
-            for name, option in placed
+            for name, option in placement.placed.items()
         ],
         "unplaced": [
             {
@@ -50,7 +42,7 @@ def place_document(
                 ],
                 "suggestions": [],
             }
-            for each in refused
+            for each in placement.refused
         ],
         "gpus": [
             {

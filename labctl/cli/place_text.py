@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from labctl.cli.fit_text import size, tokens
 from labctl.place.group import short_title
+from labctl.place.placement import Placement
 from labctl.place.power import power
-from labctl.place.problem import Option, Problem, Reason, Solution
-from labctl.place.problem_limits import Usage
+from labctl.place.problem import Option, Reason
 from labctl.place.solver_explain import Refused
 from labctl.rig.rig import Rig
 
@@ -32,36 +32,34 @@ _REASONS: dict[Reason, str] = {
 }
 
 
-def place_text(
-    problem: Problem, solution: Solution, refused: tuple[Refused, ...], rig: Rig, where: str
-) -> str:
+def place_text(placement: Placement) -> str:
     """The verdict, a bar for each card, what runs how, power, and why the rest has no place."""
+    rig = placement.question.rig
     lines = [
-        *_verdict(problem, refused, rig, where, optimal=solution.optimal),
+        *_verdict(placement),
         "",
-        *_cards(problem, solution, rig),
-        *_placed(problem, solution),
+        *_cards(placement),
+        *_placed(placement),
         *_power(rig),
-        *_refused(refused),
+        *_refused(placement.refused),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _verdict(
-    problem: Problem, refused: tuple[Refused, ...], rig: Rig, where: str, *, optimal: bool
-) -> Iterator[str]:
-    count = len(problem.workloads)
+def _verdict(placement: Placement) -> Iterator[str]:
+    question, refused = placement.question, placement.refused
+    count, where, rig = len(question.wishes), question.where, question.rig.name
     if refused:
         names = ", ".join(each.workload for each in refused)
-        yield from _wrapped(f"No: {len(refused)} of {count} of {where} have no place on {rig.name}: {names}.")
+        yield from _wrapped(f"No: {len(refused)} of {count} of {where} have no place on {rig}: {names}.")
     else:
-        yield from _wrapped(f"Yes: all {count} of {where} fit on {rig.name}.")
-    if not optimal:
+        yield from _wrapped(f"Yes: all {count} of {where} fit on {rig}.")
+    if not placement.solution.optimal:
         yield from _wrapped("A better placement may exist: the search stopped at its budget.")
 
 
-def _cards(problem: Problem, solution: Solution, rig: Rig) -> Iterator[str]:
-    usage = Usage(problem, solution.choice)
+def _cards(placement: Placement) -> Iterator[str]:
+    usage, rig = placement.usage, placement.question.rig
     for card in rig.cards:
         usable = card.usable_mib or 0
         claims = {name: usage.placed[name].claims_mib[card.id] for name in usage.on(card.id)}
@@ -79,9 +77,9 @@ def _cards(problem: Problem, solution: Solution, rig: Rig) -> Iterator[str]:
         yield ""
 
 
-def _placed(problem: Problem, solution: Solution) -> Iterator[str]:
-    placed = {name: problem.options[index] for name, index in solution.choice.items() if index is not None}
-    order = {each.name: (-each.priority, each.name) for each in problem.workloads}
+def _placed(placement: Placement) -> Iterator[str]:
+    placed = placement.placed
+    order = {each.name: (-each.priority, each.name) for each in placement.problem.workloads}
     for name in sorted(placed, key=lambda each: order[each]):
         yield from _wrapped(f"{name}: {_how(placed[name])}", later="    ")
     if placed:

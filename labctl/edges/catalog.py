@@ -110,6 +110,12 @@ def quantization(name: str) -> "Quantization":
     raise _unknown("quantization", name, tuple(each.name for each in quantizations()))
 
 
+@cache
+def bits_per_weight(name: str) -> float:
+    """Of a format by its name or an alias. Raises BadInput for one that is not there."""
+    return quantization(name).bits_per_weight
+
+
 def model(name: str, quant: str) -> Model:
     """A language model of the catalogue in one quantization. Raises BadInput for an unknown name."""
     from labctl.models.catalogue import build

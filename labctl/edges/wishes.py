@@ -1,11 +1,11 @@
 """Workloads with what they load: the catalogue's services and models looked up."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from labctl.edges import catalog
-from labctl.edges.candidates import Wanted, find
+from labctl.edges.candidates import Found, Wanted, find
 from labctl.errors import BadInput
-from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import Engine
 from labctl.place.options import Wish
 from labctl.workloads.service import Service
@@ -32,13 +32,14 @@ def _wish(workload: Workload, where: str) -> Wish:
     if workload.model is None or service.engine is None or workload.vram_mib is not None:
         return Wish(workload, service, None)
     try:
-        return Wish(workload, service, _candidate(workload, service))
+        found = _found(workload, service)
     except BadInput as error:
         error.where = f"{where}:{workload.line}: {workload.name}.model"
         raise
+    return Wish(workload, service, found.candidate, next(iter(found.companions), None))
 
 
-def _candidate(workload: Workload, service: Service) -> Candidate:
+def _found(workload: Workload, service: Service) -> Found:
     training = workload.training
     engine: Engine | None = None if service.engine == "training" else service.engine
     wanted = Wanted(
@@ -51,9 +52,9 @@ def _candidate(workload: Workload, service: Service) -> Candidate:
         size=workload.size or (1024, 1024),
         frames=workload.frames,
     )
-    found = find(wanted).candidate
+    found = find(wanted)
     usual = AUTO.get(service.engine or "")
-    if workload.quants or usual is None or not set(usual) & set(found.quants):
+    if workload.quants or usual is None or not set(usual) & set(found.candidate.quants):
         return found
-    kept = tuple(quant for quant in usual if quant in found.quants)
-    return find(Wanted(**{**wanted.__dict__, "quants": kept})).candidate
+    kept = tuple(quant for quant in usual if quant in found.candidate.quants)
+    return find(replace(wanted, quants=kept))

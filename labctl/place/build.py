@@ -1,9 +1,9 @@
 """From wishes and a rig to the problem that the solver is given."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from labctl.place.options import Offered, Wish, offered
-from labctl.place.problem import Card, Host, Problem, Workload
+from labctl.place.problem import Card, Host, Incumbent, Problem, Workload
 from labctl.rig.rig import Host as RigHost
 from labctl.rig.rig import Rig
 
@@ -12,11 +12,18 @@ BESIDE_CPU_WATTS = 75
 _MIB_PER_GIB = 1024
 
 
-def build(wishes: Iterable[Wish], rig: Rig, *, rebalance: bool = False) -> tuple[Problem, dict[str, Offered]]:
-    """The problem, and what each workload was offered, for the refusals."""
+def build(
+    wishes: Iterable[Wish],
+    rig: Rig,
+    *,
+    incumbents: Mapping[str, Incumbent] | None = None,
+    rebalance: bool = False,
+) -> Problem:
+    """Every option of every workload on this rig. incumbents: how what runs now is run, by workload."""
     found = {wish.workload.name: (wish, offered(wish, rig)) for wish in wishes}
+    running = incumbents or {}
     names = {(card.host, card.index): card.id for card in rig.cards}
-    problem = Problem(
+    return Problem(
         hosts=tuple(_host(host) for host in rig.hosts),
         cards=tuple(
             Card(
@@ -29,11 +36,10 @@ def build(wishes: Iterable[Wish], rig: Rig, *, rebalance: bool = False) -> tuple
             )
             for card in rig.cards
         ),
-        workloads=tuple(_workload(wish, offer) for wish, offer in found.values()),
+        workloads=tuple(_workload(wish, offer, running.get(name)) for name, (wish, offer) in found.items()),
         options=tuple(option for _, offer in found.values() for option in offer.options),
         rebalance=rebalance,
     )
-    return problem, {name: offer for name, (_, offer) in found.items()}
 
 
 def _host(host: RigHost) -> Host:
@@ -58,7 +64,7 @@ def host_watts(host: RigHost) -> int:
     return (host.cpu.tdp_watts or 0) + BESIDE_CPU_WATTS
 
 
-def _workload(wish: Wish, offer: Offered) -> Workload:
+def _workload(wish: Wish, offer: Offered, incumbent: Incumbent | None) -> Workload:
     asked, service = wish.workload, wish.service
     capped = asked.vram_mib is not None or wish.candidate is not None
     return Workload(
@@ -71,5 +77,6 @@ def _workload(wish: Wish, offer: Offered) -> Workload:
         apart_from=asked.apart_from,
         displaces=asked.displaces,
         window=(asked.when.start, asked.when.end) if asked.when else None,
+        incumbent=incumbent,
         barred=offer.barred,
     )

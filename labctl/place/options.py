@@ -9,6 +9,7 @@ from typing import Any
 from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import MIB, Estimate, Request, mib
+from labctl.models.model import Model
 from labctl.place.fit import not_shared, not_supported, on_cards
 from labctl.place.group import Group
 from labctl.place.problem import Option, Reason, decitokens
@@ -24,12 +25,15 @@ MOST_SHARED = 8
 
 @dataclass(frozen=True)
 class Wish:
-    """A workload, its service, and what it loads; candidate None where no model is loaded."""
+    """A workload, its service, and what it loads; candidate None where no model is loaded.
+
+    vision: what is loaded beside it.
+    """
 
     workload: Workload
     service: Service
     candidate: Candidate | None
-    vision: Request | None = None
+    vision: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,7 @@ def _placed(wish: Wish, group: Group, barred: dict[str, Reason]) -> Iterator[Pla
     assert candidate is not None
     least: Placed | None = None
     some_fit = False
-    for variant in variants(wish.workload, candidate, group.host.ram_mib):
+    for variant in variants(wish.workload, candidate, group.host.ram_mib, wish.vision):
         if variant.without_card != (not group.cards):
             continue
         if not_supported(candidate, variant.quant, group):

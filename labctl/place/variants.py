@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import Request
+from labctl.models.model import Model
 from labctl.workloads.workload import Amount, Workload
 
 # Where the file does not say: enough for a long chat, little enough for a small card.
@@ -28,7 +29,9 @@ class Variant:
     without_card: bool = False
 
 
-def variants(workload: Workload, candidate: Candidate, ram_mib: int | None) -> Iterator[Variant]:
+def variants(
+    workload: Workload, candidate: Candidate, ram_mib: int | None, vision: Model | None = None
+) -> Iterator[Variant]:
     """By rank: format outermost, then KV type, then context, then parallel, then offload where it is allowed."""
     engine = candidate.engine
     contexts = _contexts(workload, candidate)
@@ -41,6 +44,7 @@ def variants(workload: Workload, candidate: Candidate, ram_mib: int | None) -> I
                     request = Request(
                         engine, context, parallel, kv_type_k=kv_type, kv_type_v=kv_type,
                         prompt_cache_mib=_prompt_cache_mib(ram_mib) if engine == "llama.cpp" else None,
+                        mmproj=vision,
                     )  # fmt: skip
                     if workload.training is not None:
                         request = replace(request, parallel=workload.training.batch)
