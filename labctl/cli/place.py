@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from labctl.cli.options import Json
+from labctl.cli.options import Add, Json, PowerLimit, Ram, Without
 
 
-def place(
+def place(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads a command
     workloads: Annotated[str, typer.Argument(metavar="WORKLOADS", help="A workloads file.")],
     rig: Annotated[
         str | None, typer.Option(metavar="FILE", help="A rig file; this machine's cards unless said.")
@@ -19,6 +19,10 @@ def place(
     problem: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the solver's whole input there.")
     ] = None,
+    add: Add = None,
+    without: Without = None,
+    power_limit: PowerLimit = None,
+    ram: Ram = None,
     *,
     rebalance: Annotated[
         bool, typer.Option("--rebalance", help="Move what runs, if that is better.")
@@ -31,7 +35,10 @@ def place(
     Examples:
       labctl place workloads/home.yaml --rig workloads/rigs/dual-3090.yaml
       labctl place workloads/home.yaml --inventory inventory/home.py --json
+      labctl place workloads/home.yaml --add rtx-3090 --power-limit rtx-3090=280
     """
+    from labctl.cli.assumed import Assumed
     from labctl.cli.place_answer import Asked, answer
 
-    raise typer.Exit(answer(Asked(workloads, rig, inventory, problem, rebalance, as_json=json)))
+    what_if = Assumed(tuple(add or ()), tuple(without or ()), tuple(power_limit or ()), tuple(ram or ()))
+    raise typer.Exit(answer(Asked(workloads, rig, inventory, problem, rebalance, what_if, as_json=json)))

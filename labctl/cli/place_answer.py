@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_document import place_document
 from labctl.cli.place_text import place_text
 from labctl.edges.machines import rig as live_rig
@@ -25,6 +26,7 @@ class Asked:
     inventory: str | None
     problem: Path | None
     rebalance: bool
+    what_if: Assumed
     as_json: bool
 
 
@@ -42,12 +44,12 @@ def answer(asked: Asked) -> int:
 
 def _question(asked: Asked) -> Question:
     wanted = wishes(read_workloads(asked.workloads), asked.workloads)
-    return Question(
-        wanted, _rig(asked.rig, asked.inventory), rebalance=asked.rebalance, where=asked.workloads
-    )
+    rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
+    return Question(wanted, rig, rebalance=asked.rebalance, where=asked.workloads, assumptions=assumptions)
 
 
-def _rig(file: str | None, inventory: str | None) -> Rig:
+def rig_of(file: str | None, inventory: str | None) -> Rig:
+    """The rig of a file, of an inventory, or of this machine. Raises BadInput where both are given."""
     if file is not None and inventory is not None:
         raise BadInput("cards are given twice", where="--inventory", hint="either --rig or --inventory")
     return read_rig(file) if file is not None else live_rig(inventory)
