@@ -1,10 +1,11 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from labctl.cli.place_document import place_document
+from labctl.cli.place_plan import Kept, PlansAsked, planned, planned_document, planned_text, read_kept
 from labctl.cli.place_text import place_text
 from labctl.edges.machines import rig as live_rig
 from labctl.edges.rigs import read_rig
@@ -26,25 +27,28 @@ class Asked:
     problem: Path | None
     rebalance: bool
     as_json: bool
+    plans: PlansAsked = field(default_factory=PlansAsked)
 
 
 def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
-    placement = place(_question(asked))
+    rig = _rig(asked.rig, asked.inventory)
+    kept = read_kept(asked.plans, rig)
+    placement = place(_question(asked, rig, kept))
     if asked.problem is not None:
         _write(asked.problem, dump(placement.problem))
+    found = planned(placement, kept, asked.plans)
     if asked.as_json:
-        print(json.dumps(place_document(placement), indent=2))
+        print(json.dumps(place_document(placement) | planned_document(found), indent=2))
     else:
-        print(place_text(placement), end="")
+        print(place_text(placement) + planned_text(found), end="")
     return ANSWER_IS_NO if placement.refused else DONE
 
 
-def _question(asked: Asked) -> Question:
+def _question(asked: Asked, rig: Rig, kept: Kept | None) -> Question:
     wanted = wishes(read_workloads(asked.workloads), asked.workloads)
-    return Question(
-        wanted, _rig(asked.rig, asked.inventory), rebalance=asked.rebalance, where=asked.workloads
-    )
+    running = kept.incumbents if kept else {}
+    return Question(wanted, rig, running, rebalance=asked.rebalance, where=asked.workloads)
 
 
 def _rig(file: str | None, inventory: str | None) -> Rig:

@@ -32,22 +32,25 @@ def hardware_changes(
 
 def _host(name: str, old: PlannedHost | None, new: PlannedHost | None) -> Iterator[HardwareChange]:
     if old is None or new is None:
-        found = old or new
-        models = ", ".join(card.model for card in found.cards) if found else ""
-        if old is None:
-            yield HardwareChange("host_new", name, None, None, models)
-        else:
-            yield HardwareChange("host_gone", name, None, models, None)
+        if new is not None:
+            yield HardwareChange("host_new", name, None, None, _models(new))
+        if old is not None:
+            yield HardwareChange("host_gone", name, None, _models(old), None)
         return
+    yield from _cards(name, old, new)
+    if old.ram_gib != new.ram_gib:
+        yield HardwareChange("ram", name, None, old.ram_gib, new.ram_gib)
+
+
+def _cards(name: str, old: PlannedHost, new: PlannedHost) -> Iterator[HardwareChange]:
     then, now = {card.id: card for card in old.cards}, {card.id: card for card in new.cards}
     for card in old.cards:
-        if card.id not in now:
+        other = now.get(card.id)
+        if other is None:
             yield HardwareChange("card_gone", name, card.id, card.model, None)
-            continue
-        other = now[card.id]
-        if card.model != other.model:
+        elif card.model != other.model:
             yield HardwareChange("model", name, card.id, card.model, other.model)
-        if card.memory_mib != other.memory_mib:
+        elif card.memory_mib != other.memory_mib:
             yield HardwareChange("memory", name, card.id, card.memory_mib, other.memory_mib)
     for card in new.cards:
         if card.id not in then:
@@ -56,5 +59,7 @@ def _host(name: str, old: PlannedHost | None, new: PlannedHost | None) -> Iterat
     stands = [card.id for card in new.cards if card.id in then]
     if stayed != stands:
         yield HardwareChange("order", name, None, stayed, stands)
-    if old.ram_gib != new.ram_gib:
-        yield HardwareChange("ram", name, None, old.ram_gib, new.ram_gib)
+
+
+def _models(host: PlannedHost) -> str:
+    return ", ".join(card.model for card in host.cards)

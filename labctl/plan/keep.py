@@ -1,8 +1,7 @@
 """What a plan says runs now, for a placement that moves as little as possible."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from labctl.errors import BadInput
@@ -41,32 +40,35 @@ def replacements(written: tuple[str, ...], plan: Plan, rig: Rig) -> Mapping[str,
 def _pair(text: str, written: tuple[str, ...], plan: Plan, rig: Rig) -> tuple[str, str]:
     old, _, new = text.partition("=")
     if not (old and new):
-        raise _wrong("not a replacement", text, "OLD=NEW, both as `labctl gpus --json` shows them")
+        raise BadInput(
+            "not a replacement",
+            where="--replace",
+            found=text,
+            expected="OLD=NEW, two cards as `labctl gpus --json` shows them",
+        )
     places, hosts = plan.places, {card.id: card.host for card in rig.cards}
     if old not in places:
-        raise _wrong("the kept plan has no such card", old, _nearest(old, places))
+        raise _wrong("the kept plan has no such card", old, places)
     if new not in hosts:
-        raise _wrong("the rig has no such card", new, _nearest(new, hosts))
+        raise _wrong("the rig has no such card", new, hosts)
     if old in hosts:
-        raise _wrong(
-            "this card is still there, so none took its place", old, _nearest(old, set(places) - set(hosts))
-        )
+        raise _wrong("this card is still there, so none took its place", old, set(places) - set(hosts))
     if new in places:
-        raise _wrong("this card is in the kept plan already", new, _nearest(new, set(hosts) - set(places)))
+        raise _wrong("this card is in the kept plan already", new, set(hosts) - set(places))
     if hosts[new] != places[old][0]:
         here = {card for card, host in hosts.items() if host == places[old][0]} - set(places)
-        raise _wrong(f"{new} is on another host than {old} was", hosts[new], _nearest(new, here))
+        raise _wrong(f"{old} was on {places[old][0]}, this card is on {hosts[new]}", new, here)
     for index, name in enumerate((old, new)):
         if sum(each.split("=")[index : index + 1] == [name] for each in written) > 1:
-            raise _wrong("this card is replaced twice", name, "each card once")
+            raise BadInput(
+                "a card is replaced twice", where="--replace", found=name, expected="each card once"
+            )
     return old, new
 
 
-def _wrong(message: str, found: str, expected: str) -> BadInput:
-    return BadInput(message, where="--replace", found=found, expected=expected)
-
-
-def _nearest(name: str, known: Mapping[str, object] | set[str]) -> str:
-    """The one that was meant, most likely; else all there are."""
-    near = get_close_matches(name, sorted(known), n=1, cutoff=0.8)
-    return f"{near[0]}, perhaps" if near else ", ".join(sorted(known)) or "a card that is not there now"
+def _wrong(message: str, found: str, possible: Iterable[str]) -> BadInput:
+    """Names the card that was meant, most likely; else all that there are."""
+    known = sorted(possible)
+    near = get_close_matches(found, known, n=1, cutoff=0.8)
+    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}" if known else None
+    return BadInput(message, where="--replace", found=found, hint=hint)

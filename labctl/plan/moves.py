@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from labctl.place.placement import Placement
-from labctl.place.problem import Option
+from labctl.place.problem import Incumbent, Option
 from labctl.plan.diff import WorkloadChange, difference
 from labctl.plan.keep import incumbents
 from labctl.plan.plan import Plan
@@ -32,35 +32,45 @@ def _why(
     name = change.workload
     if change.kind == "removed":
         return "no longer asked for"
-    if name not in kept.workloads or change.kind == "changed":
+    ran, runs = kept.workloads.get(name), plan.workloads.get(name)
+    if ran is None or (change.kind == "changed" and runs is not None and ran.variant == runs.variant):
         return None
+    return _gone(change, placement, replaced) or _offered(change, kept, plan, placement, replaced)
+
+
+def _gone(change: WorkloadChange, placement: Placement, replaced: Mapping[str, str]) -> str | None:
+    """What it ran on that is no longer there."""
     rig = placement.question.rig
-    swapped = [card for card in change.cards_before if card in replaced]
-    if swapped and {replaced.get(card, card) for card in change.cards_before} == set(change.cards_after):
-        return "the card was swapped"
     if change.host_before not in {host.name for host in rig.hosts}:
         return f"{change.host_before} is gone"
+    swapped = not set(replaced).isdisjoint(change.cards_before)
+    if swapped and {replaced.get(card, card) for card in change.cards_before} == set(change.cards_after):
+        return "the card was swapped"
     there = {card.id for card in rig.cards}
     gone = [card for card in change.cards_before if card not in there and card not in replaced]
-    if gone:
-        return f"{_words(gone)} {'is' if len(gone) == 1 else 'are'} gone"
-    running = incumbents(kept, replaced)[name]
-    own = [each for each in placement.problem.options if each.workload == name]
-    if not any(each.variant_id == running.variant_id for each in own):
+    return f"{_words(gone)} {'is' if len(gone) == 1 else 'are'} gone" if gone else None
+
+
+def _offered(
+    change: WorkloadChange, kept: Plan, plan: Plan, placement: Placement, replaced: Mapping[str, str]
+) -> str:
+    """Why it does not run on as it did, though its cards are there."""
+    running = incumbents(kept, replaced)[change.workload]
+    own = [each for each in placement.problem.options if each.workload == change.workload]
+    ways = [each for each in own if each.variant_id == running.variant_id]
+    if not ways:
         return "it is asked for in another way now"
-    kept_options = [
-        each
-        for each in own
-        if each.variant_id == running.variant_id and _is_at(each, running.host, running.cards)
-    ]
-    if not any(_fits_alone(each, placement) for each in kept_options):
-        where = _words(running.cards) or running.host
-        return f"as it runs now it may not or does not fit on {where}"
+    where = _words(running.cards) or running.host
+    barred = next(each.barred for each in placement.problem.workloads if each.name == change.workload)
+    if set(running.cards) & set(barred):
+        return f"it may not be on {where} now"
+    if not any(_is_at(each, running) and _fits_alone(each, placement) for each in ways):
+        return f"as it runs now it does not fit on {where}"
     return _pushed_out(change, kept, plan, rebalance=placement.problem.rebalance)
 
 
-def _is_at(option: Option, host: str, cards: Iterable[str]) -> bool:
-    return option.host == host and set(option.claims_mib) == set(cards)
+def _is_at(option: Option, running: Incumbent) -> bool:
+    return option.host == running.host and set(option.claims_mib) == set(running.cards)
 
 
 def _fits_alone(option: Option, placement: Placement) -> bool:
