@@ -11,7 +11,7 @@ from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.placement import Question, place
+from labctl.place.placement import Question, place, problem_of
 from labctl.place.problem_json import dump
 from labctl.rig.rig import Rig
 
@@ -32,7 +32,7 @@ def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
     placement = place(_question(asked))
     if asked.problem is not None:
-        _write(asked.problem, dump(placement.problem))
+        _write(asked.problem, dump(problem_of(placement.question)))
     if asked.as_json:
         print(json.dumps(place_document(placement), indent=2))
     else:
