@@ -10,7 +10,10 @@ from labctl.estimate.speed import LAYER_MS
 from labctl.models.model import Model
 from labctl.place.placed import Placed, may_become, variant_id
 from labctl.place.problem import Option, Reason
+from labctl.place.rules import unsupported
 from labctl.place.sites import Site, sites
+from labctl.place.variants import USUAL_KV_TYPES
+from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Workload
@@ -84,18 +87,14 @@ class Offering:
 
     @property
     def offered(self) -> Offered:
-        """What was made so far; `barred`, and what asks least where nothing fits, are only whole at the end."""
-        options, unsupported = [*self._declared], dict[str, Reason]()
+        """What was made so far. What asks least where nothing fits is only there at the end."""
+        options = [*self._declared]
         for site in self._sites:
             ways = site.found or ([site.least] if site.least and self.is_complete else [])
             base = self._base(site.host)
             for cards in site.places:
                 options += (_option(base, cards, way) for way in ways)
-                if site.unsupported:
-                    unsupported |= {card.id: _unsupported(card) for card in cards}
-        used = {card for option in options for card in option.claims_mib}
-        barred = {card: reason for card, reason in unsupported.items() if card not in used}
-        return Offered(tuple(options), barred | self._barred)
+        return Offered(tuple(options), self._barred)
 
     def left_out(self) -> tuple[Option, ...]:
         """For every option that was left out one that asks no more and promises no less, on the same cards or on none.
@@ -177,15 +176,25 @@ def _barred(wish: Wish, card: Card) -> Reason | None:
     kind = not limits.models or card.gpu.name in limits.models
     if not named or not kind or limits.host not in (None, card.host):
         return "pinned_elsewhere"
-    if card.memory_mib is None:
+    if card.mig:
+        return "mig"
+    if card.memory_mib is None or card.ecc_pending is not None:
         return "unknown_memory"
     if card.compute_mode != "default":
         return "compute_mode"
-    return None
+    return None if wish.candidate is None else _no_kernels(wish.workload, wish.candidate, card.gpu)
 
 
-def _unsupported(card: Card) -> Reason:
-    return "compute_capability" if card.gpu.capability < (7, 0) else "dtype"
+def _no_kernels(workload: Workload, candidate: Candidate, gpu: Gpu) -> Reason | None:
+    """Whether no format that was asked for runs on such a card."""
+    lacking = [
+        unsupported(candidate.engine, quant, kv_type, gpu)
+        for quant in candidate.quants
+        for kv_type in workload.kv_types or USUAL_KV_TYPES
+    ]
+    if not all(lacking):
+        return None
+    return "dtype" if any(each and each.part for each in lacking) else "compute_capability"
 
 
 def _option(base: Option, cards: tuple[Card, ...], way: Placed) -> Option:

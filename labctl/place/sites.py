@@ -22,7 +22,6 @@ class Site:
     """Cards of these kinds in this order, or the host without cards; `places` are all such cards of the host.
 
     variants: by rank. found: what fits while the cards are empty. least: what does not fit and asks least.
-    unsupported: the engine has no kernels for some variant on some of these cards.
     """
 
     host: Host
@@ -31,7 +30,6 @@ class Site:
     places: list[tuple[Card, ...]]
     found: list[Placed] = field(default_factory=list)
     least: Placed | None = None
-    unsupported: bool = False
 
     def takes(self, rank: int) -> bool:
         """Whether that variant runs on cards where these are cards, and without where there are none."""
@@ -42,8 +40,7 @@ class Site:
         variant, group = self.variants[rank], Group(self.host, self.places[0])
         if not self.takes(rank):
             return
-        if not_supported(self.candidate, variant.quant, group):
-            self.unsupported = True
+        if not_supported(self.candidate, variant.quant, variant.request.kv_type_k, group):
             return
         for way in placed(self.candidate, variant, group):
             if way.fits:
