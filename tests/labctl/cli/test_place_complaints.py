@@ -10,19 +10,36 @@ from tests.house_rules.tree import ROOT
 from tests.labctl.cli.fit_command import Command
 from tests.labctl.cli.place_checker import complaints
 
-CASES = sorted((ROOT / "tests" / "cases" / "place" / "complaints").glob("*.yaml"))
-KEYS = {"source", "complaint", "workloads", "rig", "expect"}
 Json = dict[str, Any]
+FOLDER = ROOT / "tests" / "cases" / "place" / "complaints"
+CASES: dict[str, Json] = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))
+}
+OF_PLACING = [name for name, case in CASES.items() if "rig" in case]
+OF_ESTIMATING = [name for name, case in CASES.items() if "fit" in case]
 
 
-@pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
-def test_a_complaint_has_the_right_outcome(path: Path, place: Command, tmp_path: Path) -> None:
-    case: Json = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert set(case) == KEYS
+def test_every_case_is_read() -> None:
+    assert len(OF_PLACING) + len(OF_ESTIMATING) == len(CASES) > 20
+
+
+@pytest.mark.parametrize("name", OF_ESTIMATING)
+def test_a_complaint_about_an_estimate(name: str, fit: Command) -> None:
+    case = CASES[name]
+    assert set(case) == {"source", "complaint", "fit", "expect"}
+    memory = fit(*case["fit"], "--json").document["memory"]
+    for key, (least, most) in case["expect"].items():
+        assert least <= memory[key] <= most, memory
+
+
+@pytest.mark.parametrize("name", OF_PLACING)
+def test_a_complaint_about_a_place(name: str, place: Command, tmp_path: Path) -> None:
+    case = CASES[name]
+    assert set(case) == {"source", "complaint", "workloads", "rig", "expect"}
     files = []
-    for name in ("workloads", "rig"):
-        written = case[name] if name == "rig" else {name: case[name]}
-        files.append(tmp_path / f"{name}.yaml")
+    for key in ("workloads", "rig"):
+        written = case["rig"] if key == "rig" else {key: case[key]}
+        files.append(tmp_path / f"{key}.yaml")
         files[-1].write_text(yaml.safe_dump(written, sort_keys=False, allow_unicode=True), encoding="utf-8")
     said = place(str(files[0]), "--rig", str(files[1]), "--json")
     document, expect = said.document, case["expect"]
