@@ -20,7 +20,8 @@ FILLS_A_CARD = {"ollama", "comfyui"}
 
 def complaints(document: Json, workloads: Json, rig: Json) -> list[str]:
     """What is wrong with the answer, a sentence each; none for one that keeps every promise."""
-    wanted: Json = workloads["workloads"]
+    wanted: Json = _said(workloads["workloads"])
+    rig = _said(rig)
     placed = {each["workload"]: each for each in document["placements"]}
     return [
         *_everyone_is_answered(document, wanted),
@@ -29,6 +30,13 @@ def complaints(document: Json, workloads: Json, rig: Json) -> list[str]:
         *chain.from_iterable(_as_asked(name, wanted[name], placed[name], document) for name in placed),
         *_neighbours(wanted, placed, document, rig),
     ]
+
+
+def _said(node: Any) -> Any:
+    """Without keys that are null: those were not said."""
+    if isinstance(node, dict):
+        return {key: _said(value) for key, value in node.items() if value is not None}
+    return [_said(each) for each in node] if isinstance(node, list) else node
 
 
 def _everyone_is_answered(document: Json, wanted: Json) -> Iterator[str]:
