@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from labctl.errors import BadInput
 from labctl.place.build import build
 from labctl.place.options import Wish
 from labctl.place.problem import Incumbent, Option, Problem, Solution
@@ -17,8 +18,8 @@ from labctl.rig.rig import Rig
 class Question:
     """What is asked. incumbents: where what runs now is, by workload; rebalance: it may move if that is better.
 
-    where: what a message about it names, usually the workloads file. assumptions: how the rig differs from the one that
-    is there, in words.
+    where, rig_where: what a message about workloads or rig names, usually their files. assumptions: how the rig differs
+    from the one that is there, in words.
     """
 
     wishes: tuple[Wish, ...]
@@ -27,6 +28,7 @@ class Question:
     rebalance: bool = False
     where: str = "workloads"
     assumptions: tuple[str, ...] = ()
+    rig_where: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,17 @@ class Placement:
 
 
 def problem_of(question: Question) -> Problem:
-    """All that the solver may know. Raises BadInput for workloads that no rig could ever hold together."""
+    """All that the solver may know.
+
+    Raises BadInput for workloads that no rig could ever hold together, and for unified memory of unknown size.
+    """
+    for host in question.rig.hosts:
+        if host.ram_mib is None and any(card.gpu.unified_memory for card in host.cards):
+            raise BadInput(
+                "unified memory is RAM, and how much there is is not said",
+                where=f"{question.rig_where or question.rig.name}: hosts.{host.name}.ram_gib",
+                expected="a number, as 128",
+            )
     problem = build(
         question.wishes, question.rig, incumbents=question.incumbents, rebalance=question.rebalance
     )

@@ -39,8 +39,12 @@ def with_structure_changed(text: str, chance: random.Random) -> str:
         places = list(_places(document))
         if places:
             chance.choice(_CHANGES)(*chance.choice(places), chance)
-    written: str = yaml.safe_dump(
-        document, sort_keys=False, allow_unicode=True, default_flow_style=chance.choice([None, True, False])
+    written: str = yaml.dump(
+        document,
+        Dumper=_WithoutAliases,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=chance.choice([None, True, False]),
     )
     if chance.random() < 0.1:
         lines = written.split("\n")
@@ -74,6 +78,13 @@ def with_broken_bytes(content: bytes, chance: random.Random) -> bytes:
             content[:at] + b"\x00" + content[at:],
         )
     )
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes a value out wherever it stands."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
 
 
 def _places(node: Node) -> Iterator[Place]:

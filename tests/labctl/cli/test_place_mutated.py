@@ -23,7 +23,7 @@ SMALL_RIG = """
 name: small
 hosts:
   - name: box
-    gpus: [{model: rtx-3060}]
+    gpus: [{model: rtx-3060, count: 2}]
     ram_gib: 64
     psu_watts: 500
     disk_gib: 500
