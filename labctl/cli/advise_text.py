@@ -157,7 +157,9 @@ def _notes(advice: Advice) -> Iterator[str]:
     if not advice.complete:
         yield ""
         yield from _wrapped("The search stopped at its budget: something else may do.")
-    unpriced = sorted({each.addition.gpu.name for each in (*advice.now, *advice.with_psu) if each.price is None})
+    unpriced = sorted(
+        {each.addition.gpu.name for each in (*advice.now, *advice.with_psu) if each.price is None}
+    )
     if unpriced:
         yield ""
         over = " and may be over the budget" if advice.market.budget is not None else ""
