@@ -8,7 +8,6 @@ from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_document import place_document
 from labctl.cli.place_plan import Kept, PlansAsked, planned, planned_document, planned_text, read_kept
 from labctl.cli.place_text import place_text
-from labctl.edges.machines import rig as live_rig
 from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
@@ -63,7 +62,11 @@ def rig_of(file: str | None, inventory: str | None) -> Rig:
     """The rig of a file, of an inventory, or of this machine. Raises BadInput where both are given."""
     if file is not None and inventory is not None:
         raise BadInput("cards are given twice", where="--inventory", hint="either --rig or --inventory")
-    return read_rig(file) if file is not None else live_rig(inventory)
+    if file is not None:
+        return read_rig(file)
+    from labctl.edges.machines import rig as live_rig
+
+    return live_rig(inventory)
 
 
 def _write(path: Path, text: str) -> None:
