@@ -1,9 +1,10 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_document import place_document
 from labctl.cli.place_plan import Kept, PlansAsked, planned, planned_document, planned_text, read_kept
 from labctl.cli.place_text import place_text
@@ -26,15 +27,16 @@ class Asked:
     inventory: str | None
     problem: Path | None
     rebalance: bool
+    what_if: Assumed
+    plans: PlansAsked
     as_json: bool
-    plans: PlansAsked = field(default_factory=PlansAsked)
 
 
 def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
-    rig = _rig(asked.rig, asked.inventory)
+    rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
     kept = read_kept(asked.plans, rig)
-    placement = place(_question(asked, rig, kept))
+    placement = place(_question(asked, rig, assumptions, kept))
     if asked.problem is not None:
         _write(asked.problem, dump(placement.problem))
     found = planned(placement, kept, asked.plans)
@@ -45,13 +47,19 @@ def answer(asked: Asked) -> int:
     return ANSWER_IS_NO if placement.refused else DONE
 
 
-def _question(asked: Asked, rig: Rig, kept: Kept | None) -> Question:
-    wanted = wishes(read_workloads(asked.workloads), asked.workloads)
-    running = kept.incumbents if kept else {}
-    return Question(wanted, rig, running, rebalance=asked.rebalance, where=asked.workloads)
+def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:
+    return Question(
+        wishes(read_workloads(asked.workloads), asked.workloads),
+        rig,
+        kept.incumbents if kept else {},
+        rebalance=asked.rebalance,
+        where=asked.workloads,
+        assumptions=assumptions,
+    )
 
 
-def _rig(file: str | None, inventory: str | None) -> Rig:
+def rig_of(file: str | None, inventory: str | None) -> Rig:
+    """The rig of a file, of an inventory, or of this machine. Raises BadInput where both are given."""
     if file is not None and inventory is not None:
         raise BadInput("cards are given twice", where="--inventory", hint="either --rig or --inventory")
     return read_rig(file) if file is not None else live_rig(inventory)

@@ -58,4 +58,5 @@ def place_document(placement: Placement) -> dict[str, object]:
         "power": {host.name: asdict(power(host)) for host in rig.hosts},
         "tiers": [{"value": tier.value, "bound": tier.bound} for tier in solution.tiers],
         "optimal": solution.optimal,
+        "assumptions": list(placement.question.assumptions),
     }

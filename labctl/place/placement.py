@@ -17,7 +17,8 @@ from labctl.rig.rig import Rig
 class Question:
     """What is asked. incumbents: where what runs now is, by workload; rebalance: it may move if that is better.
 
-    where: what a message about it names, usually the workloads file.
+    where: what a message about it names, usually the workloads file. assumptions: how the rig differs from the one that
+    is there, in words.
     """
 
     wishes: tuple[Wish, ...]
@@ -25,6 +26,7 @@ class Question:
     incumbents: Mapping[str, Incumbent] = field(default_factory=dict)
     rebalance: bool = False
     where: str = "workloads"
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
