@@ -4,38 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from labctl.edges import catalog
 from labctl.plan.hardware_diff import HardwareChange
 from labctl.plan.live import LiveDiff, Seen, UnitFinding, against_live
-from labctl.plan.plan import Plan, PlannedWorkload
-from labctl.rig.live import LiveHost, Reading
-from labctl.rig.reported import Process
-from labctl.rig.rig import Card, Host
+from labctl.plan.plan import Plan
+from labctl.rig.live import LiveHost
+from tests.labctl.plan.machines import CHAT, IMAGES, both, machine
 from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan, runs
-
-CHAT, IMAGES = "labctl-chat.service", "labctl-images.service"
-
-
-def machine(
-    processes: dict[int, dict[str, int | None]], *ids: str, name: str = "aibox", memory_mib: int = 24123
-) -> LiveHost:
-    """Two RTX 3090. processes: memory by unit, by card."""
-    gpu = catalog.gpu("rtx-3090")
-    readings = tuple(
-        Reading(
-            Card(each, name, index, gpu, memory_mib),
-            24576,
-            0,
-            0,
-            None,
-            processes=tuple(
-                Process(100, "server", amount, "C", unit, unit.startswith("labctl-"))
-                for unit, amount in processes.get(index, {}).items()
-            ),
-        )
-        for index, each in enumerate(ids or (FIRST, SECOND))
-    )
-    return LiveHost(Host(name, tuple(each.card for each in readings), ram_mib=128_900), readings)
 
 
 def compared(found: LiveHost, planned: Plan, *, everything: bool = True) -> LiveDiff:
@@ -44,11 +18,6 @@ def compared(found: LiveHost, planned: Plan, *, everything: bool = True) -> Live
         rig=replace(planned.rig, hosts=tuple(replace(each, ram_gib=126) for each in planned.rig.hosts)),
     )
     return against_live(ram, Seen((found,), everything=everything, running=True))
-
-
-def both(**more: PlannedWorkload) -> Plan:
-    chat, images = runs(cards=claims(first=9000)), runs("comfyui", cards=claims(second=7000))
-    return plan({"chat": chat, "images": images, "ui": runs("open-webui"), **more})
 
 
 AS_PLANNED: dict[int, dict[str, int | None]] = {0: {CHAT: 8700}, 1: {IMAGES: 7000}}
