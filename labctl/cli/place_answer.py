@@ -13,7 +13,7 @@ from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.placement import Question, place
+from labctl.place.placement import Question, place, problem_of
 from labctl.place.problem_json import dump
 from labctl.rig.rig import Rig
 
@@ -38,7 +38,7 @@ def answer(asked: Asked) -> int:
     kept = read_kept(asked.plans, rig)
     placement = place(_question(asked, rig, assumptions, kept))
     if asked.problem is not None:
-        _write(asked.problem, dump(placement.problem))
+        _write(asked.problem, dump(problem_of(placement.question)))
     found = planned(placement, kept, asked.plans)
     if asked.as_json:
         print(json.dumps(place_document(placement) | planned_document(found), indent=2))
@@ -55,6 +55,7 @@ def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept |
         rebalance=asked.rebalance,
         where=asked.workloads,
         assumptions=assumptions,
+        rig_where=asked.rig,
     )
 
 
