@@ -1,10 +1,10 @@
 """What a plan says runs now, for a placement that moves as little as possible."""
 
-import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from labctl.errors import BadInput
+from labctl.place.placed import variant_id
 from labctl.place.problem import Incumbent
 from labctl.plan.plan import Plan
 from labctl.rig.rig import Rig
@@ -20,7 +20,7 @@ def incumbents(plan: Plan, replaced: Mapping[str, str] | None = None) -> Mapping
         name: Incumbent(
             workload.host,
             tuple(now.get(card, card) for card in workload.card_ids),
-            json.dumps(workload.variant, sort_keys=True, separators=(",", ":")),
+            variant_id(workload.variant),
         )
         for name, workload in plan.workloads.items()
     }

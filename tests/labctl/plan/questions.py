@@ -1,6 +1,6 @@
 """Generated questions of real workloads, services and cards; only the models are simulated, to be quick."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -118,6 +118,11 @@ def trimmed(wishes: tuple[Wish, ...], names: set[str]) -> Iterator[Wish]:
         known = tuple(name for name in each.workload.displaces if name in names)
         apart = tuple(name for name in each.workload.apart_from if name in names)
         yield replace(each, workload=replace(each.workload, displaces=known, apart_from=apart))
+
+
+def foreign(asked: Question, held_mib: Mapping[str, int]) -> Question:
+    """While other processes hold so much of the cards."""
+    return _with_cards(asked, lambda cards: [replace(each, foreign_mib=held_mib[each.id]) for each in cards])
 
 
 def without(asked: Question, dead: str) -> Question:

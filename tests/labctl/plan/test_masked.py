@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from labctl.mask import MASK
 from labctl.plan.masked import is_secret, masked
-from labctl.secret import MASK
 
 SECRETS = {
     "HF_TOKEN": "x", "POSTGRES_PASSWORD": "hunter2", "OPENAI_API_KEY": "k", "apiKey": "k", "DB_PASS": "p",

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from labctl.place import placed
 from labctl.place.placement import Question, place, problem_of
 from labctl.place.problem_json import dump as dump_problem
 from labctl.plan import make, moves, ports
@@ -19,7 +20,7 @@ from labctl.plan.plan_json import dump, load
 from labctl.rig.rig import Rig
 from tests.labctl.place.reference import tier_values
 from tests.labctl.plan import questions
-from tests.labctl.plan.questions import answered, earlier, question, swapped, uuid, without
+from tests.labctl.plan.questions import answered, earlier, foreign, question, swapped, uuid, without
 
 SEEDS = range(24)
 Wrong = Callable[[int], str | None]
@@ -114,10 +115,23 @@ def held_against_reference(asked: Question, plan: Plan, replaced: dict[str, str]
     return None
 
 
+def moves_when_others_use_a_card(seed: int) -> str | None:
+    """What others hold is no hardware: where everything still fits on its cards, the plan stays to the byte."""
+    asked = question(seed)
+    plan, placement = answered(asked)
+    spare = {card.id: placement.usage.free_mib(card) for card in placement.problem.cards}
+    busy = foreign(
+        asked, {card: min(300 + 100 * number, mib) for number, (card, mib) in enumerate(spare.items())}
+    )
+    again, _ = answered(busy, plan)
+    return None if dump(again) == dump(plan) else f"another plan: {difference(plan, again)}"
+
+
 PROPERTIES = (
     changes_when_nothing_changed,
     gives_out_other_ports,
     depends_on_order,
+    moves_when_others_use_a_card,
     moves_more_than_it_must,
     moves_at_a_swap,
 )
@@ -147,6 +161,10 @@ def keep_the_order_of_hosts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(make, "hardware_of", in_order)
 
 
+def forget_the_split(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(placed, "_split", lambda *_: None)
+
+
 def rebalance_unasked(patch: pytest.MonkeyPatch) -> None:
     honest = place
     patch.setitem(globals(), "place", lambda asked: honest(replace(asked, rebalance=True)))
@@ -163,6 +181,7 @@ def forget_the_swap(patch: pytest.MonkeyPatch) -> None:
         (forget_what_runs, changes_when_nothing_changed),
         (forget_ports, gives_out_other_ports),
         (keep_the_order_of_hosts, depends_on_order),
+        (forget_the_split, moves_when_others_use_a_card),
         (rebalance_unasked, moves_more_than_it_must),
         (forget_the_swap, moves_at_a_swap),
     ],
