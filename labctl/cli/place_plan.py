@@ -98,7 +98,7 @@ def planned_text(found: Planned) -> str:
         from labctl.cli.plan_words import wrapped
 
         placed, left = len(found.plan.workloads), len(found.plan.unplaced)
-        what = f"{placed} of {placed + left} workloads" if left else f"all {placed} workloads"
+        what = f"{placed} of {placed + left} workloads" if left or placed < 2 else f"all {placed} workloads"
         said = "The plan is in" if found.is_new else "The plan is unchanged in"
         lines += ["", *wrapped(f"{said} {found.out}: {what}.")]
         if not found.plan.rig.bound:
