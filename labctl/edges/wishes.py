@@ -14,7 +14,7 @@ from labctl.workloads.workload import Workload
 # Formats that are tried where the file says `auto`: none that costs quality, none finer than anybody could tell.
 AUTO = {
     "llama.cpp": ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_XS"),
-    "vllm": ("bf16", "fp8", "awq"),
+    "vllm": ("bf16", "fp16", "fp8", "awq"),
     "comfyui": ("bf16", "fp8", "Q8_0", "nf4"),
     "whisper": ("fp16", "int8"),
 }

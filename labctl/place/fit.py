@@ -8,7 +8,7 @@ from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import MIB, Engine, Estimate, Request, mib
 from labctl.estimate.speed import Speed
 from labctl.place.group import Group
-from labctl.rig.dtypes import Dtype, support
+from labctl.place.rules import Unsupported, unsupported
 
 # No chat is held in less; sequences to train on may be short.
 LEAST_CONTEXT, LEAST_SEQUENCE = 2048, 512
@@ -18,13 +18,6 @@ CONTEXT_STEP = 256
 LAYERS_ARE_SPLIT: frozenset[Engine] = frozenset({"llama.cpp", "ollama", "transformers"})
 SHARED_BY_RANK: frozenset[Engine] = frozenset({"vllm"})
 SHARED: frozenset[Engine] = LAYERS_ARE_SPLIT | SHARED_BY_RANK | {"training"}
-# https://docs.vllm.ai, GPU installation requirements.
-VLLM_LEAST_CAPABILITY = (7, 0)
-STORED_AS: dict[str, Dtype] = {
-    "fp8": "fp8", "awq": "int4", "gptq-int4": "int4", "gptq-int8": "int8", "int8": "int8", "mxfp4-safetensors": "mxfp4",
-}  # fmt: skip
-# Four bits are stored by GPTQ's kernels from Volta on, by AWQ's from Turing on: Supported Hardware, as in dtypes.
-AWQ_LEAST_CAPABILITY = (7, 5)
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,10 @@ def on_cards(request: Request, group: Group, engine: Engine) -> Request:
 def fit(candidate: Candidate, quant: str, request: Request, group: Group, *, search: bool = True) -> Fit:
     """How the model does on these cards. search: also find the largest context."""
     asked = on_cards(request, group, candidate.engine)
-    if refused := not_shared(candidate, group) or not_supported(candidate, quant, group):
+    refused = not_shared(candidate, group)
+    if refused is None and (lacks := not_supported(candidate, quant, asked.kv_type_k, group)):
+        refused = lacks.sentence
+    if refused:
         return Fit(group, quant, asked, None, refused, None, None)
     try:
         estimate = candidate.estimate(quant, asked)
@@ -114,18 +110,10 @@ def not_shared(candidate: Candidate, group: Group) -> str | None:
     return None
 
 
-def not_supported(candidate: Candidate, quant: str, group: Group) -> str | None:
-    """What vLLM's kernels cannot do on these cards. llama.cpp's run everything on every card."""
-    if candidate.engine != "vllm":
-        return None
-    for card in group.cards:
-        if card.gpu.capability < VLLM_LEAST_CAPABILITY:
-            return f"vLLM needs compute capability 7.0, {card.gpu.title} has {card.gpu.compute_capability}"
-        dtype = STORED_AS.get(quant.lower())
-        no_awq = quant.lower() == "awq" and card.gpu.capability < AWQ_LEAST_CAPABILITY
-        if dtype and (no_awq or not support(card.gpu, dtype, "vllm").stores):
-            return f"vLLM has no {quant} kernels for {card.gpu.title}"
-    return None
+def not_supported(candidate: Candidate, quant: str, kv_type: str, group: Group) -> Unsupported | None:
+    """What the engine's kernels cannot do on these cards; None when nothing is in the way."""
+    found = (unsupported(candidate.engine, quant, kv_type, card.gpu) for card in group.cards)
+    return next((each for each in found if each), None)
 
 
 def reason(estimate: Estimate, group: Group) -> str | None:

@@ -13,8 +13,10 @@ from labctl.models.model import Model
 from labctl.place.fit import not_shared, not_supported, on_cards
 from labctl.place.group import Group
 from labctl.place.problem import Option, Reason, decitokens
+from labctl.place.rules import unsupported
 from labctl.place.splits import splits
-from labctl.place.variants import Variant, variants
+from labctl.place.variants import USUAL_KV_TYPES, Variant, variants
+from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Workload
@@ -59,7 +61,7 @@ def offered(wish: Wish, rig: Rig) -> Offered:
                 barred[card.id] = reason
             else:
                 allowed.append(card)
-        options += _on_host(wish, host, allowed, barred)
+        options += _on_host(wish, host, allowed)
     return Offered(tuple(options), barred)
 
 
@@ -69,14 +71,28 @@ def _barred(wish: Wish, card: Card) -> Reason | None:
     kind = not limits.models or card.gpu.name in limits.models
     if not named or not kind or limits.host not in (None, card.host):
         return "pinned_elsewhere"
-    if card.memory_mib is None:
+    if card.mig:
+        return "mig"
+    if card.memory_mib is None or card.ecc_pending is not None:
         return "unknown_memory"
     if card.compute_mode != "default":
         return "compute_mode"
-    return None
+    return None if wish.candidate is None else _no_kernels(wish.workload, wish.candidate, card.gpu)
 
 
-def _on_host(wish: Wish, host: Host, allowed: list[Card], barred: dict[str, Reason]) -> Iterator[Option]:
+def _no_kernels(workload: Workload, candidate: Candidate, gpu: Gpu) -> Reason | None:
+    """Whether no format that was asked for runs on such a card."""
+    lacking = [
+        unsupported(candidate.engine, quant, kv_type, gpu)
+        for quant in candidate.quants
+        for kv_type in workload.kv_types or USUAL_KV_TYPES
+    ]
+    if not all(lacking):
+        return None
+    return "dtype" if any(each and each.part for each in lacking) else "compute_capability"
+
+
+def _on_host(wish: Wish, host: Host, allowed: list[Card]) -> Iterator[Option]:
     workload = wish.workload
     if workload.gpus.host not in (None, host.name):
         return
@@ -85,7 +101,7 @@ def _on_host(wish: Wish, host: Host, allowed: list[Card], barred: dict[str, Reas
         return
     known: dict[tuple[object, ...], list[Placed]] = {}
     if workload.offload and not workload.gpus.count:
-        for placed in _placed(wish, Group(host, ()), barred):
+        for placed in _placed(wish, Group(host, ())):
             yield _option(wish, host, (), placed)
     for cards in _subsets(workload, allowed):
         group = Group(host, cards)
@@ -95,7 +111,7 @@ def _on_host(wish: Wish, host: Host, allowed: list[Card], barred: dict[str, Reas
             (card.gpu.name, card.memory_mib, card.usable_mib, card.power_limit_watts) for card in cards
         )
         if kinds not in known:
-            known[kinds] = list(_placed(wish, group, barred))
+            known[kinds] = list(_placed(wish, group))
         for placed in known[kinds]:
             yield _option(wish, host, cards, placed)
 
@@ -142,7 +158,7 @@ class Placed:
     speed: float | None
 
 
-def _placed(wish: Wish, group: Group, barred: dict[str, Reason]) -> Iterator[Placed]:
+def _placed(wish: Wish, group: Group) -> Iterator[Placed]:
     candidate = wish.candidate
     assert candidate is not None
     least: Placed | None = None
@@ -150,9 +166,7 @@ def _placed(wish: Wish, group: Group, barred: dict[str, Reason]) -> Iterator[Pla
     for variant in variants(wish.workload, candidate, group.host.ram_mib, wish.vision):
         if variant.without_card != (not group.cards):
             continue
-        if not_supported(candidate, variant.quant, group):
-            for card in group.cards:
-                barred.setdefault(card.id, "compute_capability" if card.gpu.capability < (7, 0) else "dtype")
+        if not_supported(candidate, variant.quant, variant.request.kv_type_k, group):
             continue
         # A hidden card: with one in sight llama.cpp would still compute large batches there.
         asked = on_cards(variant.request, group, candidate.engine) if group.cards else variant.request

@@ -98,7 +98,9 @@ def _without_cards_that_do(asked: Asked, groups: Sequence[Group], fits: tuple[Fi
         if candidate.engine == "vllm":
             request = replace(request, tensor_parallel=ranks)
         estimate = candidate.estimate(quant, request)
-        why = next((each.reason for each in fits if each.reason), None)
+        # Of the format that is shown, if it says anything.
+        of_shown = sorted(fits, key=lambda each: each.quant != quant)
+        why = next((each.reason for each in of_shown if each.reason), None)
     changes: tuple[Suggestion, ...] = ()
     if not asked.imagined and groups:
         changes = _changes_that_help(asked, quant, groups)

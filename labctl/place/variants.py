@@ -10,6 +10,7 @@ from labctl.workloads.workload import Amount, Workload
 
 # Where the file does not say: enough for a long chat, little enough for a small card.
 USUAL_CONTEXT = 8192
+USUAL_KV_TYPES = ("f16",)
 # How much of a model is moved to RAM, in steps: each leaves another room for the rest of the cards' work.
 EXPERT_SHARES, LAYER_SHARES = (0.25, 0.5, 0.75, 1.0), (0.25, 0.5, 0.75)
 # llama-server's own default, and how much of the host's RAM it may be at most.
@@ -35,7 +36,7 @@ def variants(
     """By rank: format outermost, then KV type, then context, then parallel, then offload where it is allowed."""
     engine = candidate.engine
     contexts = _contexts(workload, candidate)
-    kv_types = workload.kv_types or ("f16",)
+    kv_types = workload.kv_types or USUAL_KV_TYPES
     rank = 0
     for quant in candidate.quants:
         for kv_type in kv_types:

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from labctl.edges.rigs import read_rig
+from labctl.edges import catalog
+from labctl.edges.rigs import read_rig, rig_of
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.place.options import Offered, Wish, offered
 from labctl.place.problem import Option
 from labctl.rig.rig import Rig
 from labctl.workloads.workload import Amount, GpuLimits
+from labctl.workloads.workloads_file import parse
 
 HOME = "workloads/home.yaml"
 
@@ -102,3 +104,57 @@ def test_layers_move_to_ram_in_steps_and_at_last_all_of_them(home: dict[str, Wis
     assert claims == sorted(claims, reverse=True)
     assert [each.ram_mib for each in one] == sorted(each.ram_mib for each in one)
     assert len(one) == 4
+
+
+def with_card(rig: Rig, **changes: Any) -> Rig:
+    """The rig with its first card changed."""
+    (host,) = rig.hosts
+    first, *others = host.cards
+    return replace(rig, hosts=(replace(host, cards=(replace(first, **changes), *others)),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"mig": True}, "mig"),
+        ({"compute_mode": "exclusive_process"}, "compute_mode"),
+        ({"ecc_pending": True}, "unknown_memory"),
+        ({"memory_mib": None}, "unknown_memory"),
+    ],
+)
+def test_a_card_that_cannot_be_used_now_is_left_out(
+    home: dict[str, Wish], rig: Rig, changes: dict[str, Any], reason: str
+) -> None:
+    found = of(home, "search", with_card(rig, **changes))
+    assert [cards(each) for each in found.options] == [("aibox/1",)]
+    assert found.barred == {"aibox/0": reason}
+
+
+def vllm(quants: str, kv_type: str) -> Wish:
+    """A chat under vLLM, as a workloads file asks for it."""
+    text = (
+        f"workloads:\n  chat: {{service: vllm, model: qwen2.5-1.5b, quant: {quants}, kv_type: {kv_type}}}\n"
+    )
+    (wish,) = wishes(
+        parse(text, "workloads.yaml", catalog.service, catalog.service_names()), "workloads.yaml"
+    )
+    return wish
+
+
+@pytest.mark.parametrize(
+    ("card", "quants", "kv_type", "reason"),
+    [
+        ("rtx-3090", "fp8", "f16", None),  # multiplied in BF16
+        ("rtx-3090", "fp8", "fp8", "dtype"),
+        ("rtx-4090", "fp8", "fp8", None),
+        ("rtx-2080-ti", "bf16", "f16", "dtype"),
+        ("rtx-2080-ti", "[bf16, fp16]", "f16", None),
+        ("tesla-p40", "fp16", "f16", "compute_capability"),
+    ],
+)
+def test_a_card_is_barred_where_no_format_that_was_asked_for_runs(
+    card: str, quants: str, kv_type: str, reason: str | None
+) -> None:
+    found = offered(vllm(quants, kv_type), rig_of((f"{card}:2",)))
+    assert found.barred == ({"you/0": reason, "you/1": reason} if reason else {})
+    assert bool(found.options) is (reason is None)
