@@ -1,6 +1,7 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.placement import Question, place
+from labctl.place.placement import Placement, Question, place
 from labctl.place.problem_json import dump
+from labctl.place.suggestion import Suggestion
 from labctl.rig.rig import Rig
 
 
@@ -35,11 +37,22 @@ def answer(asked: Asked) -> int:
     placement = place(_question(asked))
     if asked.problem is not None:
         _write(asked.problem, dump(placement.problem))
+    found = _suggested(placement)
     if asked.as_json:
-        print(json.dumps(place_document(placement), indent=2))
+        print(json.dumps(place_document(placement, found), indent=2))
     else:
-        print(place_text(placement), end="")
+        print(place_text(placement, found), end="")
     return ANSWER_IS_NO if placement.refused else DONE
+
+
+def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
+    """What would give the refused a place; the catalogue is only read for those."""
+    if not placement.refused:
+        return {}
+    from labctl.edges.alternatives import CatalogueAlternatives
+    from labctl.place.suggestions import suggestions
+
+    return suggestions(placement, CatalogueAlternatives(placement.question.where))
 
 
 def _question(asked: Asked) -> Question:
