@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from labctl.estimate.claim import MIB, Part, PlaceEstimate, mib
+from labctl.estimate.parts import card_parts
 from labctl.estimate.range import Range
 from labctl.place.cards import Enough
 from labctl.place.fit import needs_mib
@@ -161,17 +162,6 @@ def _block(names: list[str], cards: tuple[PlaceEstimate, ...], width: int) -> It
     totals = (sum(each.values()) for each in parts)
     yield f"  {'expected':{_LABEL - 2}}" + "".join(f"{total:{width},}" for total in totals)
     yield f"  {'at most':{_LABEL - 2}}" + "".join(f"{mib(card.high):{width},}" for card in cards)
-
-
-def card_parts(card: PlaceEstimate) -> dict[Part, int]:
-    """Whole MiB, cut off as llama.cpp's own account is.
-
-    A measurement may take more off than pools and copies have; the rest is off the compute buffers.
-    """
-    found = {part: card.of(part) for part, _ in _PARTS}
-    found["compute"] += min(found["scratch"], 0)
-    found["scratch"] = max(found["scratch"], 0)
-    return {part: n_bytes // MIB for part, n_bytes in found.items()}
 
 
 def _host(host: PlaceEstimate, width: int) -> str:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_document import place_document
+from labctl.cli.place_plan import Kept, PlansAsked, planned, planned_document, planned_text, read_kept
 from labctl.cli.place_text import place_text
 from labctl.edges.machines import rig as live_rig
 from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.placement import Placement, Question, place
+from labctl.place.placement import Placement, Question, place, problem_of
 from labctl.place.problem_json import dump
 from labctl.place.suggestion import Suggestion
 from labctl.rig.rig import Rig
@@ -29,19 +30,23 @@ class Asked:
     problem: Path | None
     rebalance: bool
     what_if: Assumed
+    plans: PlansAsked
     as_json: bool
 
 
 def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
-    placement = place(_question(asked))
+    rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
+    kept = read_kept(asked.plans, rig)
+    placement = place(_question(asked, rig, assumptions, kept))
     if asked.problem is not None:
-        _write(asked.problem, dump(placement.problem))
-    found = _suggested(placement)
+        _write(asked.problem, dump(problem_of(placement.question)))
+    found = planned(placement, kept, asked.plans)
+    helps = _suggested(placement)
     if asked.as_json:
-        print(json.dumps(place_document(placement, found), indent=2))
+        print(json.dumps(place_document(placement, helps) | planned_document(found), indent=2))
     else:
-        print(place_text(placement, found), end="")
+        print(place_text(placement, helps) + planned_text(found), end="")
     return ANSWER_IS_NO if placement.refused else DONE
 
 
@@ -55,10 +60,15 @@ def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
     return suggestions(placement, CatalogueAlternatives(placement.question.where))
 
 
-def _question(asked: Asked) -> Question:
-    wanted = wishes(read_workloads(asked.workloads), asked.workloads)
-    rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
-    return Question(wanted, rig, rebalance=asked.rebalance, where=asked.workloads, assumptions=assumptions)
+def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:
+    return Question(
+        wishes(read_workloads(asked.workloads), asked.workloads),
+        rig,
+        kept.incumbents if kept else {},
+        rebalance=asked.rebalance,
+        where=asked.workloads,
+        assumptions=assumptions,
+    )
 
 
 def rig_of(file: str | None, inventory: str | None) -> Rig:

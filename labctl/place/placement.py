@@ -1,37 +1,26 @@
 """The whole question and its answer: workloads and a rig in, what goes where out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from labctl.place.as_needed import solved
 from labctl.place.build import build
-from labctl.place.options import Wish
-from labctl.place.problem import Incumbent, Option, Problem, Solution
+from labctl.place.problem import Option, Problem, Solution
 from labctl.place.problem_check import check
 from labctl.place.problem_limits import Usage
-from labctl.place.solver import Budget, solve
+from labctl.place.question import Question
+from labctl.place.solver import Budget
 from labctl.place.solver_explain import Refused, explain
-from labctl.rig.rig import Rig
 
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked. incumbents: where what runs now is, by workload; rebalance: it may move if that is better.
-
-    where: what a message about it names, usually the workloads file. assumptions: how the rig differs from the one that
-    is there, in words.
-    """
-
-    wishes: tuple[Wish, ...]
-    rig: Rig
-    incumbents: Mapping[str, Incumbent] = field(default_factory=dict)
-    rebalance: bool = False
-    where: str = "workloads"
-    assumptions: tuple[str, ...] = ()
+__all__ = ["Placement", "Question", "place", "problem_of"]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """What goes where, and every workload that has no place."""
+    """What goes where, and every workload that has no place.
+
+    problem: as much of the complete problem (`problem_of`) as the answer depends on; all options of what has no place.
+    """
 
     question: Question
     problem: Problem
@@ -63,6 +52,5 @@ def problem_of(question: Question) -> Problem:
 
 def place(question: Question, budget: Budget | None = None) -> Placement:
     """The best placement, proven so unless the budget ends first. Raises BadInput as `problem_of` does."""
-    problem = problem_of(question)
-    solution = solve(problem, budget or Budget())
+    problem, solution = solved(question, budget or Budget())
     return Placement(question, problem, solution, explain(problem, solution))

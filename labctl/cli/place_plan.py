@@ -1,0 +1,116 @@
+"""What `labctl place` has to do with plans: the one it goes by (--keep), and the one it writes (--out)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.cli.plan_words import Cards, change_document, change_line, wrapped
+from labctl.edges.plan_file import read_plan, write_plan
+from labctl.errors import BadInput
+from labctl.place.placement import Placement
+from labctl.place.problem import Incumbent
+from labctl.plan.keep import incumbents, replacements
+from labctl.plan.make import plan_of
+from labctl.plan.moves import Move, moves
+from labctl.plan.plan import Plan
+from labctl.rig.rig import Rig
+
+
+@dataclass(frozen=True)
+class PlansAsked:
+    """As written on the command line. keep, out: files. replace: `OLD=NEW`."""
+
+    keep: str | None = None
+    replace: tuple[str, ...] = ()
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The plan to go by. replaced: cards of it that are others now. incumbents: what it says runs."""
+
+    plan: Plan
+    file: str
+    replaced: Mapping[str, str]
+    incumbents: Mapping[str, Incumbent]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What came of it. plan: None where none was asked for. moves: None without a plan to compare with."""
+
+    plan: Plan | None = None
+    moves: tuple[Move, ...] | None = None
+    kept: Kept | None = None
+    out: Path | None = None
+    is_new: bool = False
+
+
+def read_kept(asked: PlansAsked, rig: Rig) -> Kept | None:
+    """None where no plan is to be kept. Raises BadInput for a broken plan, and for cards that cannot be meant."""
+    if asked.keep is None:
+        if asked.replace:
+            raise BadInput(
+                "there is no plan in which a card could be replaced",
+                where="--replace",
+                found=asked.replace[0],
+                hint="name the plan that runs now: --keep plan.json",
+            )
+        return None
+    plan = read_plan(asked.keep)
+    replaced = replacements(asked.replace, plan, rig)
+    return Kept(plan, asked.keep, replaced, incumbents(plan, replaced))
+
+
+def planned(placement: Placement, kept: Kept | None, asked: PlansAsked) -> Planned:
+    """The plan, where one is asked for, and written where it is asked to be. Raises Failed where it cannot be."""
+    if kept is None and asked.out is None:
+        return Planned()
+    plan = plan_of(placement, kept.plan if kept else None)
+    moved = moves(kept.plan, plan, placement, kept.replaced) if kept else None
+    is_new = write_plan(asked.out, plan) if asked.out else False
+    return Planned(plan, moved, kept, asked.out, is_new)
+
+
+def planned_document(found: Planned) -> dict[str, object]:
+    """Keys for the document of `labctl place --json`."""
+    changes = (
+        None
+        if found.moves is None
+        else [{**change_document(each.change), "why": each.why} for each in found.moves]
+    )
+    return {"changes": changes, "out": str(found.out) if found.out else None}
+
+
+def planned_text(found: Planned) -> str:
+    """What moves and why, and where the plan is; nothing where neither was asked for."""
+    lines: list[str] = []
+    if found.kept is not None and found.plan is not None and found.moves is not None:
+        lines += ["", *_moves(found.kept, found.plan, found.moves)]
+    if found.out is not None and found.plan is not None:
+        placed, left = len(found.plan.workloads), len(found.plan.unplaced)
+        what = f"{placed} of {placed + left} workloads" if left else f"all {placed} workloads"
+        said = "The plan is in" if found.is_new else "The plan is unchanged in"
+        lines += ["", *wrapped(f"{said} {found.out}: {what}.")]
+        if not found.plan.rig.bound:
+            lines += wrapped(
+                "It names cards by place, not by UUID: to apply it, place on the machine itself."
+            )
+        lines += _secrets(found.plan)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _moves(kept: Kept, plan: Plan, moved: tuple[Move, ...]) -> list[str]:
+    if not moved:
+        return list(wrapped(f"Nothing changes against {kept.file}."))
+    cards = Cards(kept.plan.places, plan.places)
+    lines = list(wrapped(f"Against {kept.file}, {len(moved)} {'change' if len(moved) == 1 else 'changes'}:"))
+    for each in moved:
+        why = f": {cards.told(each.why)}" if each.why else ""
+        lines += wrapped(f"{change_line(each.change, cards)}{why}", indent="  ", later="      ")
+    return lines
+
+
+def _secrets(plan: Plan) -> list[str]:
+    named = [f"{name}.{each}" for name, found in plan.workloads.items() for each in found.secrets]
+    return list(wrapped(f"Left out of it as secrets: {', '.join(named)}.")) if named else []
