@@ -68,6 +68,7 @@ def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept |
         rebalance=asked.rebalance,
         where=asked.workloads,
         assumptions=assumptions,
+        rig_where=asked.rig,
     )
 
 

@@ -12,7 +12,8 @@ from labctl.place.group import Group
 
 def splits(candidate: Candidate, quant: str, request: Request, group: Group) -> Iterator[Request]:
     """The request with each distinct split in whole layers; as it is where layers are not split."""
-    n_layers, _ = candidate.layers
+    # Layers that stay in RAM are not dealt out; `n_gpu_layers` counts the output as one of them.
+    n_layers = min(candidate.layers[0], request.n_gpu_layers - 1)
     if len(group.cards) == 1 or candidate.engine not in LAYERS_ARE_SPLIT or n_layers < len(group.cards):
         yield request
         return
