@@ -1,6 +1,7 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.placement import Question, place, problem_of
+from labctl.place.placement import Placement, Question, place, problem_of
 from labctl.place.problem_json import dump
+from labctl.place.suggestion import Suggestion
 from labctl.rig.rig import Rig
 
 
@@ -39,11 +41,22 @@ def answer(asked: Asked) -> int:
     if asked.problem is not None:
         _write(asked.problem, dump(problem_of(placement.question)))
     found = planned(placement, kept, asked.plans)
+    helps = _suggested(placement)
     if asked.as_json:
-        print(json.dumps(place_document(placement) | planned_document(found), indent=2))
+        print(json.dumps(place_document(placement, helps) | planned_document(found), indent=2))
     else:
-        print(place_text(placement) + planned_text(found), end="")
+        print(place_text(placement, helps) + planned_text(found), end="")
     return ANSWER_IS_NO if placement.refused else DONE
+
+
+def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
+    """What would give the refused a place; the catalogue is only read for those."""
+    if not placement.refused:
+        return {}
+    from labctl.edges.alternatives import CatalogueAlternatives
+    from labctl.place.suggestions import suggestions
+
+    return suggestions(placement, CatalogueAlternatives(placement.question.where))
 
 
 def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:
