@@ -15,6 +15,7 @@ from labctl.place import advice as searched
 from labctl.place.advice import Advice, advise
 from labctl.place.placement import Placement, Question, place
 from labctl.place.prices import Market, price_in
+from labctl.place.what_if import without
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Rig
 from labctl.rig.rig_file import parse
@@ -80,7 +81,8 @@ def tried_by_hand(workloads: str, gpus: Iterable[Gpu], slots: int) -> list[Tried
         for count in range(1, slots + 1):
             for kept in ((), ("rtx-3060",)):
                 names = [*kept, *[gpu.name] * count]
-                if len(names) > slots:
+                # The weights of either case are longer: 40 GB, and 19 GB beside 9000 MiB.
+                if len(names) > slots or sum(catalog.gpu(name).memory_mib for name in names) < 26_000:
                     continue
                 cards = ", ".join(f"{{model: {name}}}" for name in names)
                 rig = parse(WRITTEN.format(cards=cards), "tried", catalog.gpu)
@@ -152,6 +154,21 @@ def test_every_answer_is_a_placement_of_all_within_the_limits() -> None:
         assert addition.power.ok
         assert {card.id for card in each.placement.question.rig.cards} == {card.id for card in host.cards}
         assert all(host.cards[0].id != card.id for card in addition.replaced)
+
+
+def test_cards_without_a_price_come_last_and_the_smallest_of_them_first() -> None:
+    told = asked("vllm-32b.yaml", wider(3, 700)).now
+    priced = [each.price is not None for each in told]
+    assert priced == sorted(priced, reverse=True)
+    memory_mib = [each.addition.count * each.addition.gpu.memory_mib for each in told if each.price is None]
+    assert memory_mib == sorted(memory_mib)
+    assert memory_mib[0] < memory_mib[-1]
+
+
+def test_a_large_card_that_is_too_old_says_nothing_of_a_small_new_one() -> None:
+    empty = without(wider(1, 600), ["precision/0"])
+    # P100 and P40 are cheaper and larger, and vLLM runs on neither.
+    assert asked("vllm-7b.yaml", empty).now[0].addition.gpu.name == "rtx-3060"
 
 
 def test_what_fits_already_needs_nothing() -> None:
