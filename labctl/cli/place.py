@@ -19,6 +19,9 @@ def place(
     problem: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the solver's whole input there.")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the answer as a page for a browser there.")
+    ] = None,
     *,
     rebalance: Annotated[
         bool, typer.Option("--rebalance", help="Move what runs, if that is better.")
@@ -31,7 +34,8 @@ def place(
     Examples:
       labctl place workloads/home.yaml --rig workloads/rigs/dual-3090.yaml
       labctl place workloads/home.yaml --inventory inventory/home.py --json
+      labctl place workloads/home.yaml --rig workloads/rigs/dual-3090.yaml --html plan.html
     """
     from labctl.cli.place_answer import Asked, answer
 
-    raise typer.Exit(answer(Asked(workloads, rig, inventory, problem, rebalance, as_json=json)))
+    raise typer.Exit(answer(Asked(workloads, rig, inventory, problem, rebalance, as_json=json, html=html)))
