@@ -13,7 +13,9 @@ _LEAST_WORDS = 20
 def table(rows: Sequence[Sequence[str]], sides: Sequence[Side], width: int, wrap: int) -> list[str] | None:
     """Lines of `width` columns at most; None when that leaves the column of words, `wrap`, too little room."""
     widths = [max(len(row[index]) for row in rows) for index in range(len(sides))]
-    room = width - sum(each for index, each in enumerate(widths) if index != wrap) - len(_GAP) * (len(sides) - 1)
+    room = (
+        width - sum(each for index, each in enumerate(widths) if index != wrap) - len(_GAP) * (len(sides) - 1)
+    )
     if room < min(_LEAST_WORDS, widths[wrap]):
         return None
     widths[wrap] = min(room, widths[wrap])

@@ -8,7 +8,7 @@ import typer
 from labctl.cli.options import Json
 
 
-def place(
+def place(  # noqa: PLR0913 - one parameter per option is how typer reads a command
     workloads: Annotated[str, typer.Argument(metavar="WORKLOADS", help="A workloads file.")],
     rig: Annotated[
         str | None, typer.Option(metavar="FILE", help="A rig file; this machine's cards unless said.")

@@ -41,13 +41,13 @@ def answer(asked: Asked) -> int:
     placement = place(_question(asked))
     if asked.problem is not None:
         write_whole(asked.problem, dump(placement.problem), "the problem")
+    if asked.html is not None:
+        write_whole(asked.html, place_page(placement), "the page")
+        print(f"The page is in {asked.html}.", file=sys.stderr)
     if asked.as_json:
         print(json.dumps(place_document(placement), indent=2))
     else:
         print(place_text(placement, here()), end="")
-    if asked.html is not None:
-        write_whole(asked.html, place_page(placement), "the page")
-        print(f"The page is in {asked.html}.", file=sys.stderr)
     return ANSWER_IS_NO if placement.refused else DONE
 
 

@@ -75,7 +75,7 @@ def palette(hosts: Iterable[HostPicture], fills: Fills) -> Palette:
 
 
 def patterns(hosts: Iterable[HostPicture], count: int) -> dict[str, int]:
-    """A number below `count` for every workload on a card, so that those on the same card differ, and all where it goes."""
+    """A number below `count` for every workload on a card, so that those on one card differ, and all where it goes."""
     on_card = [_named(card) for host in hosts for card in host.cards]
     chosen: dict[str, int] = {}
     for names in on_card:

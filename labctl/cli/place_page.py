@@ -11,7 +11,7 @@ from labctl.cli.place_bars import lengths, patterns
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import proof, rows, verdict
-from labctl.cli.place_text import Beside, card_title, host_facts, power_line
+from labctl.cli.place_text import NOTHING_BESIDE, Beside, card_title, host_facts, power_line
 from labctl.edges.templates import render_html
 from labctl.place.placement import Placement
 from labctl.place.power import Power
@@ -57,7 +57,7 @@ class CardView:
 
 @dataclass(frozen=True)
 class HostView:
-    """One machine. limit: where the power supply ends on the strip of watts, in percent; None where all is within it."""
+    """One machine. limit: where on `power` the supply ends, in percent; None where it carries all."""
 
     name: str
     line: str
@@ -78,7 +78,7 @@ class RefusedView:
     suggestions: tuple[str, ...]
 
 
-def place_page(placement: Placement, beside: Beside = Beside()) -> str:
+def place_page(placement: Placement, beside: Beside = NOTHING_BESIDE) -> str:
     """The whole page."""
     hosts = pictures(placement)
     page = _Page(hosts)
@@ -122,7 +122,12 @@ class _Page:
 
     def key(self) -> list[tuple[str, str]]:
         """Look and meaning of what is no workload, where there is any of it."""
-        meant = {"free": "free", "margin": "margin, kept empty", "others": "other processes", "kept": "kept for a job"}
+        meant = {
+            "free": "free",
+            "margin": "margin, kept empty",
+            "others": "other processes",
+            "kept": "kept for a job",
+        }
         kinds = {block.kind for card in self._cards for block in card.blocks}
         return [(kind, said) for kind, said in meant.items() if kind in kinds]
 
@@ -204,5 +209,3 @@ def _power(found: Power) -> tuple[Strip | None, str | None]:
 
 def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:.3f}".rstrip("0").rstrip(".")
-
-

@@ -83,7 +83,11 @@ def _exclusive(placement: Placement, asking: Workload, there: list[Workload], re
     against = [each for each in there if not may_share(asking, each)]
     if not against:
         card = next(each for each in placement.problem.cards if each.id == refusal.card)
-        return "it wants a card of its own; another process is there" if card.foreign_process else _REASONS["exclusive"]
+        return (
+            "it wants a card of its own; another process is there"
+            if card.foreign_process
+            else _REASONS["exclusive"]
+        )
     apart = [each for each in against if each.name in asking.apart_from or asking.name in each.apart_from]
     word = "kept apart from" if apart == against else "may not share the card with"
     return f"{word} {_names(against)}"

@@ -56,9 +56,16 @@ def verdict(placement: Placement) -> str:
     """Yes or no in one sentence."""
     question, refused = placement.question, placement.refused
     count, where, rig = len(question.wishes), question.where, question.rig.name
+    names = ", ".join(each.workload for each in refused)
+    if count == 1:
+        name = question.wishes[0].workload.name
+        return (
+            f"No: {name} of {where} has no place on {rig}."
+            if refused
+            else f"Yes: {name} of {where} fits on {rig}."
+        )
     if not refused:
         return f"Yes: all {count} of {where} fit on {rig}."
-    names = ", ".join(each.workload for each in refused)
     have = "has" if len(refused) == 1 else "have"
     return f"No: {len(refused)} of {count} of {where} {have} no place on {rig}: {names}."
 
@@ -102,10 +109,10 @@ def _how(wish: Wish, option: Option) -> Iterator[str]:
     """The model in its format, and how it is run; of what has none, the service."""
     asked, variant = wish.workload, option.variant
     if asked.model is None:
-        yield asked.image or wish.service.title
+        yield _printable(asked.image or wish.service.title)
         return
     training = asked.training.method if asked.training else None
-    head = (PurePath(asked.model).name, training, variant.get("quant"))
+    head = (_printable(PurePath(asked.model).name), training, variant.get("quant"))
     yield " ".join(str(each) for each in head if each)
     if asked.training:
         yield f"{asked.training.batch} × {tokens(asked.training.sequence)} tokens"
@@ -120,6 +127,11 @@ def _how(wish: Wish, option: Option) -> Iterator[str]:
         yield "on the processor"
     elif "n_gpu_layers" in variant:
         yield f"{variant['n_gpu_layers']} layers on the card, the others in RAM"
+
+
+def _printable(text: str) -> str:
+    """A file may hold codes that move a terminal's cursor."""
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _when(workload: Workload) -> Iterator[str]:

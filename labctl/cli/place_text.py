@@ -8,7 +8,7 @@ from labctl.cli.place_bars import ASCII, UNICODE, Bar, Palette, bar, lengths, pa
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import Row, proof, rows, verdict
-from labctl.cli.terminal import Terminal
+from labctl.cli.terminal import ANY_TERMINAL, Terminal
 from labctl.place.group import short_title
 from labctl.place.placement import Placement
 from labctl.place.solver_explain import Refused
@@ -29,7 +29,10 @@ class Beside:
     suggestions: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def place_text(placement: Placement, terminal: Terminal = Terminal(), beside: Beside = Beside()) -> str:
+NOTHING_BESIDE = Beside()
+
+
+def place_text(placement: Placement, terminal: Terminal = ANY_TERMINAL, beside: Beside = NOTHING_BESIDE) -> str:
     """The whole answer, ending in a line end."""
     text = _Text(placement, terminal)
     paragraphs = [
@@ -94,7 +97,8 @@ class _Text:
     def _without_card(self, host: str, found: Sequence[Row]) -> list[str]:
         named = ", ".join(row.name for row in found)
         ram_mib = sum(row.ram_mib for row in found)
-        ram = f", together {gib(ram_mib)} GiB of RAM" if ram_mib else ""
+        together = "together " if len(found) > 1 else ""
+        ram = f", {together}{gib(ram_mib)} GiB of RAM" if ram_mib else ""
         return self._wrapped(f"Without a card on {host}: {named}{ram}", later="  ") if found else []
 
     def changes(self, changes: Sequence[str]) -> list[str]:
@@ -206,7 +210,9 @@ def card_title(card: CardPicture) -> str:
     first = card.cards[0]
     count = f"{len(card.cards)} × " if len(card.cards) > 1 else ""
     limit = f", {first.power_limit_watts} W" if first.power_limit_watts else ""
-    return f"{count}{short_title(first.gpu)}{limit}" + (", one memory for card and host" if card.unified else "")
+    return f"{count}{short_title(first.gpu)}{limit}" + (
+        ", one memory for card and host" if card.unified else ""
+    )
 
 
 def host_facts(host: HostPicture) -> list[str]:
@@ -217,7 +223,9 @@ def host_facts(host: HostPicture) -> list[str]:
         words.append(f"RAM {gib(host.ram_mib)} of {machine.ram_mib / 1024:.0f} GiB taken")
     if machine.disk_gib is not None:
         words.append(f"disk {gib(host.disk_mib)} of {machine.disk_gib} GiB")
-    if links := sorted({(card.index, peer) for card in machine.cards for peer in card.nvlink if card.index < peer}):
+    if links := sorted(
+        {(card.index, peer) for card in machine.cards for peer in card.nvlink if card.index < peer}
+    ):
         words.append("NVLink " + ", ".join(f"{one}–{other}" for one, other in links))
     return words
 
@@ -226,9 +234,11 @@ def power_line(host: HostPicture) -> str:
     """Limits of all cards and the rest, against what the power supply gives."""
     found = host.power
     drawn = found.gpu_watts + found.system_watts
-    supply = "power supply unknown" if found.psu_watts is None else f"of {found.psu_watts} W"
-    text = f"Power of {host.host.name}: {drawn} W {supply} (cards {found.gpu_watts}, the rest {found.system_watts})"
-    return text + (f", spikes to {found.peak_watts} W" if found.peak_watts > drawn else "")
+    parts = f"cards {found.gpu_watts}, the rest {found.system_watts}"
+    spikes = f", spikes to {found.peak_watts} W" if found.peak_watts > drawn else ""
+    if found.psu_watts is None:
+        return f"Power of {host.host.name}: {drawn} W ({parts}){spikes}, power supply unknown"
+    return f"Power of {host.host.name}: {drawn} W of {found.psu_watts} W ({parts}){spikes}"
 
 
 def _measured(block: Block) -> str:

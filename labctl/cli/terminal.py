@@ -20,6 +20,10 @@ class Terminal:
     ascii_only: bool = False
 
 
+# A pipe, or a terminal of which nothing is known.
+ANY_TERMINAL = Terminal()
+
+
 def here() -> Terminal:
     """stdout as it is now. COLUMNS, NO_COLOR and TERM=dumb are heeded."""
     columns = shutil.get_terminal_size((MOST_COLUMNS, 24)).columns

@@ -1,4 +1,4 @@
-"""Templates beside the code that fills them: jinja2, where a name that is not given is an error, never an empty string."""
+"""Templates beside the code that fills them: jinja2, where a name that is not given is an error, never empty."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def render_html(file: str, name: str, **values: object) -> str:
 def _environment(file: str, *, escaped: bool) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(  # noqa: S701 - configuration files are not HTML: escaping would break them
+    return Environment(
         loader=FileSystemLoader(Path(file).resolve().parent / "templates"),
-        autoescape=escaped,
+        autoescape=escaped,  # noqa: S701 - configuration files are not HTML: escaping would break them
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

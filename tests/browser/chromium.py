@@ -106,9 +106,11 @@ class Chromium:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def picture(self) -> bytes:
-        """All of the page as PNG, what is below the window too."""
-        found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def picture(self, left: float = 0, top: float = 0, width: float = 0, height: float = 0) -> bytes:
+        """That part of the page as PNG, all of it without a width; what is below the window too."""
+        clip = {"x": left, "y": top, "width": width, "height": height, "scale": 1}
+        asked: dict[str, object] = {"clip": clip} if width else {}
+        found = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, **asked)
         return base64.b64decode(found["data"])
 
     def print_pages(self) -> bytes:
