@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.cli.place_document import place_document
-from labctl.cli.place_page import place_page
 from labctl.cli.place_text import place_text
 from labctl.cli.terminal import here
 from labctl.edges.machines import rig as live_rig
@@ -42,6 +41,8 @@ def answer(asked: Asked) -> int:
     if asked.problem is not None:
         write_whole(asked.problem, dump(placement.problem), "the problem")
     if asked.html is not None:
+        from labctl.cli.place_page import place_page
+
         write_whole(asked.html, place_page(placement), "the page")
         print(f"The page is in {asked.html}.", file=sys.stderr)
     if asked.as_json:
