@@ -6,6 +6,7 @@ import typer
 
 from labctl import __version__
 from labctl.cli.deploy import check, deploy, verify
+from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
@@ -47,5 +48,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, fit, place, gpus, rig):
+for command in (deploy, check, verify, fit, place, diff, gpus, rig):
     app.command()(command)

@@ -33,6 +33,32 @@ Verbosity = Annotated[
     ),
 ]
 
+Add = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GPU[:N][:HOST]",
+        help="As if so many more of this card were there, as rtx-3090:2; repeatable.",
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GPU[:N]", help="As if this card were gone: its name in the rig, or a model; repeatable."
+    ),
+]
+PowerLimit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--power-limit",
+        metavar="[GPU=]WATTS",
+        help="As if all cards, or this one or model, were held to so many watts; repeatable.",
+    ),
+]
+Ram = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GIB[:HOST]", help="As if a host had so much RAM, in GiB; repeatable."),
+]
+
 
 def comma_separated(values: Iterable[str] | None) -> tuple[str, ...]:
     """`--only base,firewall --only podman` as one tuple, in the order given."""

@@ -3,7 +3,7 @@
 The picture is boxes whose widths are their shares; the template holds all of the page's looks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labctl import __version__
@@ -11,11 +11,13 @@ from labctl.cli.place_bars import lengths, patterns
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import proof, rows, verdict
-from labctl.cli.place_text import NOTHING_BESIDE, Beside, card_title, host_facts, power_line
+from labctl.cli.place_suggestions import suggestion_sentences
+from labctl.cli.place_text import card_title, host_facts, power_line
 from labctl.edges.templates import render_html
 from labctl.place.placement import Placement
 from labctl.place.power import Power
 from labctl.place.solver_explain import Refused
+from labctl.place.suggestion import Suggestion
 
 # Looks that the template has for workloads.
 _PATTERNS = 7
@@ -71,15 +73,23 @@ class HostView:
 
 @dataclass(frozen=True)
 class RefusedView:
-    """A workload without a place."""
+    """A workload without a place. helps: what is said of the suggestions."""
 
     name: str
     rows: tuple[RefusalRow, ...]
+    helps: str
     suggestions: tuple[str, ...]
 
 
-def place_page(placement: Placement, beside: Beside = NOTHING_BESIDE) -> str:
-    """The whole page."""
+def place_page(
+    placement: Placement,
+    changes: Sequence[str] = (),
+    found: Mapping[str, Sequence[Suggestion]] | None = None,
+) -> str:
+    """The whole page.
+
+    changes: what is said of those against a plan, and each of them. found: what would give those without a place one.
+    """
     hosts = pictures(placement)
     page = _Page(hosts)
     word, _, sentence = verdict(placement).partition(": ")
@@ -96,15 +106,17 @@ def place_page(placement: Placement, beside: Beside = NOTHING_BESIDE) -> str:
         rows=rows(placement),
         look=page.look,
         gib=gib,
-        changes=beside.changes,
-        refused=[_refused(placement, each, beside) for each in placement.refused],
+        changes=changes,
+        refused=[_refused(placement, each, found or {}) for each in placement.refused],
         version=__version__,
     )
 
 
-def _refused(placement: Placement, refused: Refused, beside: Beside) -> RefusedView:
-    suggestions = tuple(each.strip() for each in beside.suggestions.get(refused.workload, ()))
-    return RefusedView(refused.workload, refusal_rows(placement, refused), suggestions)
+def _refused(
+    placement: Placement, refused: Refused, found: Mapping[str, Sequence[Suggestion]]
+) -> RefusedView:
+    head, *suggestions = suggestion_sentences(found.get(refused.workload)) or [""]
+    return RefusedView(refused.workload, refusal_rows(placement, refused), head, tuple(suggestions))
 
 
 class _Page:

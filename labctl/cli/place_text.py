@@ -1,47 +1,38 @@
 """What a person reads from `labctl place`: verdict, cards, workloads, power, refusals. Pure; 80 columns at most."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from labctl.cli.columns import Side, table, wrapped
 from labctl.cli.place_bars import ASCII, UNICODE, Bar, Palette, bar, lengths, palette
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import Row, proof, rows, verdict
+from labctl.cli.place_suggestions import suggestion_lines
 from labctl.cli.terminal import ANY_TERMINAL, Terminal
 from labctl.place.group import short_title
 from labctl.place.placement import Placement
 from labctl.place.solver_explain import Refused
+from labctl.place.suggestion import Suggestion
 
 _BOLD, _GREEN, _RED, _YELLOW, _PLAIN = "\x1b[1m", "\x1b[1;32m", "\x1b[1;31m", "\x1b[33m", "\x1b[0m"
-# For a terminal that has ASCII alone.
-_IN_ASCII = str.maketrans({"–": "-", "×": "x", "·": "-", "…": "~"})
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What others have to say of the same placement, as lines of text.
+def place_text(
+    placement: Placement,
+    terminal: Terminal = ANY_TERMINAL,
+    found: Mapping[str, Sequence[Suggestion]] | None = None,
+) -> str:
+    """The whole answer, ending in a line end.
 
-    changes: against what runs. suggestions: by workload without a place, what would give it one.
+    found: what would give those without a place one, by workload; None where nobody looked.
     """
-
-    changes: Sequence[str] = ()
-    suggestions: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
-NOTHING_BESIDE = Beside()
-
-
-def place_text(placement: Placement, terminal: Terminal = ANY_TERMINAL, beside: Beside = NOTHING_BESIDE) -> str:
-    """The whole answer, ending in a line end."""
     text = _Text(placement, terminal)
     paragraphs = [
         text.verdict(),
         *text.hosts(),
         text.workloads(),
-        text.changes(beside.changes),
         text.power(),
-        *(text.refused(each, beside.suggestions) for each in placement.refused),
+        *(text.refused(each, found or {}) for each in placement.refused),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, paragraphs) if lines) + "\n"
 
@@ -53,7 +44,7 @@ class _Text:
         self._placement = placement
         self._width = terminal.columns
         self._colour = terminal.colour
-        self._ascii = terminal.ascii_only
+        self._plain = terminal.spelled
         self._hosts = pictures(placement)
         self._fills = ASCII if terminal.ascii_only else UNICODE
         self._palette: Palette = palette(self._hosts, self._fills)
@@ -101,10 +92,6 @@ class _Text:
         ram = f", {together}{gib(ram_mib)} GiB of RAM" if ram_mib else ""
         return self._wrapped(f"Without a card on {host}: {named}{ram}", later="  ") if found else []
 
-    def changes(self, changes: Sequence[str]) -> list[str]:
-        """Against what runs now."""
-        return [line for each in changes for line in self._wrapped(each, later="    ")]
-
     def power(self) -> list[str]:
         """A line for each host; a warning right below it."""
         lines: list[str] = []
@@ -115,15 +102,14 @@ class _Text:
                 lines += [self._painted(line, _YELLOW) for line in warning]
         return lines
 
-    def refused(self, refused: Refused, suggestions: Mapping[str, Sequence[str]]) -> list[str]:
+    def refused(self, refused: Refused, found: Mapping[str, Sequence[Suggestion]]) -> list[str]:
         """Every card that was asked, and what would help."""
-        found = refusal_rows(self._placement, refused)
-        lines = self._wrapped(f"{refused.workload} has no place on {_sentence(found[0])}", later="    ")
-        if len(found) > 1:
-            lines = [f"{refused.workload} has no place:", *self._refusals(found)]
+        every = refusal_rows(self._placement, refused)
+        lines = self._wrapped(f"{refused.workload} has no place on {_sentence(every[0])}", later="    ")
+        if len(every) > 1:
+            lines = [f"{refused.workload} has no place:", *self._refusals(every)]
         lines[0] = self._painted_head(lines[0])
-        for each in suggestions.get(refused.workload, ()):
-            lines += self._wrapped(each, indent="  ", later="      ")
+        lines += suggestion_lines(found.get(refused.workload), self._width)
         return [self._plain(line) for line in lines]
 
     def _refusals(self, found: Sequence[RefusalRow]) -> list[str]:
@@ -192,9 +178,6 @@ class _Text:
 
     def _wrapped(self, text: str, indent: str = "", later: str | None = None) -> list[str]:
         return wrapped(self._plain(text), self._width, indent, later)
-
-    def _plain(self, text: str) -> str:
-        return text.translate(_IN_ASCII) if self._ascii else text
 
     def _painted(self, text: str, code: str) -> str:
         return f"{code}{text}{_PLAIN}" if self._colour else text

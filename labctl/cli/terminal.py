@@ -10,6 +10,9 @@ MOST_COLUMNS = 80
 # Tables need some room; a narrower window wraps what it is given.
 LEAST_COLUMNS = 40
 
+# What our own texts are written with beyond ASCII.
+_IN_ASCII = str.maketrans({"–": "-", "×": "x", "·": "-", "…": "~", "→": "->", "›": ">"})
+
 
 @dataclass(frozen=True)
 class Terminal:
@@ -18,6 +21,10 @@ class Terminal:
     columns: int = MOST_COLUMNS
     colour: bool = False
     ascii_only: bool = False
+
+    def spelled(self, text: str) -> str:
+        """The text as this terminal can show it."""
+        return text.translate(_IN_ASCII) if self.ascii_only else text
 
 
 # A pipe, or a terminal of which nothing is known.

@@ -68,6 +68,9 @@ def model_record(name: str) -> "ModelRecord":
     """A language model's record by its name, an alias or its title. Raises BadInput for one that is not there."""
     if _is_carried("models", name):
         return _model_file(name)
+    if _is_carried("models/diffusion", name) or _is_carried("models/whisper", name):
+        # It is no language model; to say so, not every one of them is read for its aliases.
+        raise _unknown("model", name, model_names())
     wanted = name.lower()
     for record in model_records():
         if wanted in {each.lower() for each in (record.name, record.title, *record.aliases)}:
@@ -133,6 +136,10 @@ def diffusion_model(name: str) -> "DiffusionModel":
     """A model for images or video by its name, an alias or its title. Raises BadInput for one that is not there."""
     from labctl.models.diffusion import parse
 
+    if _is_carried("models/diffusion", name):
+        return _read("models/diffusion", name, parse)
+    if _is_carried("models/whisper", name):
+        raise _unknown("image or video model", name, diffusion_names())
     wanted = name.lower()
     for each in diffusion_names():
         model = _read("models/diffusion", each, parse)
@@ -151,6 +158,8 @@ def whisper_model(name: str) -> "WhisperModel":
     """A speech model by its name or an alias. Raises BadInput for one that is not there."""
     from labctl.estimate.whisper import parse
 
+    if _is_carried("models/whisper", name):
+        return _read("models/whisper", name, parse)
     for each in whisper_names():
         model = _read("models/whisper", each, parse)
         if name.lower() in (model.name, *model.aliases):

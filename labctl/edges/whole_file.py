@@ -20,7 +20,11 @@ def write_whole(path: Path, text: str, what: str) -> None:
         target = path.resolve()
         partial = target.with_name(partial.name)
         try:
-            partial.write_text(text, encoding="utf-8")
+            with partial.open("xb") as file:
+                file.write(text.encode())
+                file.flush()
+                # A rename alone does not last a power cut: the new name could hold nothing.
+                os.fsync(file.fileno())
             partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)

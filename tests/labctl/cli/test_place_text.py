@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from labctl.cli.place_page import place_page
-from labctl.cli.place_text import Beside, place_text
+from labctl.cli.place_text import place_text
 from labctl.cli.terminal import Terminal
 from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.place.placement import Placement, Question, place
+from labctl.place.suggestion import Suggestion
 
 CASES = Path(__file__).parents[2] / "cases" / "place_text"
 COLUMNS, NARROW = 80, 44
@@ -95,11 +96,29 @@ def test_every_workload_is_named(case: str) -> None:
             assert wish.workload.name in text
 
 
-def test_what_others_have_to_say_has_its_place() -> None:
-    beside = Beside(changes=("chat moves to aibox/1",), suggestions={"images": ("give it less: 5 MiB",)})
-    text, page = (show(placed("home-no"), beside=beside) for show in (place_text, place_page))
-    assert text.index("Without a card") < text.index("chat moves") < text.index("Power of")
-    assert "  give it less: 5 MiB\n" in text
-    assert text.index("images has no place") < text.index("give it less") < text.index("listen has no place")
-    assert "<li>chat moves to aibox/1</li>" in page
-    assert "<li>give it less: 5 MiB</li>" in page
+SUGGESTED = Suggestion(
+    workload="images",
+    change="write `dtype: fp8`",
+    writes=("dtype: fp8",),
+    kinds=("quant",),
+    saves_mib=4096,
+    host="optiplex",
+    cards=("optiplex/1",),
+    tokens_per_second=None,
+    worse=(),
+)
+
+
+def test_what_would_help_stands_below_its_refusal() -> None:
+    found = {"images": (SUGGESTED,)}
+    text, page = place_text(placed("home-no"), found=found), place_page(placed("home-no"), found=found)
+    help_at = text.index("  This would give it a place:\n  - write `dtype: fp8`, saves 4096 MiB.")
+    assert text.index("images has no place") < help_at < text.index("listen has no place")
+    assert "<p>This would give it a place:</p>" in page
+    assert "<li>write `dtype: fp8`, saves 4096 MiB. Then on optiplex/1.</li>" in page
+
+
+def test_what_changes_is_on_the_page() -> None:
+    page = place_page(placed("home-yes"), changes=("Against plan.json, 1 change:", "chat moves <so>"))
+    assert "<p>Against plan.json, 1 change:</p>" in page
+    assert "<li>chat moves &lt;so&gt;</li>" in page
