@@ -4,17 +4,13 @@ from typing import Annotated
 
 import typer
 
-from labctl.cli.options import Add, Json, PowerLimit, Ram, Without
+from labctl.cli.options import Add, Json, Live, PowerLimit, Ram, RigFile, Without, Workloads
 
 
 def advise(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads a command
-    workloads: Annotated[str, typer.Argument(metavar="WORKLOADS", help="A workloads file.")],
-    rig: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A rig file; this machine's cards unless said.")
-    ] = None,
-    inventory: Annotated[
-        str | None, typer.Option(metavar="FILE[:HOST]", help="The hosts of a pyinfra inventory, asked live.")
-    ] = None,
+    workloads: Workloads,
+    rig: RigFile = None,
+    inventory: Live = None,
     budget: Annotated[
         str | None, typer.Option(metavar="AMOUNT[CURRENCY]", help="What may be spent, as 800USD.")
     ] = None,

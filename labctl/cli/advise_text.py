@@ -1,8 +1,8 @@
 """What a person reads from `labctl advise`. Pure: the advice in, text out, within 80 columns."""
 
-import textwrap
 from collections.abc import Iterator
 
+from labctl.cli.columns import wrapped
 from labctl.cli.fit_text import size
 from labctl.place.additions import slots
 from labctl.place.advice import Advice, Advised
@@ -194,11 +194,4 @@ def _point(text: str) -> list[str]:
 
 
 def _wrapped(text: str, indent: str = "", later: str | None = None) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent if later is None else later,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(text, _WIDTH, indent, later)
