@@ -71,16 +71,19 @@ def _beyond(advice: Advice) -> Iterator[str]:
 
 
 def _purchases(advice: Advice) -> Iterator[str]:
-    for found, heading in (
+    lists = [
         (advice.now, "With the power supply it has:" if advice.with_psu else ""),
         (advice.with_psu, "With a larger power supply, whose own price comes on top:"),
-    ):
+    ]
+    # Nobody wants to hear first of cards that have no price.
+    lists.sort(key=lambda each: not any(advised.price for advised in each[0]))
+    for found, heading in lists:
         if found:
             yield ""
             if heading:
                 yield heading
             yield from _table(advice, found)
-    first = (*advice.now, *advice.with_psu)[0]
+    first = next(found[0] for found, _ in lists if found)
     yield ""
     yield from _wrapped(f"Speed with the first: {_speeds(advice.rest or advice.before, first.placement)}.")
 
