@@ -201,6 +201,13 @@ def test_what_nothing_holds_does_not_keep_the_rest_from_advice() -> None:
     ]
 
 
+def test_where_nothing_makes_all_fit_the_nearest_is_told() -> None:
+    told = advise(question("pinned.yaml", wider(1, 600)), [catalog.gpu("tesla-p40")], DOLLARS)
+    assert not told.found
+    assert told.closest is not None
+    assert [each.workload for each in told.closest.placement.refused] == ["stuck"]
+
+
 def test_a_host_that_takes_it_without_giving_up_a_card_goes_first() -> None:
     rig = read_rig(str(CASES / "rigs" / "two-hosts.yaml"))
     told = asked("seventy.yaml", rig, Market(given={"rtx-a6000": 10.0}))
