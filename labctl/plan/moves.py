@@ -21,7 +21,7 @@ class Move:
 def moves(
     kept: Plan, plan: Plan, placement: Placement, replaced: Mapping[str, str] | None = None
 ) -> tuple[Move, ...]:
-    """By workload: all that would have to be started, stopped or started anew."""
+    """By workload: all that the plan says otherwise than the kept one."""
     changes = difference(kept, plan).workloads
     return tuple(Move(each, _why(each, kept, plan, placement, replaced or {})) for each in changes)
 

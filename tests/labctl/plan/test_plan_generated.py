@@ -120,9 +120,10 @@ def moves_when_others_use_a_card(seed: int) -> str | None:
     asked = question(seed)
     plan, placement = answered(asked)
     spare = {card.id: placement.usage.free_mib(card) for card in placement.problem.cards}
-    busy = foreign(
-        asked, {card: min(300 + 100 * number, mib) for number, (card, mib) in enumerate(spare.items())}
-    )
+    filled = (card for each in plan.workloads.values() if each.elastic for card in each.card_ids)
+    spare |= dict.fromkeys(filled, 1000)
+    held = {card: min(300 + 100 * number, mib) for number, (card, mib) in enumerate(spare.items())}
+    busy = foreign(asked, held)
     again, _ = answered(busy, plan)
     return None if dump(again) == dump(plan) else f"another plan: {difference(plan, again)}"
 
