@@ -87,7 +87,7 @@ def _pushed_out(change: WorkloadChange, kept: Plan, plan: Plan, *, rebalance: bo
         for other, workload in sorted(plan.workloads.items())
         if other != change.workload
         and set(workload.card_ids) & set(change.cards_before)
-        and (other not in kept.workloads or kept.workloads[other].card_ids != workload.card_ids)
+        and (other not in kept.workloads or kept.workloads[other].cards != workload.cards)
     ]
     if newcomers:
         return f"makes room for {_words(newcomers)}"
