@@ -8,7 +8,7 @@ from labctl.place.build import build
 from labctl.place.problem import Option, Problem, Solution
 from labctl.place.problem_check import check
 from labctl.place.problem_limits import Usage
-from labctl.place.question import Question
+from labctl.place.question import Question, refuse_unknown
 from labctl.place.solver import Budget
 from labctl.place.solver_explain import Refused, explain
 
@@ -44,6 +44,7 @@ class Placement:
 
 def problem_of(question: Question) -> Problem:
     """All that the solver may know. Raises BadInput for workloads that no rig could ever hold together."""
+    refuse_unknown(question)
     problem = build(
         question.wishes, question.rig, incumbents=question.incumbents, rebalance=question.rebalance
     )
@@ -52,5 +53,6 @@ def problem_of(question: Question) -> Problem:
 
 def place(question: Question, budget: Budget | None = None) -> Placement:
     """The best placement, proven so unless the budget ends first. Raises BadInput as `problem_of` does."""
+    refuse_unknown(question)
     problem, solution = solved(question, budget or Budget())
     return Placement(question, problem, solution, explain(problem, solution))
