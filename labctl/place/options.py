@@ -144,6 +144,9 @@ class Offering:
                 site.make(rank)
         self._left = sorted(set(self._left) - set(made))
         self._n_made += len(made)
+        if made and not self._left:
+            for site in self._sites:
+                site.finish()
 
     def _base(self, host: Host) -> Option:
         """What every option there takes."""

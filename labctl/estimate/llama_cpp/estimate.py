@@ -82,6 +82,16 @@ def estimate(model: Model, request: Request) -> Estimate:
     )
 
 
+def least_bytes(model: Model, request: Request) -> int:
+    """Bytes that all cards take together at the least, however layers are split: weights and caches, without a plan.
+
+    Worked out in a tenth of the time of an estimate, which is never below it. Raises `BadInput` as that does.
+    """
+    alone = replace(request, n_gpus=1, tensor_split=None)
+    places = layout(model, alone)
+    return weight_bytes(model, places).get(0, 0) + cache_bytes(model, alone, places, batch(alone)).get(0, 0)
+
+
 def cache_bytes(model: Model, request: Request, places: Layout, sizes: Batch) -> dict[int, int]:
     """Place → bytes of KV cache and recurrent state."""
     total = dict.fromkeys((HOST, *range(request.n_gpus)), 0)

@@ -9,11 +9,14 @@ from labctl.edges import catalog
 from labctl.edges.rigs import read_rig, rig_of
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
+from labctl.estimate.candidates.language import Language
+from labctl.estimate.claim import Request
 from labctl.place.options import Offered, Wish, offered
 from labctl.place.problem import Option
-from labctl.rig.rig import Rig
+from labctl.rig.rig import Host, Rig
 from labctl.workloads.workload import Amount, GpuLimits
 from labctl.workloads.workloads_file import parse
+from tests.labctl.place.simulated import card
 
 HOME = "workloads/home.yaml"
 
@@ -158,3 +161,36 @@ def test_a_card_is_barred_where_no_format_that_was_asked_for_runs(
     found = offered(vllm(quants, kv_type), rig_of((f"{card}:2",)))
     assert found.barred == ({"you/0": reason, "you/1": reason} if reason else {})
     assert bool(found.options) is (reason is None)
+
+
+@pytest.mark.parametrize(("memory_mib", "offload"), [(2500, False), (6500, True)])
+def test_what_is_too_heavy_is_not_tried_and_nothing_else_changes(
+    home: dict[str, Wish], monkeypatch: pytest.MonkeyPatch, memory_mib: int, offload: bool
+) -> None:
+    cards = (card(memory_mib, 0), card(memory_mib - 500, 1))
+    small = Rig("small", (Host("box", cards, ram_mib=32_768),))
+    changes: dict[str, Any] = {
+        "gpus": GpuLimits(),
+        "context": Amount(16384, 8192),
+        "parallel": Amount(1, 1),
+        "kv_types": ("f16",),
+        "offload": offload,
+    }
+    found = of(home, "chat", small, **changes)
+    tried: list[int] = []
+    monkeypatch.setattr(Language, "least_bytes", lambda *_: tried.append(0) or 0)
+    assert set(map(str, of(home, "chat", small, **changes).options)) == set(map(str, found.options))
+    assert tried
+
+
+def test_no_estimate_is_below_the_least(home: dict[str, Wish]) -> None:
+    candidate = home["chat"].candidate
+    assert isinstance(candidate, Language)
+    for request in (
+        Request("llama.cpp", 8192, 2, n_gpu_layers=14),
+        Request("llama.cpp", 4096, 1, n_gpus=2, tensor_split=(3.0, 1.0)),
+        Request("llama.cpp", 4096, 1, n_gpus=3, kv_type_k="q8_0", kv_type_v="q8_0"),
+    ):
+        estimate = candidate.estimate("Q4_K_M", request)
+        least = candidate.least_bytes("Q4_K_M", request)
+        assert 0.5 * estimate.of("weights") < least <= estimate.of("weights") + estimate.of("kv_cache")
