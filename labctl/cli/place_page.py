@@ -11,7 +11,7 @@ from labctl.cli.place_bars import lengths, patterns
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import proof, rows, verdict
-from labctl.cli.place_suggestions import suggestion_sentences
+from labctl.cli.place_suggestions import TRIED, suggestion_sentences
 from labctl.cli.place_text import card_title, host_facts, power_line
 from labctl.edges.templates import render_html
 from labctl.place.placement import Placement
@@ -108,6 +108,7 @@ def place_page(
         gib=gib,
         changes=changes,
         refused=[_refused(placement, each, found or {}) for each in placement.refused],
+        tried=TRIED if any(not each for each in (found or {}).values()) else None,
         version=__version__,
     )
 

@@ -7,7 +7,7 @@ from labctl.cli.place_bars import ASCII, UNICODE, Bar, Palette, bar, lengths, pa
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import Row, proof, rows, verdict
-from labctl.cli.place_suggestions import suggestion_lines
+from labctl.cli.place_suggestions import TRIED, suggestion_lines
 from labctl.cli.terminal import ANY_TERMINAL, Terminal
 from labctl.place.group import short_title
 from labctl.place.placement import Placement
@@ -33,6 +33,7 @@ def place_text(
         text.workloads(),
         text.power(),
         *(text.refused(each, found or {}) for each in placement.refused),
+        text.tried(found or {}),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, paragraphs) if lines) + "\n"
 
@@ -111,6 +112,10 @@ class _Text:
         lines[0] = self._painted_head(lines[0])
         lines += suggestion_lines(found.get(refused.workload), self._width)
         return [self._plain(line) for line in lines]
+
+    def tried(self, found: Mapping[str, Sequence[Suggestion]]) -> list[str]:
+        """What was, where it gave some workload nothing."""
+        return self._wrapped(TRIED) if any(not each for each in found.values()) else []
 
     def _refusals(self, found: Sequence[RefusalRow]) -> list[str]:
         if any(row.needs_mib is not None for row in found):

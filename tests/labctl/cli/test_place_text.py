@@ -115,7 +115,15 @@ def test_what_would_help_stands_below_its_refusal() -> None:
     help_at = text.index("  This would give it a place:\n  - write `dtype: fp8`, saves 4096 MiB.")
     assert text.index("images has no place") < help_at < text.index("listen has no place")
     assert "<p>This would give it a place:</p>" in page
-    assert "<li>write `dtype: fp8`, saves 4096 MiB. Then on optiplex/1.</li>" in page
+    assert "<li>write <code>dtype: fp8</code>, saves 4096 MiB. Then on optiplex/1.</li>" in page
+
+
+def test_what_was_tried_in_vain_is_said_once() -> None:
+    found: dict[str, tuple[Suggestion, ...]] = {"images": (), "tune": (), "listen": (SUGGESTED,)}
+    text, page = place_text(placed("home-no"), found=found), place_page(placed("home-no"), found=found)
+    for said in (text, page):
+        assert said.count("Nothing that was tried gives it a place.") == 2
+        assert said.count("Tried were") == 1
 
 
 def test_what_changes_is_on_the_page() -> None:
