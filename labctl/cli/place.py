@@ -5,17 +5,13 @@ from typing import Annotated
 
 import typer
 
-from labctl.cli.options import Add, Json, PowerLimit, Ram, Without
+from labctl.cli.options import Add, Json, Live, PowerLimit, Ram, RigFile, Without, Workloads
 
 
 def place(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer reads a command
-    workloads: Annotated[str, typer.Argument(metavar="WORKLOADS", help="A workloads file.")],
-    rig: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A rig file; this machine's cards unless said.")
-    ] = None,
-    inventory: Annotated[
-        str | None, typer.Option(metavar="FILE[:HOST]", help="The hosts of a pyinfra inventory, asked live.")
-    ] = None,
+    workloads: Workloads,
+    rig: RigFile = None,
+    inventory: Live = None,
     problem: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the solver's whole input there.")
     ] = None,
