@@ -176,8 +176,7 @@ class _Page:
         taken = sum(block.mib for block in time.blocks)
         start = length * time.offset_mib / card.size_mib
         strip = self._strip(time.blocks, taken, start, length * taken / card.size_mib)
-        named = ", ".join(f"{block.name} {gib(block.mib)} GiB" for block in time.blocks)
-        return strip, f"{time.when or 'while it runs'}: {named}{time.instead}"
+        return strip, f"{time.when or 'while it runs'}: {time.job} {gib(time.job_mib)} GiB{time.instead}"
 
     def _strip(self, blocks: Sequence[Block], size_mib: int, start: float, length: float) -> Strip:
         boxes = tuple(

@@ -41,7 +41,12 @@ class OtherTime:
     @property
     def instead(self) -> str:
         """` instead of chat`; empty where nobody of this card steps aside."""
-        return f" instead of {', '.join(self.instead_of)}" if self.instead_of else ""
+        return f" instead of {' and '.join(self.instead_of)}" if self.instead_of else ""
+
+    @property
+    def job_mib(self) -> int:
+        """What the job itself takes here."""
+        return sum(each.mib for each in self.blocks if each.name == self.job)
 
 
 @dataclass(frozen=True)

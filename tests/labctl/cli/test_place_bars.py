@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.cli.place_bars import ASCII, UNICODE, Fills, Palette, bar, lengths, palette, shares
+from labctl.cli.place_bars import ASCII, UNICODE, Fills, Palette, bar, lengths, letters_of, palette, shares
 from labctl.cli.place_picture import Block, CardPicture, HostPicture
 from labctl.place.power import Power
 from labctl.rig.rig import Host
@@ -72,6 +72,14 @@ def test_names_that_do_not_fit_have_a_letter_each() -> None:
     found = bar(blocks, 32_000, 40, Palette(UNICODE, {"search": 0, "speech": 1, "chat": 2}))
     assert [(letter, block.name) for letter, block in found.legend] == [("S", "search"), ("P", "speech")]
     assert found.text(colour=False).startswith("SP▌")
+
+
+def test_a_card_has_one_letter_for_a_workload_at_all_times() -> None:
+    blocks = (workload("chat", 1000), workload("code", 500), workload("draw", 30_000))
+    letters = letters_of(["chat", "code", "draw", "code"])
+    assert letters == {"chat": "C", "code": "O", "draw": "D"}
+    assert bar(blocks, 31_500, 40, Palette(UNICODE), letters).text(colour=False).startswith("CO")
+    assert bar(blocks[1:2], 500, 1, Palette(UNICODE), letters).text(colour=False) == "O"
 
 
 def test_a_share_of_several_cards_says_so() -> None:
