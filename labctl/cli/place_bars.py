@@ -101,7 +101,8 @@ def lengths(cards: Sequence[CardPicture], cells: int, least: int = LEAST_CELLS) 
     """Cells of each card's bar: by memory, so that cards compare too, unless the smallest would be under `least`."""
     largest = max((card.size_mib for card in cards), default=0)
     found = [round(cells * card.size_mib / largest) if largest else 0 for card in cards]
-    return found if min(found, default=0) >= least else [cells] * len(cards)
+    # A card of unknown size has no bar.
+    return found if min(filter(None, found), default=0) >= least else [cells] * len(cards)
 
 
 def bar(

@@ -166,7 +166,7 @@ def _card(placement: Placement, usage: Usage, host: Host, card: Card) -> CardPic
     others = min(card.foreign_mib, size)
     left = size - sum(each.mib for each in blocks) - others
     rest = [Block("unused", "not used", left), Block("others", "other processes", others)]
-    if blocks or not (card.mig or card.compute_mode != "default"):
+    if blocks or not obstacles(card):
         asked = next(each for each in placement.problem.cards if each.id == card.id)
         free = min(left, max(0, usage.free_mib(asked)))
         rest = [Block("free", "free", free), rest[1], Block("margin", "margin", left - free)]

@@ -115,4 +115,5 @@ def test_bars_compare_by_memory_until_the_smallest_would_hold_no_name() -> None:
     assert lengths([large, half], 80) == [80, 40]
     assert lengths([large, half, small], 80) == [80, 80, 80]
     assert lengths([large, half], 44) == [44, 44]
+    assert lengths([large, half, card()], 80) == [80, 40, 0]
     assert lengths([], 80) == []
