@@ -51,6 +51,18 @@ def test_a_swapped_card() -> None:
     assert replacements((), two(), rig(FIRST)) == {}
 
 
+@pytest.mark.parametrize("written", ["aibox/1=aibox/1", f"{SECOND[:12]}={NEW[:14]}", f"{SECOND}=aibox/1"])
+def test_a_card_goes_by_its_place_or_the_beginning_of_its_uuid(written: str) -> None:
+    assert replacements((written,), two(), rig(FIRST, NEW)) == {SECOND: NEW}
+
+
+def test_a_beginning_that_two_cards_share_names_none() -> None:
+    with pytest.raises(BadInput, match="no such card"):
+        replacements((f"{SECOND}=GPU-dddddddd",), two(), rig(FIRST, NEW, f"{NEW[:-1]}1"))
+    with pytest.raises(BadInput, match="no such card"):
+        replacements((f"{SECOND}=GPU-",), two(), rig(FIRST, NEW))
+
+
 @pytest.mark.parametrize(
     ("written", "there", "words"),
     [
