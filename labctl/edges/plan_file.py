@@ -24,18 +24,24 @@ def read_plan(path: str) -> Plan:
 
 
 def write_plan(path: Path, plan: Plan) -> bool:
-    """Whether the file is another now; one that holds this plan already is left alone. Raises Failed."""
-    content = dump(plan).encode()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Whether the file is another now; one that holds this plan already is left alone. Raises Failed.
+
+    A link stays one; what is no file (/dev/stdout) is written to, and nothing takes its place.
+    """
+    content, target = dump(plan).encode(), path.resolve()
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        if path.is_file() and path.read_bytes() == content:
+        if target.exists() and not target.is_file():
+            path.write_bytes(content)
+            return True
+        if target.is_file() and target.read_bytes() == content:
             return False
         try:
             with partial.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(path)
+            partial.replace(target)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:

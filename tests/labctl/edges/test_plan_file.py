@@ -1,5 +1,6 @@
 """Plans on disk are either the old one or the new one."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,21 @@ def test_the_same_plan_is_not_written(tmp_path: Path) -> None:
     inode = path.stat().st_ino
     assert not write_plan(path, OLD)
     assert path.stat().st_ino == inode
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
+    link, path, pipe = tmp_path / "link.json", tmp_path / "plan.json", tmp_path / "pipe"
+    write_plan(path, OLD)
+    link.symlink_to(path)
+    assert write_plan(link, NEW)
+    assert link.is_symlink()
+    assert read_plan(str(path)) == NEW
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert write_plan(pipe, OLD)
+    assert os.read(reader, 1 << 16).decode() == dump(OLD)
+    os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
