@@ -60,7 +60,7 @@ def test_a_beginning_that_two_cards_share_names_none() -> None:
     with pytest.raises(BadInput, match="no such card"):
         replacements((f"{SECOND}=GPU-dddddddd",), two(), rig(FIRST, NEW, f"{NEW[:-1]}1"))
     with pytest.raises(BadInput, match="no such card"):
-        replacements((f"{SECOND}=GPU-",), two(), rig(FIRST, NEW))
+        replacements((f"{SECOND}=GPU-d",), two(), rig(FIRST, NEW))
 
 
 @pytest.mark.parametrize(
