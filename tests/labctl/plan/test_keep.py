@@ -40,6 +40,24 @@ def test_ids_of_variants_are_those_of_the_options() -> None:
         }
 
 
+@pytest.mark.parametrize("split", ["ab", ["a", "b"], [0.0, 0.0], [1, 1], [1.0], [-1.0, 2.0], {}, None])
+def test_a_split_that_no_engine_takes_is_not_offered(split: object) -> None:
+    """Somebody edited the plan: what it says runs is not how it could run, so it moves or starts anew."""
+    asked = question(0)
+    found, _ = answered(asked)
+    damaged = replace(
+        found,
+        workloads={
+            name: replace(each, variant={**each.variant, "tensor_split": split})
+            for name, each in found.workloads.items()
+        },
+    )
+    again, _ = answered(asked, damaged)
+    assert {name: each.variant for name, each in again.workloads.items()} == {
+        name: each.variant for name, each in found.workloads.items()
+    }
+
+
 def rig(*ids: str, host: str = "aibox") -> Rig:
     cards = tuple(replace(card(host, index, "rtx-3090", 0), id=each) for index, each in enumerate(ids))
     other = replace(card("other", 0, "rtx-3090", 0), id="GPU-eeeeeeee-0000-4000-8000-000000000000")
