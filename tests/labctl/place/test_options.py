@@ -12,6 +12,7 @@ from labctl.edges.workloads_file import read_workloads
 from labctl.estimate.candidates.language import Language
 from labctl.estimate.claim import Request
 from labctl.place.options import Offered, Wish, offered
+from labctl.place.placement import Question, place
 from labctl.place.problem import Option
 from labctl.rig.rig import Host, Rig
 from labctl.workloads.workload import Amount, GpuLimits
@@ -49,6 +50,27 @@ def test_a_service_without_a_model_takes_no_card(home: dict[str, Wish], rig: Rig
 def test_a_declared_claim_is_the_whole_claim_on_each_card(home: dict[str, Wish], rig: Rig) -> None:
     found = of(home, "search", rig)
     assert [dict(each.claims_mib) for each in found.options] == [{"aibox/0": 1500}, {"aibox/1": 1500}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"vram_mib": 30_000}, [(30_000, "too_small"), (30_000, "too_small")]),
+        (
+            {"vram_mib": 22_000, "gpus": GpuLimits(count=2)},
+            [(22_000, "too_few_on_host"), (22_000, "too_small")],
+        ),
+        ({"gpus": GpuLimits(count=3)}, [(None, "too_few_on_host"), (None, "too_few_on_host")]),
+    ],
+)
+def test_a_declared_claim_that_has_no_place_says_what_each_card_would_need(
+    home: dict[str, Wish], rig: Rig, changes: dict[str, Any], expected: list[tuple[int | None, str]]
+) -> None:
+    wish = replace(home["search"], workload=replace(home["search"].workload, **changes))
+    second = replace(rig.cards[1], memory_mib=20_000)
+    rig = replace(rig, hosts=(replace(rig.hosts[0], cards=(rig.cards[0], second)),))
+    (refused,) = place(Question((wish,), rig)).refused
+    assert [(each.needs_mib, each.reason) for each in refused.refusals] == expected
 
 
 def test_variants_are_ranked_by_wish_and_never_more_than_a_card_has(home: dict[str, Wish], rig: Rig) -> None:
@@ -178,7 +200,12 @@ def test_what_is_too_heavy_is_not_tried_and_nothing_else_changes(
     }
     found = of(home, "chat", small, **changes)
     tried: list[int] = []
-    monkeypatch.setattr(Language, "least_bytes", lambda *_: tried.append(0) or 0)
+
+    def nothing(*_: object) -> int:
+        tried.append(1)
+        return 0
+
+    monkeypatch.setattr(Language, "least_bytes", nothing)
     assert set(map(str, of(home, "chat", small, **changes).options)) == set(map(str, found.options))
     assert tried
 
