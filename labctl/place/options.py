@@ -73,6 +73,8 @@ class Offering:
                     allowed.append(card)
             if wish.workload.gpus.host not in (None, host.name):
                 continue
+            if len(allowed) < (wish.workload.gpus.count or 0):
+                self._barred |= {card.id: "too_few_on_host" for card in allowed}
             if wish.candidate is None:
                 self._declared += self._without_model(host, allowed)
             else:
@@ -144,6 +146,9 @@ class Offering:
                 site.make(rank)
         self._left = sorted(set(self._left) - set(made))
         self._n_made += len(made)
+        if made and not self._left:
+            for site in self._sites:
+                site.finish()
 
     def _base(self, host: Host) -> Option:
         """What every option there takes."""
@@ -166,10 +171,21 @@ class Offering:
         if not (workload.vram_mib or self._service.elastic or count):
             yield base
             return
+        some_fit = False
         for cards in combinations(allowed, count or 1):
-            claims = {card.id: workload.vram_mib or (card.usable_mib or 0) for card in cards}
-            if all(claims[card.id] <= (card.usable_mib or 0) for card in cards):
-                yield replace(base, claims_mib=claims)
+            option = replace(base, claims_mib=self._claimed(cards))
+            if all(option.claims_mib[card.id] <= (card.usable_mib or 0) for card in cards):
+                some_fit = True
+                yield option
+        if not some_fit:
+            # No solver takes one; they say what each card would have to have.
+            for first in range(len(allowed) if len(allowed) >= (count or 1) else 0):
+                around = [allowed[(first + step) % len(allowed)] for step in range(count or 1)]
+                yield replace(base, claims_mib=self._claimed(around))
+
+    def _claimed(self, cards: Iterable[Card]) -> dict[str, int]:
+        """What is declared, or all of a card."""
+        return {card.id: self._workload.vram_mib or (card.usable_mib or 0) for card in cards}
 
 
 def _barred(wish: Wish, card: Card) -> Reason | None:
