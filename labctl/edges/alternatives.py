@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 
 from labctl.edges import catalog
@@ -33,13 +34,28 @@ class CatalogueAlternatives:
     def __init__(self, where: str) -> None:
         """where: the workloads file, for messages."""
         self._where = where
+        self._known: dict[Workload, Wish | None] = {}
 
     def wish(self, workload: Workload) -> Wish | None:
-        """Looked up anew."""
-        try:
-            return next(iter(wishes((workload,), self._where)))
-        except BadInput:
-            return None
+        """Looked up once: what a candidate has estimated it remembers."""
+        loaded = Workload(
+            workload.name,
+            workload.service,
+            workload.line,
+            model=workload.model,
+            quants=workload.quants,
+            size=workload.size,
+            frames=workload.frames,
+            training=workload.training,
+            vram_mib=workload.vram_mib,
+        )
+        if loaded not in self._known:
+            try:
+                self._known[loaded] = next(iter(wishes((loaded,), self._where)))
+            except BadInput:
+                self._known[loaded] = None
+        found = self._known[loaded]
+        return None if found is None else replace(found, workload=workload)
 
     def formats(self, wish: Wish) -> Sequence[str]:
         """None for a file or a repository, which has the format it has."""

@@ -69,10 +69,10 @@ def unsupported(engine: Engine, quant: str, kv_type: str, gpu: Gpu) -> Unsupport
             f"{title} needs compute capability {needs}, {gpu.title} has {gpu.compute_capability}",
             source,
         )
-    name = quant.lower()
-    found = support(gpu, STORED_AS.get(name, "gguf"), kernels)
     if kernels == "llama.cpp":
         return None  # its weights are GGUF of any type, and so is its KV cache
+    name = quant.lower()
+    found = support(gpu, STORED_AS.get(name, "gguf"), kernels)
     if not found.stores or (kernels == "vllm" and name in _AWQ and gpu.capability < _AWQ_FROM):
         part: Part = "compute" if found.dtype == "bf16" else "weights"
         return Unsupported(part, f"{title} has no {quant} kernels for {gpu.title}", found.source)

@@ -24,6 +24,7 @@ Kind = Literal[
     "time_share",
     "power_limit",
     "pin",
+    "hours",
     "processor",
     "model",
     "psu",
@@ -38,26 +39,38 @@ BOUGHT: frozenset[Kind] = frozenset({"psu", "ram", "disk", "card", "swap"})
 
 
 @dataclass(frozen=True)
+class Written:
+    """lines: for the workloads file as `chat.kv_type: q8_0`, for the command line as `--add rtx-3060`, for the rig file
+    as `hosts.box.psu_watts: 650`. note: what they mean.
+    """
+
+    lines: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True)
 class Change:
     """A question that differs, and how a person would make it so.
 
-    writes: lines for the workloads file as `chat.kv_type: q8_0`, words for the command line as `--add rtx-3060`, or
-    lines for the rig file; together they are all that differs. note: what they mean. kinds: one, or of a combination
-    each. on: the workloads whose entries change; none where it is the rig.
+    kinds: one, or of a combination each. written: all that differs. on: the workloads whose entries change; none where
+    it is the rig.
     """
 
     kinds: tuple[Kind, ...]
-    writes: tuple[str, ...]
-    note: str
+    written: tuple[Written, ...]
     question: Question
     on: tuple[str, ...] = ()
 
-    def burden(self, workload: str) -> tuple[int, ...]:
-        """For sorting: less first. What is changed for its own sake goes before what another is to give up."""
-        heaviest = sorted((KINDS.index(kind) for kind in self.kinds), reverse=True)
-        bought = sum(kind in BOUGHT for kind in self.kinds)
-        others = sum(name != workload for name in self.on)
-        return (bought, len(self.kinds), heaviest[0], others, *heaviest[1:])
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """All lines."""
+        return tuple(line for each in self.written for line in each.lines)
+
+    def __str__(self) -> str:
+        """`chat.kv_type: q8_0` (its KV cache in 8 bits, hardly any loss)."""
+        return " and ".join(
+            f"{' and '.join(f'`{line}`' for line in each.lines)} ({each.note})" for each in self.written
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,13 @@ class Worse:
     loses: bool
     tokens_per_second: tuple[float | None, float | None]
 
+    @property
+    def harm(self) -> int:
+        """2 for a lost place, 1 for less than half of the speed, 0 for what is hardly felt."""
+        before, after = self.tokens_per_second
+        much = before is not None and after is not None and 2 * after < before
+        return 2 if self.loses else int(much)
+
 
 @dataclass(frozen=True)
 class Suggestion:
@@ -79,7 +99,7 @@ class Suggestion:
     change: what to write, in words around lines in backticks. writes: those lines alone. saves_mib: how much less the
     changed workload asks of all its cards together at least; None where it is not about memory.
     cards: where the workload then is; empty on the processor. tokens_per_second: its own, then; None where unknown.
-    worse: who pays for it; also: who else had no place and has one then.
+    worse: who pays for it; also: who else had no place and has one then. on: whose entries change.
     """
 
     workload: str
@@ -92,6 +112,19 @@ class Suggestion:
     tokens_per_second: float | None
     worse: tuple[Worse, ...]
     also: tuple[str, ...] = ()
+    on: tuple[str, ...] = ()
+
+    @property
+    def burden(self) -> tuple[int, ...]:
+        """For sorting, less first: money, how many changes, how badly others fare, then the kind and whose entry it is.
+
+        So nobody is sent to the processor for what a limit lifted would do as well.
+        """
+        heaviest = sorted((KINDS.index(kind) for kind in self.kinds), reverse=True)
+        costs = sum(kind in BOUGHT for kind in self.kinds)
+        others = sum(name != self.workload for name in self.on)
+        harm = sum(each.harm for each in self.worse)
+        return (costs, len(self.kinds), harm, heaviest[0], others, *heaviest[1:])
 
 
 class Alternatives(Protocol):

@@ -1,126 +1,90 @@
 """Which levers are worth a try for a refused workload: its own, those of the workloads in its way, and hardware."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
+from labctl.place.additions import fits_a_slot
 from labctl.place.options import Wish, offered
-from labctl.place.placement import Placement, Question
+from labctl.place.placement import Placement
 from labctl.place.rules import unsupported
-from labctl.place.solver_explain import Refused
 from labctl.place.suggestion import KINDS, Alternatives
 from labctl.place.suggestion_levers import Ladder, on_workload, wish_of
 from labctl.place.suggestion_rig import (
-    card_lever,
+    card_levers,
     cards_that_do,
     disk_added,
     limits_lowered,
     psu_enlarged,
-    psu_lever,
     ram_added,
-    spare_watts,
-    swap_lever,
     usable_mib,
 )
 from labctl.place.suggestion_sharing import capped, in_turn, limits_lifted, ports_freed, together
+from labctl.place.suggestion_targets import Target
 from labctl.place.variants import USUAL_KV_TYPES
 from labctl.place.what_if import with_added
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Host, Rig
 
-# Workloads that are asked to give way, those with the largest claims first.
-MOST_ASKED = 3
+_NO_KERNELS = {"dtype", "compute_capability"}
 # So many equal cards at once, where one does not do.
 _CARDS_AT_ONCE = (1, 2, 4)
 
 
-def written(placement: Placement, refused: Refused, other: Alternatives) -> list[Ladder]:
-    """What costs no money, that which takes least away first."""
+def written(placement: Placement, name: str, target: Target, other: Alternatives) -> list[Ladder]:
+    """What a person could write to get a target out of the way, that which takes least away first."""
     question = placement.question
-    wish = wish_of(question, refused.workload)
-    reasons = {each.reason for each in refused.refusals}
-    lacks_kernels = bool(reasons) and reasons <= {"dtype", "compute_capability", "pinned_elsewhere"}
-    own = [
-        *on_workload(wish, other, every_format=lacks_kernels),
-        *limits_lifted(wish, "pin"),
-        *(ports_freed(wish) if "port" in reasons else ()),
-        *(limits_lowered(question.rig) if "psu" in reasons else ()),
-    ]
-    others: list[Ladder] = []
-    for name in _in_the_way(placement, refused):
-        holder = wish_of(question, name)
-        most_mib = max((card.usable_mib or 0 for card in question.rig.cards), default=0)
-        others += [*on_workload(holder, other, every_format=False), *capped(holder, most_mib)]
-        others += [*limits_lifted(holder, "move"), *together(wish.workload, holder.workload)]
-        others += in_turn(question, wish, holder)
-    ranked = [(ladder, False) for ladder in own if ladder] + [(ladder, True) for ladder in others if ladder]
-    ranked.sort(key=lambda each: (KINDS.index(each[0][0].kind), each[1]))
-    return [ladder for ladder, _ in ranked]
+    wish = wish_of(question, name)
+    ladders: list[Ladder] = []
+    match target.what:
+        case "own":
+            refused = next(each for each in placement.refused if each.workload == name)
+            reasons = {each.reason for each in refused.refusals}
+            ladders += on_workload(wish, other, every_format=bool(reasons & _NO_KERNELS))
+            ladders += limits_lifted(wish, "pin")
+            if "port" in reasons:
+                ladders += ports_freed(wish)
+        case "other":
+            holder = wish_of(question, target.name)
+            most_mib = max((card.usable_mib or 0 for card in question.rig.cards), default=0)
+            ladders += on_workload(holder, other, every_format=False)
+            ladders += capped(holder, most_mib)
+            ladders += limits_lifted(holder, "move")
+            ladders += together(wish.workload, holder.workload)
+            ladders += in_turn(question, wish, holder)
+        case "psu":
+            ladders += limits_lowered(question.rig)
+    return sorted((ladder for ladder in ladders if ladder), key=lambda each: KINDS.index(each[0].kind))
 
 
-def _in_the_way(placement: Placement, refused: Refused) -> list[str]:
-    """Placed workloads that hold something of a card or host where this one might be."""
-    cards = {each.card for each in refused.refusals if each.card and each.reason in _TAKEN}
-    hosts = {each.host for each in refused.refusals if each.reason in ("ram", "disk")}
-    claims = {
-        name: sum(mib for card, mib in option.claims_mib.items() if card in cards)
-        + (option.ram_mib if option.host in hosts else 0)
-        for name, option in placement.placed.items()
-    }
-    held = sorted((name for name in claims if claims[name]), key=lambda name: (-claims[name], name))
-    return held[:MOST_ASKED]
+def bought(placement: Placement, name: str, target: Target, other: Alternatives) -> list[Ladder]:
+    """What a person could buy to that end, each by itself."""
+    rig, wish = placement.question.rig, wish_of(placement.question, name)
+    match target.what:
+        case "ram":
+            return [ladder for ladder in ram_added(rig) if ladder]
+        case "disk":
+            return [ladder for ladder in disk_added(rig) if ladder]
+        case "psu":
+            return list(psu_enlarged(rig))
+        case "card":
+            return [
+                ladder
+                for host in _hosts(rig, wish)
+                for ladder in _new_cards(rig, host, wish, other)
+                if ladder
+            ]
+    return []
 
 
-_TAKEN = ("full", "fits_alone_but_outranked", "exclusive", "too_few_on_host")
-
-
-def bought(placement: Placement, refused: Refused, other: Alternatives) -> Iterator[Ladder]:
-    """What one purchase might do."""
-    question = placement.question
-    rig, wish = question.rig, wish_of(question, refused.workload)
-    reasons = {each.reason for each in refused.refusals}
-    if "psu" in reasons:
-        yield from psu_enlarged(rig)
-    if "ram" in reasons:
-        yield from ram_added(rig)
-    if "disk" in reasons:
-        yield from disk_added(rig)
-    for host in _hosts(rig, wish):
-        for count in _CARDS_AT_ONCE:
-            found = tuple(
-                card_lever(rig, host, gpu, count)
-                for gpu in _cards(host, wish, other, count, spare_watts(host))
-            )
-            if found:
-                yield found
-                break
-
-
-def bought_together(
-    placement: Placement, refused: Refused, other: Alternatives
-) -> Iterator[tuple[Ladder, ...]]:
-    """Two at once: a card in another's slot; or one more, and the power supply or the limits that it needs."""
-    rig, wish = placement.question.rig, wish_of(placement.question, refused.workload)
-    for host in _hosts(rig, wish):
-        spare = spare_watts(host)
-        for card in _least_card(host):
-            stays = replace(host, cards=tuple(each for each in host.cards if each.id != card.id))
-            fitting = _cards(stays, wish, other, 1, spare_watts(stays))
-            larger = (gpu for gpu in fitting if usable_mib(gpu) > (card.usable_mib or 0))
-            yield (tuple(swap_lever(rig, card, gpu) for gpu in larger),)
-        if spare is None:
-            continue
-        for gpu in _cards(host, wish, other, 1, None):
-            watts = gpu.tdp_watts or 0
-            one_more = (card_lever(rig, host, gpu, 1),)
-            yield from ((lower, one_more) for lower in limits_lowered(rig, watts))
-            if supply := psu_lever(host, watts):
-                yield ((supply,), one_more)
-
-
-def _least_card(host: Host) -> list:
-    """The one whose slot is best used for another; none where they are the machine itself."""
-    cards = [card for card in host.cards if not card.gpu.unified_memory]
-    return sorted(cards, key=lambda card: (card.usable_mib or 0, -card.index))[:1]
+def _new_cards(rig: Rig, host: Host, wish: Wish, other: Alternatives) -> Iterator[Ladder]:
+    """As few as hold it; those that the power supply bears first."""
+    for count in _CARDS_AT_ONCE:
+        priced, others = _cards(host, wish, other, count)
+        if priced or others:
+            ways = [card_levers(rig, host, gpus, count) for gpus in (priced, others)]
+            yield from (as_it_is for as_it_is, _ in ways)
+            yield from (with_psu for _, with_psu in ways)
+            return
 
 
 def _hosts(rig: Rig, wish: Wish) -> list[Host]:
@@ -135,23 +99,18 @@ def _hosts(rig: Rig, wish: Wish) -> list[Host]:
     ]
 
 
-def _cards(host: Host, wish: Wish, other: Alternatives, count: int, most_watts: int | None) -> list[Gpu]:
-    """Cards of the catalogue of which so many would hold it, least first."""
+def _cards(host: Host, wish: Wish, other: Alternatives, count: int) -> tuple[list[Gpu], list[Gpu]]:
+    """Cards of the catalogue of which so many would hold it: of known price, and the others."""
     limits = wish.workload.gpus
-    if limits.count is not None and limits.count > count:
-        return []
     able = [
         gpu
         for gpu in other.cards()
-        if not gpu.unified_memory and (not limits.models or gpu.name in limits.models) and _runs(wish, gpu)
+        if fits_a_slot(gpu) and (not limits.models or gpu.name in limits.models) and _runs(wish, gpu)
     ]
-    if not able:
-        return []
+    if not able or (limits.count is not None and limits.count > count):
+        return [], []
     need_mib = _need_mib(host, wish, max(able, key=usable_mib), count)
-    if need_mib is None:
-        return []
-    each_watts = None if most_watts is None else most_watts // count
-    return list(cards_that_do(able, host.cards, need_mib, each_watts))
+    return ([], []) if need_mib is None else cards_that_do(able, need_mib)
 
 
 def _runs(wish: Wish, gpu: Gpu) -> bool:

@@ -1,15 +1,16 @@
-"""Levers: the single things that a person could change, on a workload, tried wide first and then as little as it takes."""
+"""Levers: the single things that a person could change on a workload, tried wide and then as little as it takes."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
-from labctl.estimate.claim import Engine
+from labctl.estimate.claim import Engine, mib
 from labctl.place.fit import LEAST_CONTEXT, LEAST_SEQUENCE
 from labctl.place.options import Wish
 from labctl.place.placement import Placement, Question
 from labctl.place.problem import Option
-from labctl.place.suggestion import Alternatives, Change, Kind
-from labctl.place.variants import USUAL_CONTEXT
+from labctl.place.suggestion import Alternatives, Change, Kind, Written
+from labctl.place.variants import USUAL_CONTEXT, variants
 from labctl.workloads.workload import Amount, Workload
 
 # Where the cache may be held in fewer bits, and what the engines call that. bits a number, q8_0 34/32 bytes.
@@ -28,6 +29,7 @@ LEAST_BITS = 3.0
 SIZES = ((768, 768), (512, 512))
 # Steps of a smaller optimizer: its moments in 8 bits, then paged out to RAM when the card is full.
 _OPTIMIZERS = ("adamw", "adamw_8bit", "paged_adamw_8bit")
+_RAM_STEP_MIB = 256
 _METHODS = ("full", "lora", "qlora")
 
 Apply = Callable[[Question, Placement | None], Change | None]
@@ -60,11 +62,32 @@ def with_wish(question: Question, wish: Wish) -> Question:
     )
 
 
+def leanest(question: Question, names: Iterable[str]) -> Question:
+    """The question with these in the variant that asks least, and with what may be moved to RAM."""
+    for name in names:
+        wish = wish_of(question, name)
+        workload, candidate = wish.workload, wish.candidate
+        if candidate is None:
+            continue
+        context = workload.context
+        least = replace(
+            workload,
+            quants=workload.quants[-1:],
+            kv_types=workload.kv_types[-1:],
+            context=context and Amount(context.least, context.least),
+            parallel=Amount(workload.parallel.least, workload.parallel.least),
+        )
+        # The formats are in the order of what the person would rather have: the last takes least.
+        candidate = replace(candidate, quants=candidate.quants[-1:])  # type: ignore[type-var] # a protocol of dataclasses
+        question = with_wish(question, replace(wish, workload=least, candidate=candidate))
+    return question
+
+
 def entry(question: Question, kind: Kind, writes: Iterable[str], note: str, wish: Wish) -> Change:
     """A change of one entry of the workloads file. writes: without the entry's name."""
     name = wish.workload.name
     lines = tuple(f"{name}.{each}" for each in writes)
-    return Change((kind,), lines, note, with_wish(question, wish), (name,))
+    return Change((kind,), (Written(lines, note),), with_wish(question, wish), (name,))
 
 
 def listed(values: Iterable[object]) -> str:
@@ -163,7 +186,7 @@ def _format(name: str, quant: str) -> Lever:
         quants = (quant,) if key == "dtype" else (*wish.candidate.quants, quant)
         workload = replace(wish.workload, quants=quants)
         # Every kind of candidate is a value with its formats in it; made anew it would estimate everything again.
-        candidate = replace(wish.candidate, quants=quants)  # type: ignore[type-var]
+        candidate = replace(wish.candidate, quants=quants)  # type: ignore[type-var] # a protocol of dataclasses
         changed = replace(wish, workload=workload, candidate=candidate)
         written = quant if key == "dtype" else listed(quants)
         return entry(question, "quant", [f"{key}: {written}"], f"its weights in {quant}", changed)
@@ -184,13 +207,34 @@ def _on_processor(wish: Wish) -> Iterator[Ladder]:
 
     def alone(question: Question, _: Placement | None) -> Change:
         found = wish_of(question, name)
-        limits = replace(found.workload.gpus, count=None)
+        limits = replace(found.workload.gpus, count=0)
         changed = replace(found, workload=replace(found.workload, offload=True, gpus=limits))
-        writes = ["gpus.count: null", *([] if found.workload.offload else ["offload: true"])]
-        return entry(question, "processor", writes, "it may run on the processor, which is slower", changed)
+        writes = ["gpus.count: 0", *([] if found.workload.offload else ["offload: true"])]
+        return entry(question, "processor", writes, "it runs on the processor, which is slower", changed)
 
-    if wish.candidate.engine == "llama.cpp" and workload.gpus.count:
+    def heard(question: Question, _: Placement | None) -> Change:
+        found = wish_of(question, name)
+        ram_mib = _ram_without_card_mib(found)
+        changed = replace(
+            found, candidate=None, workload=replace(found.workload, vram_mib=0, ram_mib=ram_mib)
+        )
+        writes = ["vram_mib: 0", f"ram_mib: {ram_mib}"]
+        return entry(question, "processor", writes, "it runs on the processor, which is slower", changed)
+
+    if wish.candidate.engine == "llama.cpp":
         yield (Lever("processor", alone),)
+    if wish.candidate.engine == "whisper" and not workload.gpus.count:
+        yield (Lever("processor", heard),)
+
+
+def _ram_without_card_mib(wish: Wish) -> int:
+    """What the program takes, and what its model would have taken of a card."""
+    assert wish.candidate is not None
+    variant = next(variants(wish.workload, wish.candidate, None))
+    estimate = wish.candidate.estimate(variant.quant, variant.request)
+    program = wish.service.ram_mib if wish.workload.ram_mib is None else wish.workload.ram_mib
+    taken = program + mib(estimate.host.high + sum(card.high for card in estimate.cards))
+    return -(-taken // _RAM_STEP_MIB) * _RAM_STEP_MIB
 
 
 def _smaller_sizes(workload: Workload) -> list[tuple[int, int]]:
@@ -221,13 +265,14 @@ def _training(wish: Wish, other: Alternatives) -> Iterator[Ladder]:
     assert asked is not None
 
     def lever(kind: Kind, key: str, value: int | str, note: str) -> Lever:
+        changed: dict[str, Any] = {key: value}
         return _rebuilt(
             kind,
             name,
             other,
             [f"training.{key}: {value}"],
             note,
-            lambda each: replace(each, training=replace(each.training, **{key: value})),  # type: ignore[type-var]
+            lambda each: replace(each, training=replace(asked, **changed)),
         )
 
     lengths = [length for length in (4096, 2048, 1024, 512) if LEAST_SEQUENCE <= length < asked.sequence]

@@ -3,33 +3,34 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from labctl.place.additions import Addition, additions, fits_a_slot
 from labctl.place.build import gpu_watts, host_watts
-from labctl.place.drivers import no_common_driver
 from labctl.place.group import short_title
 from labctl.place.placement import Placement, Question
-from labctl.place.suggestion import Change, Kind
+from labctl.place.prices import USUAL_CURRENCY, price_in
+from labctl.place.suggestion import Change, Kind, Written
 from labctl.place.suggestion_levers import Ladder, Lever
-from labctl.place.what_if import power_range, with_added, with_power_limit, with_ram, without
+from labctl.place.what_if import power_range, with_power_limit, with_ram
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig, default_reserved_mib, visible_mib
 
 # As they are sold: kits of memory modules, power supplies, disks.
-RAM_GIB = (4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+RAM_GIB = (4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
 PSU_WATTS = (300, 400, 450, 500, 550, 600, 650, 750, 850, 1000, 1200, 1300, 1600, 2000, 2400, 3000)
 DISK_GIB = (128, 256, 512, 1000, 2000, 4000, 8000, 16000, 32000)
 _MIB_PER_GIB = 1024
 # More than three sizes up would be another machine.
 _STEPS = 3
 _LIMIT_STEP_WATTS = 5
-# So many cards are tried, each of another size.
-MOST_CARDS = 4
+# So many cards are tried of known price, and so many of each size of the others.
+MOST_CARDS = 5
 
 
-def _lever(kind: Kind, writes: Sequence[str], note: str, change: Callable[[Rig], Rig]) -> Lever:
+def _lever(kinds: tuple[Kind, ...], writes: Sequence[str], note: str, change: Callable[[Rig], Rig]) -> Lever:
     def apply(question: Question, _: Placement | None) -> Change:
-        return Change((kind,), tuple(writes), note, replace(question, rig=change(question.rig)))
+        return Change(kinds, (Written(tuple(writes), note),), replace(question, rig=change(question.rig)))
 
-    return Lever(kind, apply)
+    return Lever(kinds[0], apply)
 
 
 def _on(rig: Rig, host: Host) -> str:
@@ -37,14 +38,11 @@ def _on(rig: Rig, host: Host) -> str:
     return "" if len(rig.hosts) == 1 else f":{host.name}"
 
 
-def limits_lowered(rig: Rig, more_watts: int = 0) -> Iterator[Ladder]:
-    """On hosts that would draw more than their power supply gives: every card held to an equal share of what it leaves.
-
-    more_watts: that a new card would draw beside what is there.
-    """
+def limits_lowered(rig: Rig) -> Iterator[Ladder]:
+    """On hosts that draw more than their power supply gives: every card held to an equal share of what it leaves."""
     for host in rig.hosts:
-        if (spare := spare_watts(host)) is not None and spare < more_watts:
-            yield from _held(host, [card for card in host.cards if _limit(card)], spare - more_watts)
+        if (spare := spare_watts(host)) is not None and spare < 0:
+            yield from _held(host, [card for card in host.cards if _limit(card)], spare)
 
 
 def _held(host: Host, drawing: list[Card], spare: int) -> Iterator[Ladder]:
@@ -55,17 +53,23 @@ def _held(host: Host, drawing: list[Card], spare: int) -> Iterator[Ladder]:
         if _limit(cards[0]) > share:
             break
         left -= _limit(cards.pop(0))
-    if not cards or any(share < (power_range(card)[0] or 1) for card in cards):
+    if not cards or any(share < _least_watts(card) for card in cards):
         return
     ids = [card.id for card in sorted(cards, key=lambda card: card.index)]
     yield (
         _lever(
-            "power_limit",
+            ("power_limit",),
             [f"--power-limit {each}={share}" for each in ids],
             f"held to {share} W, a little slower",
             lambda rig: with_power_limit(rig, share, ids),
         ),
     )
+
+
+def _least_watts(card: Card) -> float:
+    """Where nobody knows how low a card's limit goes, half of it is a fair guess."""
+    least, _ = power_range(card)
+    return least if least is not None else _limit(card) / 2
 
 
 def _limit(card: Card) -> int:
@@ -75,20 +79,18 @@ def _limit(card: Card) -> int:
 def psu_enlarged(rig: Rig) -> Iterator[Ladder]:
     """The smallest that is sold and carries all that is there, on hosts that draw more than theirs gives."""
     for host in rig.hosts:
-        if (spare_watts(host) or 0) < 0 and not _unified(host) and (lever := psu_lever(host, 0)):
+        if (spare_watts(host) or 0) < 0 and not _unified(host) and (lever := _psu(host)):
             yield (lever,)
 
 
-def psu_lever(host: Host, more_watts: int) -> Lever | None:
-    """A power supply for the host as it is and so many watts more; None where none is sold."""
-    needed = gpu_watts(host) + host_watts(host) + more_watts
-    watts = next((each for each in PSU_WATTS if each >= needed), None)
+def _psu(host: Host) -> Lever | None:
+    watts = psu_of(gpu_watts(host) + host_watts(host))
     if watts is None:
         return None
     return _lever(
-        "psu",
+        ("psu",),
         [f"hosts.{host.name}.psu_watts: {watts}"],
-        f"a power supply of {watts} W in {host.name}",
+        f"a power supply of {watts} W",
         lambda rig: _changed(rig, host.name, lambda found: replace(found, psu_watts=watts)),
     )
 
@@ -105,9 +107,9 @@ def ram_added(rig: Rig) -> Iterator[Ladder]:
 
 def _ram(host: Host, gib: int, on: str) -> Lever:
     return _lever(
-        "ram",
+        ("ram",),
         [f"--ram {gib}{on}"],
-        f"{gib} GiB of RAM in {host.name} where there are {(host.ram_mib or 0) / _MIB_PER_GIB:.0f}",
+        f"RAM: {gib} GiB in the place of {(host.ram_mib or 0) / _MIB_PER_GIB:.0f}",
         lambda rig: with_ram(rig, gib, host.name),
     )
 
@@ -123,33 +125,23 @@ def disk_added(rig: Rig) -> Iterator[Ladder]:
 
 def _disk(host: Host, gib: int) -> Lever:
     return _lever(
-        "disk",
+        ("disk",),
         [f"hosts.{host.name}.disk_gib: {gib}"],
-        f"a larger disk in {host.name}, which has {host.disk_gib} GiB",
+        f"a disk of {gib} GiB in the place of {host.disk_gib}",
         lambda rig: _changed(rig, host.name, lambda found: replace(found, disk_gib=gib)),
     )
 
 
-def cards_that_do(
-    cards: Sequence[Gpu], beside: Sequence[Card], need_mib: int, most_watts: int | None
-) -> Iterator[Gpu]:
-    """One of each size of memory that holds so much, least first, if one driver runs it beside those that stay.
-
-    need_mib: the claim; most_watts: that it may draw.
-    """
-    there = {card.gpu.name for card in beside}
-    fitting = [
-        gpu
-        for gpu in cards
-        if usable_mib(gpu) >= need_mib
-        and (most_watts is None or (gpu.tdp_watts is not None and gpu.tdp_watts <= most_watts))
-        and no_common_driver((*(card.gpu for card in beside), gpu)) is None
-    ]
-    # A card like those that are there goes first: people know it, and models may be shared with it.
-    found: dict[int, Gpu] = {}
-    for gpu in sorted(fitting, key=lambda each: each.name not in there):
-        found.setdefault(gpu.memory_mib, gpu)
-    yield from [found[size] for size in sorted(found)][:MOST_CARDS]
+def cards_that_do(gpus: Sequence[Gpu], need_mib: int) -> tuple[list[Gpu], list[Gpu]]:
+    """Those that hold so much: of known price, cheapest first; and of the others one of each size, smallest first."""
+    fitting = [gpu for gpu in gpus if fits_a_slot(gpu) and usable_mib(gpu) >= need_mib]
+    cost = {gpu.name: price.amount for gpu in fitting if (price := price_in(gpu, USUAL_CURRENCY))}
+    priced = sorted((gpu for gpu in fitting if gpu.name in cost), key=lambda gpu: cost[gpu.name])
+    sizes: dict[int, Gpu] = {}
+    for gpu in sorted(fitting, key=lambda gpu: (gpu.tdp_watts or 0, gpu.name)):
+        if gpu.name not in cost:
+            sizes.setdefault(gpu.memory_mib, gpu)
+    return priced[:MOST_CARDS], [sizes[size] for size in sorted(sizes)][:MOST_CARDS]
 
 
 def usable_mib(gpu: Gpu) -> int:
@@ -158,32 +150,51 @@ def usable_mib(gpu: Gpu) -> int:
     return visible - default_reserved_mib(visible)
 
 
-def card_lever(rig: Rig, host: Host, gpu: Gpu, count: int) -> Lever:
-    """So many more cards."""
-    named = f"{short_title(gpu)} of {gpu.tdp_watts} W" if gpu.tdp_watts else short_title(gpu)
-    many = f"{count} × {named} more" if count > 1 else f"a {named} more"
-    return _lever(
-        "card",
-        [_add(rig, host.name, gpu, count)],
-        f"{many} in {host.name}",
-        lambda found: with_added(found, gpu, count, host.name),
-    )
+def card_levers(rig: Rig, host: Host, gpus: Sequence[Gpu], count: int) -> tuple[Ladder, Ladder]:
+    """So many new cards of one of these models: as the power supply bears it, and with a larger one."""
+    built = [addition for gpu in gpus for addition in additions(rig, host, gpu, count)]
+    as_it_is = tuple(_new_cards(rig, each) for each in built if each.psu_watts_needed is None)
+    larger = ((each, psu_of(each.psu_watts_needed)) for each in built if each.psu_watts_needed is not None)
+    return as_it_is, tuple(_new_cards(rig, each, watts) for each, watts in larger if watts is not None)
 
 
-def swap_lever(rig: Rig, card: Card, gpu: Gpu) -> Lever:
-    """Another card in the slot of one."""
-    return _lever(
-        "swap",
-        [f"--without {card.id}", _add(rig, card.host, gpu, 1)],
-        f"a {short_title(gpu)} of {gpu.tdp_watts} W in the place of a {short_title(card.gpu)}",
-        lambda found: with_added(without(found, [card.id]), gpu, 1, card.host),
-    )
+def _new_cards(rig: Rig, built: Addition, psu_watts: int | None = None) -> Lever:
+    gpu, host = built.gpu, built.host
+    several = "" if len(rig.hosts) == 1 and built.count == 1 else f":{built.count}"
+    several += "" if len(rig.hosts) == 1 else f":{host}"
+    writes = [
+        *(f"--without {card.id}" for card in built.replaced),
+        f"--add {gpu.name}{several}",
+        *(f"--power-limit {card}={watts}" for card, watts in built.limits.items()),
+    ]
+    many = f"{built.count} × " if built.count > 1 else ""
+    note = f"{many}{short_title(gpu)} of {gpu.tdp_watts} W"
+    if price := price_in(gpu, USUAL_CURRENCY):
+        note += f", about {price.amount:.0f} {price.currency}"
+    changed = built.rig
+    if psu_watts is not None:
+        writes.append(f"hosts.{host}.psu_watts: {psu_watts}")
+        note += f", and a power supply of {psu_watts} W"
+        changed = _changed(changed, host, lambda found: replace(found, psu_watts=psu_watts))
+    kinds: list[Kind] = ["swap" if built.replaced else "card"]
+    kinds += ["power_limit"] if built.limits else []
+    kinds += ["psu"] if psu_watts is not None else []
+    return _lever(tuple(kinds), writes, note, lambda found: _merged(found, rig, changed))
 
 
-def _add(rig: Rig, host: str, gpu: Gpu, count: int) -> str:
-    if len(rig.hosts) > 1:
-        return f"--add {gpu.name}:{count}:{host}"
-    return f"--add {gpu.name}:{count}" if count > 1 else f"--add {gpu.name}"
+def _merged(found: Rig, before: Rig, changed: Rig) -> Rig:
+    """New cards in a rig that another lever has changed: of each host what differs is taken."""
+    hosts = []
+    for host in found.hosts:
+        old, new = before.host(host.name), changed.host(host.name)
+        psu = new.psu_watts if new.psu_watts != old.psu_watts else host.psu_watts
+        hosts.append(replace(host, cards=new.cards, psu_watts=psu))
+    return replace(found, hosts=tuple(hosts))
+
+
+def psu_of(watts: int) -> int | None:
+    """The smallest that is sold and gives so much; None where none does."""
+    return next((each for each in PSU_WATTS if each >= watts), None)
 
 
 def spare_watts(host: Host) -> int | None:

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 from labctl.place.options import Wish
 from labctl.place.placement import Placement, Question
-from labctl.place.suggestion import Change, Kind
+from labctl.place.suggestion import Change, Kind, Written
 from labctl.place.suggestion_levers import Ladder, Lever, entry, listed, wish_of
 from labctl.workloads.workload import GpuLimits, Window, Workload
 
@@ -18,6 +19,7 @@ WINDOWS = (
 # Engines whose work can wait for its hour.
 _CAN_WAIT = ("comfyui", "diffusers", "training")
 _CAP_STEP_MIB = 512
+Hours = tuple[str, Window]
 
 
 def limits_lifted(wish: Wish, kind: Kind) -> Iterator[Ladder]:
@@ -27,7 +29,7 @@ def limits_lifted(wish: Wish, kind: Kind) -> Iterator[Ladder]:
         ("uuids", limits.uuids),
         ("models", limits.models),
         ("host", limits.host),
-        ("count", limits.count),
+        ("count", limits.count if kind == "pin" else None),
         ("exclusive", limits.exclusive),
     ):
         if is_set:
@@ -129,50 +131,56 @@ def in_turn(question: Question, asking: Wish, holder: Wish) -> Iterator[Ladder]:
     one, other = asking.workload, holder.workload
     if _is_job(one) and not _is_job(other):
         if other.name not in one.displaces:
-            yield (_displaces(one.name, other.name),)
+            yield (_in_turn(one.name, other.name, ()),)
     elif _is_job(other) and not _is_job(one):
         if one.name not in other.displaces:
-            yield (_displaces(other.name, one.name),)
+            yield (_in_turn(other.name, one.name, ()),)
     elif _is_job(one):
-        yield tuple(_hours(question, one.name, None))
+        yield (_in_turn(one.name, None, _free_hours(question, one.name)),)
     elif asking.candidate is not None and asking.candidate.engine in _CAN_WAIT:
-        yield tuple(_hours(question, one.name, other.name))
+        yield (_in_turn(one.name, other.name, _free_hours(question, one.name)),)
 
 
 def _is_job(workload: Workload) -> bool:
     return bool(workload.displaces) or workload.when is not None or workload.training is not None
 
 
-def _displaces(job: str, displaced: str) -> Lever:
-    def apply(question: Question, _: Placement | None) -> Change:
-        wish = wish_of(question, job)
-        names = tuple(sorted((*wish.workload.displaces, displaced)))
-        changed = replace(wish, workload=replace(wish.workload, displaces=names))
-        note = f"{displaced} steps aside while {job} runs, and comes back"
-        return entry(question, "time_share", [f"displaces: {listed(names)}"], note, changed)
-
-    return Lever("time_share", apply)
-
-
-def _hours(question: Question, name: str, displaced: str | None) -> Iterator[Lever]:
-    """At hours that no other job has."""
+def _free_hours(question: Question, name: str) -> tuple[Hours, ...]:
+    """At which no other job runs; none where all are taken."""
     others = [wish.workload.when for wish in question.wishes if wish.workload.name != name]
     taken = [each for each in others if each is not None]
     free = (each for each in WINDOWS if not any(each[1].overlaps(other) for other in taken))
-    for written, window in free:
-        yield _at(name, written, window, displaced)
-        return
+    return tuple(islice(free, 1))
 
 
-def _at(name: str, written: str, window: Window, displaced: str | None) -> Lever:
+def _in_turn(job: str, displaced: str | None, hours: tuple[Hours, ...]) -> Lever:
     def apply(question: Question, _: Placement | None) -> Change:
-        wish = wish_of(question, name)
-        writes, note = [f'when: "{written}"'], "it runs at these hours, or others of your choice"
-        workload = replace(wish.workload, when=window)
+        wish = wish_of(question, job)
+        workload, writes, notes = wish.workload, [], []
+        for written, window in hours:
+            workload = replace(workload, when=window)
+            writes.append(f'when: "{written}"')
+            notes.append(f"{job} runs at these hours, or others of your choice")
         if displaced is not None:
             workload = replace(workload, displaces=tuple(sorted({*workload.displaces, displaced})))
             writes.append(f"displaces: {listed(workload.displaces)}")
-            note = f"{note}; {displaced} steps aside then, and comes back"
-        return entry(question, "time_share", writes, note, replace(wish, workload=workload))
+            notes.append(f"{displaced} steps aside while {job} runs, and comes back")
+        kind: Kind = "hours" if hours else "time_share"
+        change = entry(question, kind, writes, ", ".join(notes), replace(wish, workload=workload))
+        return change if displaced is None else _beside(change, job, displaced)
 
-    return Lever("time_share", apply)
+    return Lever("hours" if hours else "time_share", apply)
+
+
+def _beside(change: Change, job: str, displaced: str) -> Change:
+    """Who is never there at the same time need not be kept apart, and could not take the other's place so."""
+    for name, avoided in ((job, displaced), (displaced, job)):
+        if avoided in wish_of(change.question, name).workload.apart_from:
+            met = _no_longer_apart(name, avoided).apply(change.question, None)
+            assert met is not None
+            lines = tuple(line for each in (change, met) for line in each.writes)
+            note = change.written[0].note
+            change = Change(
+                change.kinds, (Written(lines, note),), met.question, tuple(dict.fromkeys((*change.on, name)))
+            )
+    return change

@@ -4,9 +4,7 @@ No lever on a target can do more than the target being gone, so where that does 
 It is cheap, too: what is gone needs no estimates.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 from labctl.place.placement import Placement, Question
@@ -17,17 +15,8 @@ from labctl.workloads.workload import GpuLimits
 # own: what it asks of cards; other: a workload in its way; ram, disk: what it asks of the host; card: one of its own;
 # psu: what the power supply gives.
 What = Literal["own", "other", "ram", "disk", "psu", "card"]
-_TAKEN = (
-    "full",
-    "fits_alone_but_outranked",
-    "exclusive",
-    "too_few_on_host",
-    "ram",
-    "disk",
-    "pinned_elsewhere",
-)
 # Workloads that are asked to give way, those that hold most first.
-MOST_ASKED = 3
+MOST_ASKED = 2
 
 
 @dataclass(frozen=True)
@@ -107,10 +96,3 @@ def _without(question: Question, name: str) -> Question:
             for wish in left
         ),
     )
-
-
-def pairs(singles: tuple[Target, ...], helping: set[Target]) -> Iterator[Targets]:
-    """Two of them, neither of which helps alone."""
-    for one, other in combinations(singles, 2):
-        if not {one, other} & helping:
-            yield one, other

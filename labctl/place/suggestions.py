@@ -6,19 +6,20 @@ only where none of its sort (what is written, what is bought) does it alone. The
 questions solved, never by time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations, product
 
 from labctl.errors import BadInput
 from labctl.place.placement import Placement, Question, place
 from labctl.place.problem import Option
 from labctl.place.solver_explain import Refused
-from labctl.place.suggestion import Alternatives, Change, Kind, Suggestion, Worse
-from labctl.place.suggestion_ladders import bought, bought_together, written
-from labctl.place.suggestion_levers import Ladder, Lever
+from labctl.place.suggestion import KINDS, Alternatives, Change, Kind, Suggestion, Worse
+from labctl.place.suggestion_ladders import bought, written
+from labctl.place.suggestion_levers import Ladder, Lever, leanest
+from labctl.place.suggestion_targets import Target, relieved, targets
 
 # Questions solved for one workload: for what is written, for two of those together, for what is bought.
-MOST_WRITTEN, MOST_TOGETHER, MOST_BOUGHT = 40, 30, 12
+MOST_RELIEVED, MOST_WRITTEN, MOST_TOGETHER, MOST_BOUGHT = 32, 40, 30, 12
 # Enough to choose from; those that take least away are tried first.
 ENOUGH, ENOUGH_TOGETHER, ENOUGH_BOUGHT = 6, 3, 2
 # Of a problem with so many options one solution is work enough: a part of those questions is asked.
@@ -38,30 +39,102 @@ def suggestions(placement: Placement, other: Alternatives) -> Mapping[str, tuple
     return {each.workload: _Search(placement, each, other).found() for each in placement.refused}
 
 
+_Way = Callable[[Placement, str, Target, Alternatives], list[Ladder]]
+
+
 class _Search:
     """What would help one workload."""
 
     def __init__(self, placement: Placement, refused: Refused, other: Alternatives) -> None:
         self._before = placement
-        self._refused = refused
         self._name = refused.workload
         self._other = other
+        self._targets = targets(placement, refused)
+        self._known: dict[tuple[Target, Target], bool] = {}
+        self._made: dict[tuple[_Way, Target], list[Ladder]] = {}
         self._part = SHARE_OF_LARGE if len(placement.problem.options) > LARGE else 1
         self._left = 0
 
     def found(self) -> tuple[Suggestion, ...]:
         """Best first."""
-        before, refused, other = self._before, self._refused, self._other
-        ladders = written(before, refused, other)
-        helps = self._first(((ladder,) for ladder in ladders), MOST_WRITTEN, ENOUGH)
-        if not helps:
-            helps = self._first(combinations(ladders, 2), MOST_TOGETHER, ENOUGH_TOGETHER)
-        single = ((ladder,) for ladder in bought(before, refused, other))
-        more = self._first(single, MOST_BOUGHT, ENOUGH_BOUGHT)
+        self._left = MOST_RELIEVED // self._part
+        alone = {each for each in self._targets if self._relieves(each)}
+        found = self._first(self._alone(written, alone), MOST_WRITTEN, ENOUGH)
+        if not found:
+            found = self._first(self._two_written(alone), MOST_TOGETHER, ENOUGH_TOGETHER)
+        more = self._first(self._alone(bought, alone), MOST_BOUGHT, ENOUGH_BOUGHT)
         if not more:
-            more = self._first(bought_together(before, refused, other), MOST_BOUGHT, ENOUGH_BOUGHT)
-        ranked = sorted((*helps, *more), key=lambda each: each[0].burden(self._name))
-        return tuple(self._said(change, after) for change, after in ranked)
+            simple = any(len(change.kinds) == 1 for change, _ in found)
+            more = self._first(self._two_bought(alone, simple), MOST_TOGETHER, ENOUGH_BOUGHT)
+        said = [self._said(change, after) for change, after in (*found, *more)]
+        return tuple(sorted(said, key=lambda each: each.burden))
+
+    def _relieves(self, *gone: Target) -> bool:
+        """Whether these, asking for nothing, would leave a place: if not, no lever on them does."""
+        question = relieved(self._before.question, self._name, gone)
+        return self._holding(question, {each.name for each in gone}) is not None
+
+    def _alone(self, way: _Way, alone: set[Target]) -> Iterator[tuple[Ladder, ...]]:
+        """One ladder, on a target that is enough; those that take least away first."""
+        found = [
+            (KINDS.index(ladder[0].kind), number, ladder)
+            for number, target in enumerate(self._targets)
+            if target in alone
+            for ladder in self._ladders(way, target)
+        ]
+        yield from ((ladder,) for *_, ladder in sorted(found, key=lambda each: each[:2]))
+
+    def _two_written(self, alone: set[Target]) -> Iterator[tuple[Ladder, ...]]:
+        """Two on a target that would be enough if it gave way altogether, then on two such, then on any two."""
+        for target in self._targets:
+            if target in alone:
+                yield from combinations(self._ladders(written, target), 2)
+        for one, other in self._pairs(alone):
+            yield from self._worth_a_try(one, self._ladders(written, one), other, written)
+
+    def _two_bought(self, alone: set[Target], helped: bool) -> Iterator[tuple[Ladder, ...]]:
+        """What is bought with what is written, unless that alone helped; then two that are bought."""
+        found = list(self._pairs(alone))
+        for one, other in found:
+            if not helped:
+                yield from self._worth_a_try(one, self._ladders(written, one), other, bought)
+                yield from self._worth_a_try(other, self._ladders(written, other), one, bought)
+        for one, other in found:
+            yield from product(self._ladders(bought, one), self._ladders(bought, other))
+
+    def _worth_a_try(
+        self, one: Target, ladders: list[Ladder], other: Target, way: _Way
+    ) -> Iterator[tuple[Ladder, ...]]:
+        """Each ladder on one target with each on another, if it would do with that asking for nothing."""
+        for ladder in ladders:
+            if self._left <= 0:
+                return
+            wide = self._applied([ladder[-1]], None)
+            if wide is None:
+                continue
+            asked = relieved(leanest(wide.question, wide.on), self._name, (other,))
+            if self._holding(asked, {other.name}) is None:
+                continue
+            yield from ((ladder, beside) for beside in self._ladders(way, other))
+
+    def _pairs(self, alone: set[Target]) -> Iterator[tuple[Target, Target]]:
+        """Two targets that are enough together, those that one of is enough first."""
+        every = sorted(combinations(self._targets, 2), key=lambda pair: -len(alone & set(pair)))
+        for one, other in every:
+            if {one, other} & alone or self._enough_together(one, other):
+                yield one, other
+
+    def _enough_together(self, one: Target, other: Target) -> bool:
+        if (one, other) not in self._known:
+            left, self._left = self._left, MOST_RELIEVED
+            self._known[one, other] = self._relieves(one, other)
+            self._left = left
+        return self._known[one, other]
+
+    def _ladders(self, way: _Way, target: Target) -> list[Ladder]:
+        if (way, target) not in self._made:
+            self._made[way, target] = way(self._before, self._name, target, self._other)
+        return self._made[way, target]
 
     def _first(
         self, tried: Iterable[tuple[Ladder, ...]], most: int, enough: int
@@ -72,7 +145,8 @@ class _Search:
         for ladders in tried:
             if len(helping) >= enough or self._left <= 0:
                 break
-            if helps := self._least(ladders):
+            helps = self._least(ladders)
+            if helps and all(helps[0].writes != change.writes for change, _ in helping):
                 helping.append(helps)
         return helping
 
@@ -90,8 +164,13 @@ class _Search:
     def _tried(self, levers: Sequence[Lever]) -> tuple[Change, Placement] | None:
         """Widely first; then with only so much of it as the answer makes use of, if that holds too."""
         wide = self._applied(levers, None)
-        after = wide and self._holding(wide.question)
-        if wide is None or after is None:
+        if wide is None:
+            return None
+        # All variants of a model take a second to estimate; mostly not even the one that asks least helps.
+        if wide.on and self._holding(leanest(wide.question, wide.on)) is None:
+            return None
+        after = self._holding(wide.question)
+        if after is None:
             return None
         narrow = self._applied(levers, after)
         if narrow is None or narrow.writes == wide.writes:
@@ -111,28 +190,26 @@ class _Search:
             question = change.question
         return Change(
             tuple(kind for each in made for kind in each.kinds),
-            tuple(line for each in made for line in each.writes),
-            "; ".join(each.note for each in made),
+            tuple(part for each in made for part in each.written),
             question,
             tuple(dict.fromkeys(name for each in made for name in each.on)),
         )
 
-    def _holding(self, question: Question) -> Placement | None:
-        """The answer to a changed question, if it is one to show."""
+    def _holding(self, question: Question, gone: Collection[str] = ()) -> Placement | None:
+        """The answer to a changed question, if it is one to show. gone: who may lose a place."""
         self._left -= 1
         try:
             after = place(question)
         except BadInput:  # the change cannot be meant, as a job that would displace a job
             return None
-        return after if holds(self._before, after, self._name) else None
+        return after if holds(self._before, after, self._name, gone) else None
 
     def _said(self, change: Change, after: Placement) -> Suggestion:
         before, option = self._before, after.placed[self._name]
-        lines = " and ".join(f"`{line}`" for line in change.writes)
         also = (each.workload for each in before.refused if each.workload in after.placed)
         return Suggestion(
             workload=self._name,
-            change=f"{lines}: {change.note}",
+            change=str(change),
             writes=change.writes,
             kinds=change.kinds,
             saves_mib=_saves_mib(before, after, change),
@@ -141,13 +218,17 @@ class _Search:
             tokens_per_second=_speed(option),
             worse=tuple(_worse(before, after, change, self._name)),
             also=tuple(name for name in also if name != self._name),
+            on=change.on,
         )
 
 
-def holds(before: Placement, after: Placement, name: str) -> bool:
-    """Whether the workload has a place now, and none of its priority or a higher one has lost its own."""
+def holds(before: Placement, after: Placement, name: str, gone: Collection[str] = ()) -> bool:
+    """Whether the workload has a place now, and none of its priority or a higher one has lost its own.
+
+    gone: those that do not count.
+    """
     priority = {each.name: each.priority for each in before.problem.workloads}
-    lost = set(before.placed) - set(after.placed)
+    lost = set(before.placed) - set(after.placed) - set(gone)
     return name in after.placed and all(priority[each] < priority[name] for each in lost)
 
 

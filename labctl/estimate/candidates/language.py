@@ -8,7 +8,7 @@ from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Processor, Runner
 from labctl.estimate.claim import ALL_LAYERS, Engine, Estimate, Request
 from labctl.estimate.llama_cpp.estimate import estimate as estimate_llama_cpp
-from labctl.estimate.llama_cpp.estimate import least_bytes
+from labctl.estimate.llama_cpp.estimate import least_bytes, with_prompt_cache
 from labctl.estimate.speed import CardShare, HostShare, Speed, active_bytes, speed
 from labctl.models.model import Model
 
@@ -44,11 +44,18 @@ class Language:
 
     def estimate(self, quant: str, request: Request) -> Estimate:
         """By the engine's own rules."""
-        # llama.cpp takes the same on any card; asked for several, it is worked out once.
-        alike = replace(request, card_memory_bytes=()) if self.engine == "llama.cpp" else request
-        if (quant, alike) not in self._known:
-            self._known[quant, alike] = self._estimate(quant, alike)
-        return self._known[quant, alike]
+        if self.engine != "llama.cpp":
+            return self._once(quant, request)
+        # llama.cpp takes the same on any card, and the same beside any prompt cache; asked for several hosts, it is
+        # worked out once.
+        alike = replace(request, card_memory_bytes=())
+        found = self._once(quant, replace(alike, prompt_cache_mib=0))
+        return with_prompt_cache(found, alike)
+
+    def _once(self, quant: str, request: Request) -> Estimate:
+        if (quant, request) not in self._known:
+            self._known[quant, request] = self._estimate(quant, request)
+        return self._known[quant, request]
 
     def least_bytes(self, quant: str, request: Request) -> int:
         """What no estimate is below, over all cards; 0 where only an estimate can say."""

@@ -73,7 +73,7 @@ def estimate(model: Model, request: Request) -> Estimate:
             "host",
             (
                 *_terms(HOST, weights, caches, compute, sizes),
-                *_prompt_cache(request),
+                prompt_cache(request),
                 *(draft.host.terms if draft else ()),
             ),
         ),
@@ -246,11 +246,19 @@ def _named_draft(place: PlaceEstimate) -> PlaceEstimate:
     return replace(place, terms=tuple(replace(term, name=f"draft model: {term.name}") for term in kept))
 
 
-def _prompt_cache(request: Request) -> tuple[Term, ...]:
+def prompt_cache(request: Request) -> Term:
+    """llama-server's cache in RAM, up to what it is allowed. Nothing else of an estimate depends on that."""
     mib = DEFAULT_PROMPT_CACHE_MIB if request.prompt_cache_mib is None else request.prompt_cache_mib
-    return (
-        Term("prompt_cache", "prompt cache", 0, 0, mib * MIB, f"--cache-ram {mib}", f"{_SOURCE}tools/server"),
+    return Term(
+        "prompt_cache", "prompt cache", 0, 0, mib * MIB, f"--cache-ram {mib}", f"{_SOURCE}tools/server"
     )
+
+
+def with_prompt_cache(found: Estimate, request: Request) -> Estimate:
+    """The same estimate for a request that differs in no more than the prompt cache."""
+    own = prompt_cache(request)
+    terms = (own if term.part == "prompt_cache" else term for term in found.host.terms)
+    return replace(found, request=request, host=replace(found.host, terms=tuple(terms)))
 
 
 def _notes(model: Model, request: Request, sizes: Batch) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.cli import place_answer
 from labctl.place.problem_json import load
 from tests.labctl.cli.fit_command import Command
 
@@ -60,7 +61,9 @@ def test_chat_and_images_stay_apart_and_a_job_may_take_the_chats_place(place: Co
     assert len(placed["tune"]) == 1
 
 
-def test_what_has_no_place_says_why_for_every_card(place: Command) -> None:
+def test_what_has_no_place_says_why_for_every_card(place: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What would help is test_place_suggestions' matter, and takes seconds.
+    monkeypatch.setattr(place_answer, "_suggested", lambda _: {})
     said = place(HOME, "--rig", SMALL, "--json")
     assert said.code == 3
     unplaced = {each["workload"]: each for each in said.document["unplaced"]}
