@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from math import floor
 
 from labctl.estimate.candidates.candidate import Candidate
@@ -11,7 +10,7 @@ from labctl.models.model import Model
 from labctl.place.placed import Placed, may_become, variant_id
 from labctl.place.problem import Option, Reason
 from labctl.place.rules import unsupported
-from labctl.place.sites import Site, sites
+from labctl.place.sites import Site, groups, sites
 from labctl.place.variants import USUAL_KV_TYPES
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig
@@ -164,7 +163,7 @@ class Offering:
         if not (workload.vram_mib or self._service.elastic or count):
             yield base
             return
-        for cards in combinations(allowed, count or 1):
+        for cards in groups(allowed, count or 1):
             claims = {card.id: workload.vram_mib or (card.usable_mib or 0) for card in cards}
             if all(claims[card.id] <= (card.usable_mib or 0) for card in cards):
                 yield replace(base, claims_mib=claims)
@@ -212,4 +211,4 @@ def _option(base: Option, cards: tuple[Card, ...], way: Placed) -> Option:
 
 def _ports(workload: Workload) -> tuple[int, ...]:
     """Those of the host that the person fixed; others are given out later, where they are free."""
-    return tuple(sorted(int(port.split(":")[0]) for port in workload.ports if ":" in port))
+    return tuple(sorted({int(port.split(":")[0]) for port in workload.ports if ":" in port}))

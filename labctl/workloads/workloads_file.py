@@ -56,9 +56,19 @@ def _problems(
         ("displaces", entry.displaces),
     ):
         for index, each in enumerate(named):
-            if each not in others:
+            if each in named[:index]:
+                yield (key, index), "the same name twice", each, "keep one of them"
+            elif key == "displaces" and each in others and _is_job(document.workloads[each]):
+                hint = "give both windows that do not overlap"
+                yield (key, index), "a job does not displace another job", each, hint
+            elif each not in others:
                 what = "a workload cannot name itself" if each == name else "no workload of that name here"
                 yield (key, index), what, each, _near(each, others)
+
+
+def _is_job(entry: Entry) -> bool:
+    """Whether it runs only at times."""
+    return bool(entry.displaces) or entry.when is not None
 
 
 def _keys_out_of_place(entry: Entry, service: Service) -> Iterator[_Problem]:
@@ -75,8 +85,18 @@ def _keys_out_of_place(entry: Entry, service: Service) -> Iterator[_Problem]:
             yield ("service",), f"{service.name} needs `training:`", None, "as {method: qlora, batch: 2}"
     if service.name == "container" and entry.image is None:
         yield ("service",), "a container needs its image", None, "add `image: registry/name:tag`"
+    written = [str(port).removesuffix("/tcp") for port in entry.ports]
+    for index, port in enumerate(written):
+        # TCP and UDP of one number are two ports; placement keeps both for one workload.
+        if port.rpartition(":")[0] and _on_host(port) in map(_on_host, written[:index]):
+            yield ("ports", index), "the same port of the host twice", str(entry.ports[index]), "keep one of them"
     if entry.gpus.uuids and entry.gpus.count is not None and entry.gpus.count > len(entry.gpus.uuids):
         yield ("gpus", "count"), "more cards than are named in uuids", str(entry.gpus.count), None
+
+
+def _on_host(port: str) -> tuple[str, bool]:
+    """Which port of the host, and whether it is UDP's."""
+    return port.rpartition(":")[0], port.endswith("/udp")
 
 
 def _near(name: str, known: Collection[str]) -> str:

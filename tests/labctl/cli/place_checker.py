@@ -46,8 +46,10 @@ def _everyone_is_answered(document: Json, wanted: Json) -> Iterator[str]:
     every = {card["uuid"] for card in document["gpus"]}
     for each in document["unplaced"]:
         named = {refusal["gpu"] for refusal in each["refusals"] if refusal["gpu"]}
-        if named != every:
-            yield f"{each['workload']}: refused with {sorted(named)} of {sorted(every)}"
+        hosts = {refusal["host"] for refusal in each["refusals"] if not refusal["gpu"]}
+        # What needs no card is refused by hosts.
+        if named != every and (named or hosts != set(document["power"])):
+            yield f"{each['workload']}: refused by {sorted(named)} of {sorted(every)}, and by {sorted(hosts)}"
         yield from (
             f"{each['workload']}: no such reason, {refusal['reason']}"
             for refusal in each["refusals"]
