@@ -30,7 +30,7 @@ def live_text(found: LiveDiff, plan: Plan, file: str, seen: Seen, problems: tupl
 def unit_line(found: UnitFinding, cards: Cards) -> str:
     """One unit on one card, as a clause."""
     held = "memory" if found.held_mib is None else size(found.held_mib)
-    card, planned = cards.name(found.card), cards.names(found.planned_cards, "no card").partition(",")[0]
+    card, planned = cards.name(found.card), cards.names(found.planned_cards, "no card")
     match found.kind:
         case "wrong_card":
             return f"{found.unit} holds {held} on {card}, but belongs on {planned}"

@@ -1,6 +1,7 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +9,13 @@ from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_document import place_document
 from labctl.cli.place_plan import Kept, PlansAsked, planned, planned_document, planned_text, read_kept
 from labctl.cli.place_text import place_text
-from labctl.edges.machines import rig as live_rig
 from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.placement import Question, place, problem_of
+from labctl.place.placement import Placement, Question, place, problem_of
 from labctl.place.problem_json import dump
+from labctl.place.suggestion import Suggestion
 from labctl.rig.rig import Rig
 
 
@@ -40,11 +41,22 @@ def answer(asked: Asked) -> int:
     if asked.problem is not None:
         _write(asked.problem, dump(problem_of(placement.question)))
     found = planned(placement, kept, asked.plans)
+    helps = _suggested(placement)
     if asked.as_json:
-        print(json.dumps(place_document(placement) | planned_document(found), indent=2))
+        print(json.dumps(place_document(placement, helps) | planned_document(found), indent=2))
     else:
-        print(place_text(placement) + planned_text(found), end="")
+        print(place_text(placement, helps) + planned_text(found), end="")
     return ANSWER_IS_NO if placement.refused else DONE
+
+
+def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
+    """What would give the refused a place; the catalogue is only read for those."""
+    if not placement.refused:
+        return {}
+    from labctl.edges.alternatives import CatalogueAlternatives
+    from labctl.place.suggestions import suggestions
+
+    return suggestions(placement, CatalogueAlternatives(placement.question.where))
 
 
 def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:
@@ -63,7 +75,11 @@ def rig_of(file: str | None, inventory: str | None) -> Rig:
     """The rig of a file, of an inventory, or of this machine. Raises BadInput where both are given."""
     if file is not None and inventory is not None:
         raise BadInput("cards are given twice", where="--inventory", hint="either --rig or --inventory")
-    return read_rig(file) if file is not None else live_rig(inventory)
+    if file is not None:
+        return read_rig(file)
+    from labctl.edges.machines import rig as live_rig
+
+    return live_rig(inventory)
 
 
 def _write(path: Path, text: str) -> None:

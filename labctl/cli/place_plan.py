@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from labctl.cli.plan_words import Cards, change_document, change_line, wrapped
-from labctl.edges.plan_file import read_plan, write_plan
 from labctl.errors import BadInput
 from labctl.place.placement import Placement
 from labctl.place.problem import Incumbent
-from labctl.plan.keep import incumbents, replacements
-from labctl.plan.make import plan_of
-from labctl.plan.moves import Move, moves
-from labctl.plan.plan import Plan
 from labctl.rig.rig import Rig
+
+# All else is imported where a plan is asked for: a placement without one is to be there at once.
+if TYPE_CHECKING:
+    from labctl.plan.moves import Move
+    from labctl.plan.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class PlansAsked:
 class Kept:
     """The plan to go by. replaced: cards of it that are others now. incumbents: what it says runs."""
 
-    plan: Plan
+    plan: "Plan"
     file: str
     replaced: Mapping[str, str]
     incumbents: Mapping[str, Incumbent]
@@ -39,8 +39,8 @@ class Kept:
 class Planned:
     """What came of it. plan: None where none was asked for. moves: None without a plan to compare with."""
 
-    plan: Plan | None = None
-    moves: tuple[Move, ...] | None = None
+    plan: "Plan | None" = None
+    moves: "tuple[Move, ...] | None" = None
     kept: Kept | None = None
     out: Path | None = None
     is_new: bool = False
@@ -57,6 +57,9 @@ def read_kept(asked: PlansAsked, rig: Rig) -> Kept | None:
                 hint="name the plan that runs now: --keep plan.json",
             )
         return None
+    from labctl.edges.plan_file import read_plan
+    from labctl.plan.keep import incumbents, replacements
+
     plan = read_plan(asked.keep)
     replaced = replacements(asked.replace, plan, rig)
     return Kept(plan, asked.keep, replaced, incumbents(plan, replaced))
@@ -66,6 +69,10 @@ def planned(placement: Placement, kept: Kept | None, asked: PlansAsked) -> Plann
     """The plan, where one is asked for, and written where it is asked to be. Raises Failed where it cannot be."""
     if kept is None and asked.out is None:
         return Planned()
+    from labctl.edges.plan_file import write_plan
+    from labctl.plan.make import plan_of
+    from labctl.plan.moves import moves
+
     plan = plan_of(placement, kept.plan if kept else None)
     moved = moves(kept.plan, plan, placement, kept.replaced) if kept else None
     is_new = write_plan(asked.out, plan) if asked.out else False
@@ -74,11 +81,11 @@ def planned(placement: Placement, kept: Kept | None, asked: PlansAsked) -> Plann
 
 def planned_document(found: Planned) -> dict[str, object]:
     """Keys for the document of `labctl place --json`."""
-    changes = (
-        None
-        if found.moves is None
-        else [{**change_document(each.change), "why": each.why} for each in found.moves]
-    )
+    changes = None
+    if found.moves is not None:
+        from labctl.cli.plan_words import change_document
+
+        changes = [{**change_document(each.change), "why": each.why} for each in found.moves]
     return {"changes": changes, "out": str(found.out) if found.out else None}
 
 
@@ -88,8 +95,10 @@ def planned_text(found: Planned) -> str:
     if found.kept is not None and found.plan is not None and found.moves is not None:
         lines += ["", *_moves(found.kept, found.plan, found.moves)]
     if found.out is not None and found.plan is not None:
+        from labctl.cli.plan_words import wrapped
+
         placed, left = len(found.plan.workloads), len(found.plan.unplaced)
-        what = f"{placed} of {placed + left} workloads" if left else f"all {placed} workloads"
+        what = f"{placed} of {placed + left} workloads" if left or placed < 2 else f"all {placed} workloads"
         said = "The plan is in" if found.is_new else "The plan is unchanged in"
         lines += ["", *wrapped(f"{said} {found.out}: {what}.")]
         if not found.plan.rig.bound:
@@ -100,7 +109,9 @@ def planned_text(found: Planned) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _moves(kept: Kept, plan: Plan, moved: tuple[Move, ...]) -> list[str]:
+def _moves(kept: Kept, plan: "Plan", moved: "tuple[Move, ...]") -> list[str]:
+    from labctl.cli.plan_words import Cards, change_line, wrapped
+
     if not moved:
         return list(wrapped(f"Nothing changes against {kept.file}."))
     cards = Cards(kept.plan.places, plan.places)
@@ -111,6 +122,8 @@ def _moves(kept: Kept, plan: Plan, moved: tuple[Move, ...]) -> list[str]:
     return lines
 
 
-def _secrets(plan: Plan) -> list[str]:
+def _secrets(plan: "Plan") -> list[str]:
+    from labctl.cli.plan_words import wrapped
+
     named = [f"{name}.{each}" for name, found in plan.workloads.items() for each in found.secrets]
     return list(wrapped(f"Left out of it as secrets: {', '.join(named)}.")) if named else []

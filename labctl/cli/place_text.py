@@ -1,14 +1,16 @@
 """What a person reads from `labctl place`. Pure: a problem and its solution in, text out, within 80 columns."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from labctl.cli.fit_text import size, tokens
+from labctl.cli.place_suggestions import suggestion_lines
 from labctl.place.group import short_title
 from labctl.place.placement import Placement
 from labctl.place.power import power
 from labctl.place.problem import Option, Reason
 from labctl.place.solver_explain import Refused
+from labctl.place.suggestion import Suggestion
 from labctl.rig.rig import Rig
 
 _WIDTH, _BAR = 80, 40
@@ -32,8 +34,11 @@ _REASONS: dict[Reason, str] = {
 }
 
 
-def place_text(placement: Placement) -> str:
-    """The verdict, a bar for each card, what runs how, power, and why the rest has no place."""
+def place_text(placement: Placement, found: Mapping[str, Sequence[Suggestion]] | None = None) -> str:
+    """The verdict, a bar for each card, what runs how, power, and why the rest has no place.
+
+    found: what would give it one, by workload; None where nobody looked.
+    """
     rig = placement.question.rig
     lines = [
         *_verdict(placement),
@@ -41,7 +46,7 @@ def place_text(placement: Placement) -> str:
         *_cards(placement),
         *_placed(placement),
         *_power(rig),
-        *_refused(placement.refused),
+        *_refused(placement.refused, found or {}),
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
@@ -115,7 +120,7 @@ def _power(rig: Rig) -> Iterator[str]:
             yield from _wrapped(f"! {found.warning}", later="  ")
 
 
-def _refused(refused: tuple[Refused, ...]) -> Iterator[str]:
+def _refused(refused: tuple[Refused, ...], found: Mapping[str, Sequence[Suggestion]]) -> Iterator[str]:
     for each in refused:
         yield ""
         yield f"{each.workload} has no place:"
@@ -125,6 +130,7 @@ def _refused(refused: tuple[Refused, ...]) -> Iterator[str]:
             if refusal.needs_mib is not None and refusal.card:
                 figures = f" (needs {size(refusal.needs_mib)}, {size(refusal.free_mib or 0)} free)"
             yield from _wrapped(f"{where}: {_REASONS[refusal.reason]}{figures}", indent="  ", later="      ")
+        yield from suggestion_lines(found.get(each.workload))
 
 
 def _wrapped(text: str, indent: str = "", later: str | None = None) -> list[str]:

@@ -8,6 +8,8 @@ from labctl.plan.diff import Setting, WorkloadChange
 
 WIDTH = 80
 UUID_PREFIX = "GPU-"
+_CLAIM = "claim."
+_FOLLOW = ("rank", "tokens_per_second", "ram_mib", "disk_mib")
 # Host and index in PCI order, by card.
 Places = Mapping[str, tuple[str, int]]
 _LONGEST = 40
@@ -34,7 +36,7 @@ class Cards:
 
     def names(self, cards: Iterable[str], host: str | None) -> str:
         """Several; the host for none."""
-        return " + ".join(map(self.name, cards)) or f"{host}, no card"
+        return " + ".join(map(self.name, cards)) or f"{host}"
 
     def told(self, sentence: str) -> str:
         """A sentence with every id in it replaced by the card's name."""
@@ -72,15 +74,18 @@ def change_line(change: WorkloadChange, cards: Cards) -> str:
 
 
 def settings(changed: Iterable[Setting], cards: Cards) -> str:
-    """Each with what it was and what it is."""
-    return ", ".join(_setting(each, cards) for each in changed)
+    """Each with what it was and what it is; what follows from others comes last."""
+    in_order = sorted(
+        changed, key=lambda each: (each.key in _FOLLOW or each.key.startswith(_CLAIM), each.key)
+    )
+    return ", ".join(_setting(each, cards) for each in in_order)
 
 
 def _setting(setting: Setting, cards: Cards) -> str:
     key = setting.key
     word = _WORDS.get(key, key)
-    if key.startswith("claim."):
-        word = f"claim on {cards.name(key.removeprefix('claim.'))}"
+    if key.startswith(_CLAIM):
+        word = f"claim on {cards.name(key.removeprefix(_CLAIM))}"
     return f"{word} {_value(key, setting.before)} → {_value(key, setting.after)}"
 
 
@@ -89,7 +94,7 @@ def _value(key: str, value: object) -> str:
         return "not set"
     if isinstance(value, int) and key == "context":
         return tokens(value)
-    if isinstance(value, int) and (key.endswith("_mib") or key.startswith("claim.")):
+    if isinstance(value, int) and (key.endswith("_mib") or key.startswith(_CLAIM)):
         return size(value)
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

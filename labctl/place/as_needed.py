@@ -32,7 +32,11 @@ def solved(question: Question, budget: Budget) -> tuple[Problem, Solution]:
 
     Raises BadInput as `placement.problem_of` does.
     """
-    offerings = {wish.workload.name: Offering(wish, question.rig) for wish in question.wishes}
+    running = {name: each.variant_id for name, each in question.incumbents.items()}
+    offerings = {
+        name: Offering(wish, question.rig, running.get(name))
+        for name, wish in ((wish.workload.name, wish) for wish in question.wishes)
+    }
     for name, offering in offerings.items():
         _begin(question, name, offering)
     while True:

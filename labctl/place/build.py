@@ -20,7 +20,8 @@ def build(
     rebalance: bool = False,
 ) -> Problem:
     """Every option of every workload on this rig. incumbents: how what runs now is run, by workload."""
-    offers = ((wish, offered(wish, rig)) for wish in wishes)
+    running = {name: each.variant_id for name, each in (incumbents or {}).items()}
+    offers = ((wish, offered(wish, rig, running.get(wish.workload.name))) for wish in wishes)
     return assembled(offers, rig, incumbents=incumbents, rebalance=rebalance)
 
 

@@ -48,9 +48,9 @@ class Offered:
     barred: Mapping[str, Reason]
 
 
-def offered(wish: Wish, rig: Rig) -> Offered:
-    """All options of one workload on all hosts."""
-    offering = Offering(wish, rig)
+def offered(wish: Wish, rig: Rig, running_id: str | None = None) -> Offered:
+    """All options of one workload on all hosts. running_id: the `variant_id` of what runs now."""
+    offering = Offering(wish, rig, running_id)
     offering.complete()
     return offering.offered
 
@@ -58,7 +58,7 @@ def offered(wish: Wish, rig: Rig) -> Offered:
 class Offering:
     """The options of one workload, made rank by rank and no further than they are asked for: estimates take time."""
 
-    def __init__(self, wish: Wish, rig: Rig) -> None:
+    def __init__(self, wish: Wish, rig: Rig, running_id: str | None = None) -> None:
         self._workload, self._service = wish.workload, wish.service
         self._barred: dict[str, Reason] = {}
         self._declared: list[Option] = []
@@ -76,6 +76,8 @@ class Offering:
                 self._declared += self._without_model(host, allowed)
             else:
                 self._sites += sites(wish.workload, wish.candidate, host, allowed, wish.vision)
+        for site in self._sites:
+            site.running_id = running_id
         self._left = list(range(len(self._sites[0].variants))) if self._sites else []
         self._n_made = 0
 

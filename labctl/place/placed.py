@@ -36,11 +36,13 @@ class Placed:
     variant_id: str
 
 
-def placed(candidate: Candidate, variant: Variant, group: Group) -> Iterator[Placed]:
-    """With each split of its layers that the engine takes, whether it fits or not."""
+def placed(
+    candidate: Candidate, variant: Variant, group: Group, running_id: str | None = None
+) -> Iterator[Placed]:
+    """With each split of its layers that the engine takes, whether it fits or not. running_id: what runs now."""
     # A hidden card: with one in sight llama.cpp would still compute large batches there.
     asked = on_cards(variant.request, group, candidate.engine) if group.cards else variant.request
-    for request in splits(candidate, variant.quant, asked, group):
+    for request in splits(candidate, variant.quant, asked, group, _split(variant, running_id)):
         try:
             estimate = candidate.estimate(variant.quant, request)
         except BadInput:
@@ -84,6 +86,15 @@ def described(quant: str, request: Request) -> dict[str, Any]:
 def variant_id(variant: Mapping[str, Any]) -> str:
     """The variant as one line of text, the same for the same settings."""
     return json.dumps(variant, sort_keys=True, separators=(",", ":"))
+
+
+def _split(variant: Variant, running_id: str | None) -> tuple[float, ...] | None:
+    """How the layers of what runs now are split, if it is this variant."""
+    if running_id is None or not may_become(variant, running_id):
+        return None
+    split = json.loads(running_id).get("tensor_split")
+    numbers = isinstance(split, list) and all(isinstance(each, float) and each >= 0 for each in split)
+    return tuple(split) if numbers and any(split) else None
 
 
 def may_become(variant: Variant, wanted_id: str) -> bool:

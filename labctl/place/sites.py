@@ -24,13 +24,15 @@ MOST_GROUPS = 252
 class Site:
     """Cards of these kinds in this order, or the host without cards; `places` are all such cards of the host.
 
-    variants: by rank. found: what fits while the cards are empty. least: what does not fit and asks least.
+    variants: by rank. running_id: the `variant_id` of what runs now, which is how its layers are split.
+    found: what fits while the cards are empty. least: what does not fit and asks least.
     """
 
     host: Host
     candidate: Candidate
     variants: tuple[Variant, ...]
     places: list[tuple[Card, ...]]
+    running_id: str | None = None
     found: list[Placed] = field(default_factory=list)
     least: Placed | None = None
 
@@ -45,7 +47,7 @@ class Site:
             return
         if not_supported(self.candidate, variant.quant, variant.request.kv_type_k, group):
             return
-        for way in placed(self.candidate, variant, group):
+        for way in placed(self.candidate, variant, group, self.running_id):
             if way.fits:
                 self.found.append(way)
             elif self.least is None or _asks(way) < _asks(self.least):

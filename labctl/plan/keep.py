@@ -1,10 +1,10 @@
 """What a plan says runs now, for a placement that moves as little as possible."""
 
-import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from labctl.errors import BadInput
+from labctl.place.placed import variant_id
 from labctl.place.problem import Incumbent
 from labctl.plan.plan import Plan
 from labctl.rig.rig import Rig
@@ -20,7 +20,7 @@ def incumbents(plan: Plan, replaced: Mapping[str, str] | None = None) -> Mapping
         name: Incumbent(
             workload.host,
             tuple(now.get(card, card) for card in workload.card_ids),
-            json.dumps(workload.variant, sort_keys=True, separators=(",", ":")),
+            variant_id(workload.variant),
         )
         for name, workload in plan.workloads.items()
     }
@@ -48,16 +48,18 @@ def _pair(text: str, written: tuple[str, ...], plan: Plan, rig: Rig) -> tuple[st
         )
     places, hosts = plan.places, {card.id: card.host for card in rig.cards}
     if old not in places:
-        raise _wrong("the kept plan has no such card", old, places)
+        raise _unknown("the kept plan has no such card", old, places)
     if new not in hosts:
-        raise _wrong("the rig has no such card", new, hosts)
+        raise _unknown("the rig has no such card", new, hosts)
+    host = places[old][0]
     if old in hosts:
-        raise _wrong("this card is still there, so none took its place", old, set(places) - set(hosts))
+        gone = [card for card, (on, _) in places.items() if on == host and card not in hosts]
+        raise _not_that("this card is still there, so none took its place", old, gone)
+    fresh = [card for card, on in hosts.items() if on == host and card not in places]
     if new in places:
-        raise _wrong("this card is in the kept plan already", new, set(hosts) - set(places))
-    if hosts[new] != places[old][0]:
-        here = {card for card, host in hosts.items() if host == places[old][0]} - set(places)
-        raise _wrong(f"{old} was on {places[old][0]}, this card is on {hosts[new]}", new, here)
+        raise _not_that("this card is in the kept plan already", new, fresh)
+    if hosts[new] != host:
+        raise _not_that(f"{old} was on {host}, this card is on {hosts[new]}", new, fresh)
     for index, name in enumerate((old, new)):
         if sum(each.split("=")[index : index + 1] == [name] for each in written) > 1:
             raise BadInput(
@@ -66,9 +68,17 @@ def _pair(text: str, written: tuple[str, ...], plan: Plan, rig: Rig) -> tuple[st
     return old, new
 
 
-def _wrong(message: str, found: str, possible: Iterable[str]) -> BadInput:
-    """Names the card that was meant, most likely; else all that there are."""
-    known = sorted(possible)
-    near = get_close_matches(found, known, n=1, cutoff=0.8)
-    hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}" if known else None
+def _unknown(message: str, found: str, known: Iterable[str]) -> BadInput:
+    """Names the card that was meant, most likely."""
+    near = get_close_matches(found, sorted(known), n=1, cutoff=0.8)
+    return (
+        _not_that(message, found, known) if not near else _wrong(message, found, f"did you mean {near[0]}?")
+    )
+
+
+def _not_that(message: str, found: str, possible: Iterable[str]) -> BadInput:
+    return _wrong(message, found, f"there is {', '.join(sorted(possible)) or 'none that it could be'}")
+
+
+def _wrong(message: str, found: str, hint: str) -> BadInput:
     return BadInput(message, where="--replace", found=found, hint=hint)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from labctl.secret import MASK
+from labctl.mask import MASK
 
 # Words of a name whose value nobody else should read. `TOKENS` and `KEYS` count or list things.
 _WORDS = frozenset(

@@ -59,7 +59,7 @@ def _offered(
     own = [each for each in placement.problem.options if each.workload == change.workload]
     ways = [each for each in own if each.variant_id == running.variant_id]
     if not ways:
-        return "it is asked for in another way now"
+        return "as the workloads file asks now"
     where = _words(running.cards) or running.host
     barred = next(each.barred for each in placement.problem.workloads if each.name == change.workload)
     if set(running.cards) & set(barred):

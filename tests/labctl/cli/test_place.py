@@ -11,7 +11,18 @@ from tests.labctl.cli.fit_command import Command
 HOME = "workloads/home.yaml"
 DUAL = "workloads/rigs/dual-3090.yaml"
 SMALL = "workloads/rigs/super-budget.yaml"
-CONTRACT = {"schema_version", "placements", "unplaced", "gpus", "power", "tiers", "optimal", "assumptions"}
+CONTRACT = {
+    "schema_version",
+    "placements",
+    "unplaced",
+    "gpus",
+    "power",
+    "tiers",
+    "optimal",
+    "assumptions",
+    "changes",
+    "out",
+}
 
 
 def test_the_manual_fits_two_3090(place: Command) -> None:
