@@ -72,6 +72,8 @@ class Offering:
                     allowed.append(card)
             if wish.workload.gpus.host not in (None, host.name):
                 continue
+            if len(allowed) < (wish.workload.gpus.count or 0):
+                self._barred |= {card.id: "too_few_on_host" for card in allowed}
             if wish.candidate is None:
                 self._declared += self._without_model(host, allowed)
             else:
@@ -162,11 +164,14 @@ class Offering:
         count = workload.gpus.count
         told = {"vram_mib": workload.vram_mib} if workload.vram_mib else {}
         base = replace(base, variant_id=variant_id(told), variant=told)
-        if not (workload.vram_mib or self._service.elastic or count):
+        # An elastic engine takes what is free, unless it is told how much, or to do without.
+        fills = self._service.elastic and workload.vram_mib is None
+        if count == 0 or not (workload.vram_mib or fills or count):
             yield base
             return
         for cards in groups(allowed, count or 1):
-            claims = {card.id: workload.vram_mib or (card.usable_mib or 0) for card in cards}
+            whole = workload.vram_mib is None
+            claims = {card.id: (card.usable_mib or 0) if whole else workload.vram_mib or 0 for card in cards}
             if all(claims[card.id] <= (card.usable_mib or 0) for card in cards):
                 yield replace(base, claims_mib=claims)
 

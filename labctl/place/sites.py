@@ -64,7 +64,7 @@ def sites(
     """Of one host, with the cards of it that the workload may have."""
     ways = tuple(variants(workload, candidate, host.ram_mib, vision))
     found: dict[tuple[object, ...], Site] = {}
-    if workload.offload and not workload.gpus.count:
+    if workload.gpus.count == 0 or (workload.offload and not workload.gpus.count):
         found[()] = Site(host, candidate, ways, [()])
     for cards in _subsets(workload, allowed):
         kinds = tuple(
@@ -80,7 +80,7 @@ def sites(
 def _subsets(workload: Workload, allowed: list[Card]) -> Iterator[tuple[Card, ...]]:
     counts: Iterable[int] = range(1, min(len(allowed), MOST_SHARED) + 1)
     if workload.gpus.count is not None:
-        counts = (workload.gpus.count,)
+        counts = (workload.gpus.count,) if workload.gpus.count else ()
     for count in counts:
         yield from groups(allowed, count)
 

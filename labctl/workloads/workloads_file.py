@@ -32,7 +32,7 @@ def parse(
                 hint=hint,
             )
     return tuple(
-        _workload(name, entry, line(("workloads", name)))
+        _workload(name, entry, line)
         for name, entry in sorted(document.workloads.items())
     )
 
@@ -90,6 +90,8 @@ def _keys_out_of_place(entry: Entry, service: Service) -> Iterator[_Problem]:
         # TCP and UDP of one number are two ports; placement keeps both for one workload.
         if port.rpartition(":")[0] and _on_host(port) in map(_on_host, written[:index]):
             yield ("ports", index), "the same port of the host twice", str(entry.ports[index]), "keep one of them"
+    if entry.gpus.count == 0 and entry.vram_mib:
+        yield ("vram_mib",), "memory of a card, and `gpus.count` says none", str(entry.vram_mib), "leave one out"
     if entry.gpus.uuids and entry.gpus.count is not None and entry.gpus.count > len(entry.gpus.uuids):
         yield ("gpus", "count"), "more cards than are named in uuids", str(entry.gpus.count), None
 
@@ -104,13 +106,14 @@ def _near(name: str, known: Collection[str]) -> str:
     return f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
 
 
-def _workload(name: str, entry: Entry, line: int) -> Workload:
+def _workload(name: str, entry: Entry, line: Line) -> Workload:
     quant = entry.dtype if entry.dtype is not None else entry.quant
     width, _, height = (entry.size or "").partition("x")
     return Workload(
         name=name,
         service=entry.service,
-        line=line,
+        line=line(("workloads", name)),
+        key_lines=tuple((key, line(("workloads", name, key))) for key in sorted(entry.model_fields_set)),
         model=entry.model,
         quants=() if quant == "auto" else (quant,) if isinstance(quant, str) else tuple(quant),
         context=_tokens(entry.context),
