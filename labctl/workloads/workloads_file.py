@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 
 from labctl.errors import BadInput
-from labctl.workloads.schema import CountWanted, Document, Entry, TokensWanted
+from labctl.workloads.schema import NAME, CountWanted, Document, Entry, TokensWanted
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Amount, FineTuning, GpuLimits, Window, Workload
 from labctl.yaml_document import Path, read_located
@@ -19,7 +19,7 @@ def parse(
 
     Raises BadInput with file, line and key.
     """
-    document, line = read_located(text, where, Document)
+    document, line = read_located(text, where, Document, {NAME: "small letters, digits and hyphens"})
     known = {name: find_service(entry.service) for name, entry in document.workloads.items()}
     for name, entry in document.workloads.items():
         problem = next(_problems(name, entry, known[name], document, services), None)

@@ -46,6 +46,12 @@ SEVERAL = 10_000
 
 
 @pytest.fixture(autouse=True)
+def _no_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They ask many questions of one file; what it comes to is known after the first."""
+    monkeypatch.setattr("labctl.cli.place_answer._suggested", lambda _: {})
+
+
+@pytest.fixture(autouse=True)
 def _a_hub_without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mutated model's name may look like one on the hub; nobody is asked."""
 

@@ -99,7 +99,7 @@ def test_a_mistake_is_told_with_its_line(lines: str, line: int, words: tuple[str
             "workloads: {a: {service: ollama, uses: [chta]}, chat: {service: ollama}}",
             ("no workload of that name", "did you mean chat?"),
         ),
-        ("- 1", ("here belongs a mapping",)),
+        ("- 1", ("expected a mapping",)),
         ("\x00", ("a character that YAML does not allow",)),
     ],
 )
