@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from labctl import __version__
+from labctl.cli.advise import advise
 from labctl.cli.deploy import check, deploy, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
@@ -48,5 +49,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, fit, place, diff, gpus, rig):
+for command in (deploy, check, verify, fit, place, advise, diff, gpus, rig):
     app.command()(command)

@@ -11,8 +11,8 @@ from labctl.edges.plan_file import read_plan
 from labctl.edges.rigs import read_rig
 from labctl.errors import ANSWER_IS_NO, DONE, FAILED, BadInput
 from labctl.plan.diff import difference
-from labctl.plan.live import Seen, against_live
-from labctl.rig.live import LiveHost, planned
+from labctl.plan.live import Seen, against_live, is_read
+from labctl.rig.live import planned
 
 LIVE = "live"
 
@@ -57,14 +57,9 @@ def _live(asked: Asked) -> int:
         print(json.dumps(live_document(found, asked.plan, seen, problems), indent=2))
     else:
         print(live_text(found, plan, asked.plan, seen, problems), end="")
-    if any(_is_silent(each) for each in seen.hosts):
+    if not all(map(is_read, seen.hosts)):
         return FAILED
     return DONE if found.same else ANSWER_IS_NO
-
-
-def _is_silent(live: LiveHost) -> bool:
-    """Nothing is known of it, so nothing can be said of how it differs."""
-    return bool(live.problems) and not live.host.cards
 
 
 def _seen(asked: Asked) -> Seen:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from labctl.cli.plan_words import change_document
 from labctl.errors import SCHEMA_VERSION
 from labctl.plan.diff import PlanDiff
-from labctl.plan.live import LiveDiff, Seen
+from labctl.plan.live import LiveDiff, Seen, is_read
 
 
 def plans_document(found: PlanDiff, before: str, after: str) -> dict[str, object]:
@@ -30,12 +30,12 @@ def plans_document(found: PlanDiff, before: str, after: str) -> dict[str, object
 
 
 def live_document(found: LiveDiff, plan: str, seen: Seen, problems: tuple[str, ...]) -> dict[str, object]:
-    """A plan and what is there. Every key is always there."""
+    """A plan and what is there. Every key is always there. same: null where a host did not answer."""
     return {
         "schema_version": SCHEMA_VERSION,
         "before": plan,
         "after": "live" if seen.running else "rig",
-        "same": found.same,
+        "same": None if found.same and not all(map(is_read, seen.hosts)) else found.same,
         "hosts": [each.host.name for each in seen.hosts],
         "hardware": [asdict(each) for each in found.hardware],
         "units": [asdict(each) for each in found.units],

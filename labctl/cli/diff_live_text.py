@@ -1,18 +1,18 @@
 """What a person reads from `labctl diff PLAN live`. Pure, within 80 columns."""
 
+from collections.abc import Iterator
+
 from labctl.cli.diff_text import hardware_line
 from labctl.cli.fit_text import size
 from labctl.cli.plan_words import Cards, wrapped
-from labctl.plan.live import LiveDiff, Seen, UnitFinding
+from labctl.plan.live import LiveDiff, Seen, UnitFinding, is_read
 from labctl.plan.plan import Plan
 
 
 def live_text(found: LiveDiff, plan: Plan, file: str, seen: Seen, problems: tuple[str, ...]) -> str:
     """Verdict, hardware, units, and what nobody could see."""
     cards = Cards(plan.places, found.places)
-    hosts = ", ".join(each.host.name for each in seen.hosts)
-    there = hosts if seen.running else f"The rig file's {hosts}"
-    lines = list(wrapped(f"{there} is as {file} says." if found.same else f"{there} is not as {file} says."))
+    lines = list(wrapped(" ".join(_verdict(found, file, seen))))
     if found.hardware:
         lines += ["", "Hardware"]
     for each in found.hardware:
@@ -25,6 +25,14 @@ def live_text(found: LiveDiff, plan: Plan, file: str, seen: Seen, problems: tupl
         lines += wrapped(f"! {problem}", later="  ")
     lines += ["", *_not_seen(found, plan, seen)]
     return "".join(f"{line}\n" for line in lines).rstrip("\n") + "\n"
+
+
+def _verdict(found: LiveDiff, file: str, seen: Seen) -> Iterator[str]:
+    answered = [each.host.name for each in seen.hosts if is_read(each)]
+    there = ", ".join(answered) if seen.running else f"The rig file's {', '.join(answered)}"
+    if answered:
+        yield f"{there} {'is' if len(answered) == 1 else 'are'}{'' if found.same else ' not'} as {file} says."
+    yield from (f"{each.host.name} does not answer." for each in seen.hosts if not is_read(each))
 
 
 def unit_line(found: UnitFinding, cards: Cards) -> str:

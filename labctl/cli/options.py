@@ -9,6 +9,13 @@ from labctl.errors import BadInput
 
 DEFAULT_INVENTORY = "inventory/home.py"
 
+Workloads = Annotated[str, typer.Argument(metavar="WORKLOADS", help="A workloads file.")]
+RigFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="A rig file; this machine's cards unless said.")
+]
+Live = Annotated[
+    str | None, typer.Option(metavar="FILE[:HOST]", help="The hosts of a pyinfra inventory, asked live.")
+]
 Inventory = Annotated[
     str, typer.Argument(metavar="INVENTORY", help="A pyinfra inventory file, or @local for this machine.")
 ]

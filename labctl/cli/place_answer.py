@@ -1,18 +1,29 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_document import place_document
-from labctl.cli.place_plan import Kept, PlansAsked, planned, planned_document, planned_text, read_kept
+from labctl.cli.place_plan import (
+    Kept,
+    PlansAsked,
+    change_sentences,
+    planned,
+    planned_document,
+    planned_text,
+    read_kept,
+)
 from labctl.cli.place_text import place_text
+from labctl.cli.terminal import here
 from labctl.edges.rigs import read_rig
+from labctl.edges.whole_file import write_whole
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
-from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
+from labctl.errors import ANSWER_IS_NO, DONE, BadInput
 from labctl.place.placement import Placement, Question, place, problem_of
 from labctl.place.problem_json import dump
 from labctl.place.suggestion import Suggestion
@@ -21,7 +32,10 @@ from labctl.rig.rig import Rig
 
 @dataclass(frozen=True)
 class Asked:
-    """The command line of `labctl place`, as it was written. problem: where the solver's input is to be written."""
+    """The command line of `labctl place`, as it was written.
+
+    problem, html: where the solver's input and the page for a browser are to be written.
+    """
 
     workloads: str
     rig: str | None
@@ -31,6 +45,7 @@ class Asked:
     what_if: Assumed
     plans: PlansAsked
     as_json: bool
+    html: Path | None = None
 
 
 def answer(asked: Asked) -> int:
@@ -39,13 +54,20 @@ def answer(asked: Asked) -> int:
     kept = read_kept(asked.plans, rig)
     placement = place(_question(asked, rig, assumptions, kept))
     if asked.problem is not None:
-        _write(asked.problem, dump(problem_of(placement.question)))
+        write_whole(asked.problem, dump(problem_of(placement.question)), "the problem")
     found = planned(placement, kept, asked.plans)
     helps = _suggested(placement)
+    if asked.html is not None:
+        from labctl.cli.place_page import place_page
+
+        write_whole(asked.html, place_page(placement, change_sentences(found), helps), "the page")
+        print(f"The page is in {asked.html}.", file=sys.stderr)
     if asked.as_json:
         print(json.dumps(place_document(placement, helps) | planned_document(found), indent=2))
     else:
-        print(place_text(placement, helps) + planned_text(found), end="")
+        terminal = here()
+        text = place_text(placement, terminal, helps)
+        print(text + terminal.spelled(planned_text(found, terminal.columns)), end="")
     return ANSWER_IS_NO if placement.refused else DONE
 
 
@@ -82,10 +104,3 @@ def rig_of(file: str | None, inventory: str | None) -> Rig:
     from labctl.edges.machines import rig as live_rig
 
     return live_rig(inventory)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Failed("the problem cannot be written", where=str(path), found=error.strerror) from error

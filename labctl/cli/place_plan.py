@@ -1,10 +1,11 @@
 """What `labctl place` has to do with plans: the one it goes by (--keep), and the one it writes (--out)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labctl.cli.terminal import MOST_COLUMNS
 from labctl.errors import BadInput
 from labctl.place.placement import Placement
 from labctl.place.problem import Incumbent
@@ -89,41 +90,47 @@ def planned_document(found: Planned) -> dict[str, object]:
     return {"changes": changes, "out": str(found.out) if found.out else None}
 
 
-def planned_text(found: Planned) -> str:
+def planned_text(found: Planned, width: int = MOST_COLUMNS) -> str:
     """What moves and why, and where the plan is; nothing where neither was asked for."""
-    lines: list[str] = []
-    if found.kept is not None and found.plan is not None and found.moves is not None:
-        lines += ["", *_moves(found.kept, found.plan, found.moves)]
-    if found.out is not None and found.plan is not None:
-        from labctl.cli.plan_words import wrapped
+    if found.plan is None:
+        return ""
+    from labctl.cli.plan_words import wrapped
 
-        placed, left = len(found.plan.workloads), len(found.plan.unplaced)
-        what = f"{placed} of {placed + left} workloads" if left or placed < 2 else f"all {placed} workloads"
-        said = "The plan is in" if found.is_new else "The plan is unchanged in"
-        lines += ["", *wrapped(f"{said} {found.out}: {what}.")]
-        if not found.plan.rig.bound:
-            lines += wrapped(
-                "It names cards by place, not by UUID: to apply it, place on the machine itself."
-            )
-        lines += _secrets(found.plan)
+    lines: list[str] = []
+    if moved := change_sentences(found):
+        lines += ["", *wrapped(moved[0], width=width)]
+        for each in moved[1:]:
+            lines += wrapped(each, indent="  ", later="      ", width=width)
+    if found.out is not None:
+        lines.append("")
+        for each in _written(found.plan, found.out, is_new=found.is_new):
+            lines += wrapped(each, width=width)
     return "".join(f"{line}\n" for line in lines)
 
 
-def _moves(kept: Kept, plan: "Plan", moved: "tuple[Move, ...]") -> list[str]:
-    from labctl.cli.plan_words import Cards, change_line, wrapped
+def change_sentences(found: Planned) -> list[str]:
+    """How much changes against the plan that is kept, and then each change; nothing where none is kept."""
+    if found.kept is None or found.plan is None or found.moves is None:
+        return []
+    from labctl.cli.plan_words import Cards, change_line
 
-    if not moved:
-        return list(wrapped(f"Nothing changes against {kept.file}."))
-    cards = Cards(kept.plan.places, plan.places)
-    lines = list(wrapped(f"Against {kept.file}, {len(moved)} {'change' if len(moved) == 1 else 'changes'}:"))
-    for each in moved:
-        why = f": {cards.told(each.why)}" if each.why else ""
-        lines += wrapped(f"{change_line(each.change, cards)}{why}", indent="  ", later="      ")
-    return lines
+    if not found.moves:
+        return [f"Nothing changes against {found.kept.file}."]
+    cards = Cards(found.kept.plan.places, found.plan.places)
+    count = len(found.moves)
+    head = f"Against {found.kept.file}, {count} {'change' if count == 1 else 'changes'}:"
+    each = (
+        change_line(move.change, cards) + (f": {cards.told(move.why)}" if move.why else "")
+        for move in found.moves
+    )
+    return [head, *each]
 
 
-def _secrets(plan: "Plan") -> list[str]:
-    from labctl.cli.plan_words import wrapped
-
-    named = [f"{name}.{each}" for name, found in plan.workloads.items() for each in found.secrets]
-    return list(wrapped(f"Left out of it as secrets: {', '.join(named)}.")) if named else []
+def _written(plan: "Plan", out: Path, *, is_new: bool) -> Iterator[str]:
+    placed, left = len(plan.workloads), len(plan.unplaced)
+    what = f"{placed} of {placed + left} workloads" if left or placed < 2 else f"all {placed} workloads"
+    yield f"{'The plan is in' if is_new else 'The plan is unchanged in'} {out}: {what}."
+    if not plan.rig.bound:
+        yield "It names cards by place, not by UUID: to apply it, place on the machine itself."
+    if named := [f"{name}.{each}" for name, found in plan.workloads.items() for each in found.secrets]:
+        yield f"Left out of it as secrets: {', '.join(named)}."

@@ -11,20 +11,27 @@ _WIDTH = 80
 _MOST_SHOWN = 4
 
 
-def suggestion_lines(found: Sequence[Suggestion] | None) -> Iterator[str]:
+def suggestion_lines(found: Sequence[Suggestion] | None, width: int = _WIDTH) -> Iterator[str]:
     """At most four, that which takes least away first. None: nobody looked."""
+    head, *each = suggestion_sentences(found) or [""]
+    if head:
+        yield from _wrapped(head, "  ", width=width)
+    for sentence in each:
+        yield from _wrapped(f"- {sentence}", "  ", "    ", width)
+
+
+def suggestion_sentences(found: Sequence[Suggestion] | None) -> list[str]:
+    """What is said of them, and then each that is shown; nothing where nobody looked."""
     if found is None:
-        return
+        return []
     if not found:
-        yield from _wrapped(
+        nothing = (
             "Nothing that was tried gives it a place: neither a smaller format, context or model, nor a change of "
-            "what is in its way, nor more hardware from the catalogue.",
-            "  ",
+            "what is in its way, nor more hardware from the catalogue."
         )
-        return
-    yield "  What would give it a place:" if len(found) > 1 else "  This would give it a place:"
-    for each in shown(found):
-        yield from _wrapped(f"- {_capital(each)}", "  ", "    ")
+        return [nothing]
+    head = "What would give it a place:" if len(found) > 1 else "This would give it a place:"
+    return [head, *map(_capital, shown(found))]
 
 
 def shown(found: Sequence[Suggestion]) -> list[Suggestion]:
@@ -83,10 +90,10 @@ def _paid(worse: Worse) -> str:
     return f"{worse.workload} goes from {before:.0f} to {after:.0f} tokens/s"
 
 
-def _wrapped(text: str, first: str, later: str | None = None) -> list[str]:
+def _wrapped(text: str, first: str, later: str | None = None, width: int = _WIDTH) -> list[str]:
     return textwrap.wrap(
         text,
-        _WIDTH,
+        width,
         initial_indent=first,
         subsequent_indent=first if later is None else later,
         break_long_words=False,

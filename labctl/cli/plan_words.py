@@ -100,11 +100,11 @@ def _value(key: str, value: object) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def wrapped(text: str, indent: str = "", later: str | None = None) -> Iterator[str]:
+def wrapped(text: str, indent: str = "", later: str | None = None, width: int = WIDTH) -> Iterator[str]:
     """Lines of a sentence; words stay whole."""
     yield from textwrap.wrap(
         text,
-        WIDTH,
+        width,
         initial_indent=indent,
         subsequent_indent=indent + "    " if later is None else later,
         break_long_words=False,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from labctl.errors import BadInput
 from labctl.models.model import Model
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1] / "catalog"
 LONGEST_NAME = 100
+Kind = Literal["language", "image", "speech"]
+_FOLDERS: dict[Kind, str] = {"language": "models", "image": "models/diffusion", "speech": "models/whisper"}
 Value = TypeVar("Value")
 
 
@@ -68,9 +70,6 @@ def model_record(name: str) -> "ModelRecord":
     """A language model's record by its name, an alias or its title. Raises BadInput for one that is not there."""
     if _is_carried("models", name):
         return _model_file(name)
-    if _is_carried("models/diffusion", name) or _is_carried("models/whisper", name):
-        # It is no language model; to say so, not every one of them is read for its aliases.
-        raise _unknown("model", name, model_names())
     wanted = name.lower()
     for record in model_records():
         if wanted in {each.lower() for each in (record.name, record.title, *record.aliases)}:
@@ -126,6 +125,14 @@ def model(name: str, quant: str) -> Model:
     return build(model_record(name), quantization(quant))
 
 
+def kind(name: str) -> Kind | None:
+    """Of the model that the catalogue has under exactly this name; None where it has none, though maybe an alias."""
+    for found, folder in _FOLDERS.items():
+        if _is_carried(folder, name):
+            return found
+    return None
+
+
 def diffusion_names() -> tuple[str, ...]:
     """Every model for images and video, sorted."""
     return _names("models/diffusion")
@@ -138,8 +145,6 @@ def diffusion_model(name: str) -> "DiffusionModel":
 
     if _is_carried("models/diffusion", name):
         return _read("models/diffusion", name, parse)
-    if _is_carried("models/whisper", name):
-        raise _unknown("image or video model", name, diffusion_names())
     wanted = name.lower()
     for each in diffusion_names():
         model = _read("models/diffusion", each, parse)

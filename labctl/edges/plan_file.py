@@ -1,8 +1,8 @@
 """Plans on disk: read whole, and written so that a file is either the old plan or the new one."""
 
-import os
 from pathlib import Path
 
+from labctl.edges.whole_file import write_whole
 from labctl.errors import BadInput, Failed
 from labctl.plan.plan import Plan
 from labctl.plan.plan_json import MOST_BYTES, dump, load
@@ -25,19 +25,11 @@ def read_plan(path: str) -> Plan:
 
 def write_plan(path: Path, plan: Plan) -> bool:
     """Whether the file is another now; one that holds this plan already is left alone. Raises Failed."""
-    content = dump(plan).encode()
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    text = dump(plan)
     try:
-        if path.is_file() and path.read_bytes() == content:
+        if path.is_file() and path.read_bytes() == text.encode():
             return False
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
-        raise Failed("the plan cannot be written", where=str(path), found=error.strerror) from error
+        raise Failed("the plan cannot be read", where=str(path), found=error.strerror) from error
+    write_whole(path, text, "the plan")
     return True

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
 from labctl.place.drivers import OPEN_ONLY, PROPRIETARY_ONLY, no_common_driver
 from labctl.place.power import Power, power
@@ -15,7 +14,7 @@ MOST_ADDED = 4
 LEAST_LANES = 4
 # No lower limit is proposed than where decoding keeps 94 % of its speed: 200 of 350 W of an RTX 3090
 # (labctl.estimate.speed.POWER_SOURCE).
-LOWEST_LIMIT = 200 / 350
+LOWEST_LIMIT = (200, 350)
 
 
 @dataclass(frozen=True)
@@ -141,4 +140,5 @@ def _lowest(card: Card, usual: int) -> int:
     least, _ = power_range(card)
     if least is None:
         return usual
-    return min(usual, max(least, ceil(LOWEST_LIMIT * (card.gpu.tdp_watts or 0))))
+    watts, of_watts = LOWEST_LIMIT
+    return min(usual, max(least, -(-watts * (card.gpu.tdp_watts or 0) // of_watts)))

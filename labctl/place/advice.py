@@ -18,6 +18,7 @@ from labctl.place.variants import variants
 from labctl.place.what_if import with_added
 from labctl.rig.gpu import Gpu, Price
 from labctl.rig.rig import Host, Rig, visible_mib
+from labctl.workloads.workload import GpuLimits
 
 # How many purchases are shown of each kind, and after how many that fit nobody looks for a better one.
 SHOWN, MOST_PLACED = 4, 8
@@ -66,10 +67,11 @@ class Short:
 class Advice:
     """before: what fits as it is. now: purchases that the host takes as it is, cheapest first, those of unknown price
     after them; each is faster, or draws less, than all that cost no more. with_psu: those that need a larger power
-    supply, and are cheaper than any of `now`. over_budget: the cheapest that would do, were there more money.
+    supply, and are cheaper than any of `now`. over_budget: where nothing of known price is affordable, the
+    cheapest that would do.
 
     Where nothing makes it all fit: closest: of what was tried the cheapest that places most, if it places more than
-    `before`. largest: most memory that can be had. asked_mib: what a workload's weights take of cards at least, by name.
+    `before`. largest: most memory that can be had. asked_mib: what weights take of cards at least, by workload.
     short: what a host lacks that no card brings; then nothing was searched. complete: False where the search stopped at
     its budget.
     """
@@ -104,14 +106,15 @@ def advise(question: Question, catalogue: Sequence[Gpu], market: Market) -> Advi
     affordable = [each for each in purchases if not _over(each, market)]
     now = search.best(affordable, with_psu=False)
     with_psu = search.best(affordable, with_psu=True, cheaper_than=now[0] if now else None)
-    advice = Advice(before, market, now, with_psu, complete=search.complete)
+    dearer: tuple[Advised, ...] = ()
+    if not any(each.price for each in (*now, *with_psu)):
+        over = [each for each in purchases if _over(each, market)]
+        dearer = search.best(over, with_psu=False, most=1) or search.best(over, with_psu=True, most=1)
+    advice = Advice(before, market, now, with_psu, next(iter(dearer), None), complete=search.complete)
     if advice.found:
         return advice
-    over = [each for each in purchases if _over(each, market)]
-    dearer = search.best(over, with_psu=False, most=1) or search.best(over, with_psu=True, most=1)
     return replace(
         advice,
-        over_budget=dearer[0] if dearer else None,
         closest=search.closest,
         largest=search.largest(purchases),
         asked_mib=search.asked_mib,
@@ -120,17 +123,16 @@ def advise(question: Question, catalogue: Sequence[Gpu], market: Market) -> Advi
 
 
 def _short(question: Question, gpus: Sequence[Gpu]) -> Iterator[Short]:
-    """What all workloads together take of RAM and disk at least, were there every card one could wish for."""
+    """What all workloads together take of RAM and disk at least, had each the roomiest card there is for itself."""
     if len(question.rig.hosts) != 1 or not gpus:
         return
     (host,) = question.rig.hosts
-    named = {name for wish in question.wishes for name in wish.workload.gpus.models}
-    wished = {gpu.name: gpu for gpu in gpus if gpu.name in named}
     roomy = max(gpus, key=lambda gpu: (gpu.memory_mib, gpu.capability))
-    rig = question.rig
-    for gpu in (roomy, *wished.values()):
-        rig = with_added(rig, gpu, 1, host.name)
-    problem = problem_of(replace(question, rig=rig, incumbents={}))
+    rig = with_added(replace(question.rig, hosts=(replace(host, cards=()),)), roomy)
+    unlimited = tuple(
+        replace(wish, workload=replace(wish.workload, gpus=GpuLimits())) for wish in question.wishes
+    )
+    problem = problem_of(replace(question, wishes=unlimited, rig=rig, incumbents={}))
     for what, has_mib in (("ram", problem.hosts[0].ram_mib), ("disk", problem.hosts[0].disk_mib)):
         least: dict[str, int | None] = {}
         for index, option in enumerate(problem.options):

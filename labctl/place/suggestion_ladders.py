@@ -95,7 +95,9 @@ def bought(placement: Placement, refused: Refused, other: Alternatives) -> Itera
                 break
 
 
-def bought_together(placement: Placement, refused: Refused, other: Alternatives) -> Iterator[tuple[Ladder, ...]]:
+def bought_together(
+    placement: Placement, refused: Refused, other: Alternatives
+) -> Iterator[tuple[Ladder, ...]]:
     """Two at once: a card in another's slot; or one more, and the power supply or the limits that it needs."""
     rig, wish = placement.question.rig, wish_of(placement.question, refused.workload)
     for host in _hosts(rig, wish):

@@ -231,7 +231,9 @@ def _training(wish: Wish, other: Alternatives) -> Iterator[Ladder]:
         )
 
     lengths = [length for length in (4096, 2048, 1024, 512) if LEAST_SEQUENCE <= length < asked.sequence]
-    yield tuple(lever("context", "sequence", each, f"it learns from {each} tokens at a time") for each in lengths)
+    yield tuple(
+        lever("context", "sequence", each, f"it learns from {each} tokens at a time") for each in lengths
+    )
     batches = [batch for batch in (8, 4, 2, 1) if batch < asked.batch]
     yield tuple(lever("parallel", "batch", each, f"{each} sequences a step") for each in batches)
     if asked.optimizer in _OPTIMIZERS:

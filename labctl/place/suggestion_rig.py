@@ -130,7 +130,9 @@ def _disk(host: Host, gib: int) -> Lever:
     )
 
 
-def cards_that_do(cards: Sequence[Gpu], beside: Sequence[Card], need_mib: int, most_watts: int | None) -> Iterator[Gpu]:
+def cards_that_do(
+    cards: Sequence[Gpu], beside: Sequence[Card], need_mib: int, most_watts: int | None
+) -> Iterator[Gpu]:
     """One of each size of memory that holds so much, least first, if one driver runs it beside those that stay.
 
     need_mib: the claim; most_watts: that it may draw.

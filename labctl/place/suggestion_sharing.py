@@ -98,7 +98,9 @@ def ports_freed(wish: Wish) -> Iterator[Ladder]:
         found = wish_of(question, name)
         ports = tuple(port.split(":")[-1] for port in found.workload.ports)
         changed = replace(found, workload=replace(found.workload, ports=ports))
-        return entry(question, "port", [f"ports: {listed(ports)}"], "it is given a free port of the host", changed)
+        return entry(
+            question, "port", [f"ports: {listed(ports)}"], "it is given a free port of the host", changed
+        )
 
     yield (Lever("port", apply),)
 
@@ -174,4 +176,3 @@ def _at(name: str, written: str, window: Window, displaced: str | None) -> Lever
         return entry(question, "time_share", writes, note, replace(wish, workload=workload))
 
     return Lever("time_share", apply)
-

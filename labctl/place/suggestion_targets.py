@@ -17,7 +17,15 @@ from labctl.workloads.workload import GpuLimits
 # own: what it asks of cards; other: a workload in its way; ram, disk: what it asks of the host; card: one of its own;
 # psu: what the power supply gives.
 What = Literal["own", "other", "ram", "disk", "psu", "card"]
-_TAKEN = ("full", "fits_alone_but_outranked", "exclusive", "too_few_on_host", "ram", "disk", "pinned_elsewhere")
+_TAKEN = (
+    "full",
+    "fits_alone_but_outranked",
+    "exclusive",
+    "too_few_on_host",
+    "ram",
+    "disk",
+    "pinned_elsewhere",
+)
 # Workloads that are asked to give way, those that hold most first.
 MOST_ASKED = 3
 

@@ -35,7 +35,8 @@ class LiveDiff:
     """Everything that is not as planned.
 
     unseen: placed workloads that nobody could see here, as they use no card or their host was not looked at.
-    not_looked_at: hosts of the plan. places: of the cards that are there, under the plan's names, as `Plan.places`.
+    not_looked_at: hosts of the plan, also those that did not answer. places: of the cards that are there, under the
+    plan's names, as `Plan.places`.
     """
 
     hardware: tuple[HardwareChange, ...]
@@ -61,10 +62,12 @@ class Seen:
 
 def against_live(plan: Plan, seen: Seen) -> LiveDiff:
     """What differs. A plan whose cards have no UUIDs is held against cards by host and place in PCI order."""
-    now = {each.host.name: hardware_of_host(each.host) for each in seen.hosts}
+    now = {each.host.name: hardware_of_host(each.host) for each in seen.hosts if is_read(each)}
+    unread = {each.host.name for each in seen.hosts if not is_read(each)}
     planned = {host.name: host for host in plan.rig.hosts}
     met = [name for name in planned if name in now]
-    left_out = () if seen.everything or not met else tuple(name for name in planned if name not in now)
+    missed = set(planned) - set(now) if met and not seen.everything else unread
+    left_out = tuple(name for name in planned if name in missed)
     names = _names(plan, seen)
     return LiveDiff(
         hardware=hardware_changes(
@@ -84,6 +87,11 @@ def against_live(plan: Plan, seen: Seen) -> LiveDiff:
             for index, card in enumerate(host.cards)
         },
     )
+
+
+def is_read(live: LiveHost) -> bool:
+    """Whether anything is known of a machine: one that does not answer is neither as planned nor otherwise."""
+    return bool(live.host.cards) or not live.problems
 
 
 def _names(plan: Plan, seen: Seen) -> Mapping[str, str]:

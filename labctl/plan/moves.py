@@ -21,7 +21,7 @@ class Move:
 def moves(
     kept: Plan, plan: Plan, placement: Placement, replaced: Mapping[str, str] | None = None
 ) -> tuple[Move, ...]:
-    """By workload: all that would have to be started, stopped or started anew."""
+    """By workload: all that the plan says otherwise than the kept one."""
     changes = difference(kept, plan).workloads
     return tuple(Move(each, _why(each, kept, plan, placement, replaced or {})) for each in changes)
 
@@ -87,7 +87,7 @@ def _pushed_out(change: WorkloadChange, kept: Plan, plan: Plan, *, rebalance: bo
         for other, workload in sorted(plan.workloads.items())
         if other != change.workload
         and set(workload.card_ids) & set(change.cards_before)
-        and (other not in kept.workloads or kept.workloads[other].card_ids != workload.card_ids)
+        and (other not in kept.workloads or kept.workloads[other].cards != workload.cards)
     ]
     if newcomers:
         return f"makes room for {_words(newcomers)}"

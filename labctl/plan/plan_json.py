@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -40,7 +41,7 @@ def load(content: bytes | str, name: str = "plan.json") -> Plan:
     _check_version(value, name)
     del value["schema_version"]
     try:
-        plan = TypeAdapter(Plan).validate_json(json.dumps(value))
+        plan = _adapter().validate_json(json.dumps(value))
     except ValidationError as error:
         raise _explained(error.errors()[0], name) from error
     wrong = next(_contradictions(plan), None)
@@ -48,6 +49,11 @@ def load(content: bytes | str, name: str = "plan.json") -> Plan:
         place, message, found, expected = wrong
         raise BadInput(message, where=f"{name}: {place}", found=found, expected=expected, hint=_HINT)
     return plan
+
+
+@cache
+def _adapter() -> TypeAdapter[Plan]:
+    return TypeAdapter(Plan)
 
 
 def _check_version(value: object, name: str) -> None:

@@ -118,7 +118,14 @@ def _rename(node: Node, key: str | int, chance: random.Random) -> None:
         word = str(key)
         at = chance.randrange(max(1, len(word)))
         other = chance.choice(
-            (word[:at] + word[at + 1 :], word[:at] + word[at : at + 1] + word[at:], word + "s", word.upper(), "x", "")
+            (
+                word[:at] + word[at + 1 :],
+                word[:at] + word[at : at + 1] + word[at:],
+                word + "s",
+                word.upper(),
+                "x",
+                "",
+            )
         )
         items = [(other if each == key else each, value) for each, value in node.items()]
         node.clear()
@@ -171,7 +178,9 @@ def _double(node: Node, key: str | int, chance: random.Random) -> None:
     if isinstance(node, list):
         node.insert(chance.randint(0, len(node)), node[int(key)])
     else:
-        node[f"{key}{chance.choice(('2', '-', ' ', '_b', 'ß'))}"] = node[str(key)] if str(key) in node else None
+        node[f"{key}{chance.choice(('2', '-', ' ', '_b', 'ß'))}"] = (
+            node[str(key)] if str(key) in node else None
+        )
 
 
 _CHANGES: tuple[Callable[[Node, Any, random.Random], None], ...] = (

@@ -115,6 +115,11 @@ def test_a_host_that_cannot_be_read_is_no_answer(
     said = Command(capsys, "diff")(file, "live", "--inventory", "x.py")
     assert said.code == 1
     assert "! aibox: no SSH" in said.out
+    assert "gone" not in said.out
+    assert "as plan.json says" not in said.out
+    assert said.out.startswith("aibox does not answer.\n")
+    assert "Not looked at: aibox" in said.out
+    assert Command(capsys, "diff")(file, "live", "--inventory", "x.py", "--json").document["same"] is None
     lost = machine({0: {CHAT: 1}}, FIRST)
     broken = LiveHost(lost.host, lost.readings, problems=("a card is lost",))
     monkeypatch.setattr("labctl.cli.diff_answer.of_inventory", lambda _: (broken,))

@@ -104,7 +104,7 @@ def test_a_failed_write_leaves_the_old_plan(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("labctl.edges.plan_file.os.fsync", full)
+    monkeypatch.setattr("labctl.edges.whole_file.os.fsync", full)
     Path("workloads.yaml").write_text(Path("workloads.yaml").read_text().replace("dns:1", "dns:2"))
     said = Command(capsys, "place")("workloads.yaml", "--rig", "rig.yaml", "--keep", OUT, "--out", OUT)
     assert (said.code, said.err) == (

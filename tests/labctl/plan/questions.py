@@ -130,11 +130,15 @@ def without(asked: Question, dead: str) -> Question:
     return _with_cards(asked, lambda cards: [each for each in cards if each.id != dead])
 
 
-def swapped(asked: Question, old: str, new: str) -> Question:
-    """With another card of the same model in the place of one."""
-    return _with_cards(
-        asked, lambda cards: [replace(each, id=new if each.id == old else each.id) for each in cards]
-    )
+def swapped(asked: Question, old: str, new: str, model: str | None = None) -> Question:
+    """With another card in the place of one, of the same model unless said."""
+
+    def swap(each: Card) -> Card:
+        if each.id != old:
+            return each
+        return replace(each if model is None else card(each.host, each.index, model, 0), id=new)
+
+    return _with_cards(asked, lambda cards: [swap(each) for each in cards])
 
 
 def _with_cards(asked: Question, change: Callable[[list[Card]], list[Card]]) -> Question:
