@@ -3,15 +3,18 @@
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from labctl.edges import workloads_file as parsed_workloads
 from labctl.place import build, solver_instance
 from labctl.place.problem_json import dump, load
 from labctl.place.solver import solve
+from labctl.workloads.workload import Workload
 from tests.labctl.cli.fit_command import Command
 from tests.labctl.cli.place_checker import complaints
 from tests.labctl.place.reference import tier_values
@@ -160,15 +163,15 @@ def forget_time_sharing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(solver_instance, "may_share", lambda *_: True)
 
 
-def overlook_the_power_supply(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(build, "host_watts", lambda _: -10_000)
+def overlook_what_cards_draw(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(build, "gpu_watts", lambda _: 0)
 
 
 def count_no_foreign_process(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("labctl.rig.rig.Card.usable_mib", property(lambda card: card.memory_mib))
 
 
-@pytest.mark.parametrize("plant", [forget_time_sharing, overlook_the_power_supply, count_no_foreign_process])
+@pytest.mark.parametrize("plant", [forget_time_sharing, overlook_what_cards_draw, count_no_foreign_process])
 def test_a_planted_bug_is_seen_from_outside(
     plant: Plant, asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,8 +179,11 @@ def test_a_planted_bug_is_seen_from_outside(
     assert any(oversubscribed(asking, seed) for seed in SEEDS)
 
 
-def test_an_answer_that_hangs_on_the_order_is_seen(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in ("quick_key", "option_key"):
-        monkeypatch.setattr(solver_instance, key, lambda option: (option.workload,))
-    monkeypatch.setattr("labctl.workloads.workloads_file.sorted", lambda each, **_: list(each), raising=False)
+def test_first_come_first_served_is_seen(asking: Asking, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = parsed_workloads.read_workloads
+
+    def by_line(path: str) -> tuple[Workload, ...]:
+        return tuple(replace(each, priority=1000 - each.line) for each in honest(path))
+
+    monkeypatch.setattr("labctl.cli.place_answer.read_workloads", by_line)
     assert any(hangs_on_the_order(asking, seed) for seed in SEEDS)
