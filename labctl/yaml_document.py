@@ -27,8 +27,9 @@ _KINDS = {
     "list_type": "a list", "dict_type": _MAPPING, "model_type": _MAPPING, "dataclass_type": _MAPPING,
 }  # fmt: skip
 _BOUNDS = {
-    "greater_than": ("gt", "more than {}"), "greater_than_equal": ("ge", "{} or more"), "less_than": ("lt", "less than {}"),
-    "less_than_equal": ("le", "{} or less"), "too_short": ("min_length", "at least {} of them"),
+    "greater_than": ("gt", "more than {}"), "greater_than_equal": ("ge", "{} or more"),
+    "less_than": ("lt", "less than {}"), "less_than_equal": ("le", "{} or less"),
+    "too_short": ("min_length", "at least {} of them"),
     "too_long": ("max_length", "{} of them at most"),
 }  # fmt: skip
 # The files that labctl reads are nested six deep.

@@ -41,9 +41,7 @@ def _wish(workload: Workload, where: str, described: Collection[str]) -> Wish:
     if service is None:  # the file's parser has refused it already
         raise BadInput("no service of that name", where=f"{where}:{workload.line}", found=workload.service)
     with _said_at(workload, where, "gpus", "models"):
-        models = tuple(
-            each if each in described else catalog.gpu(each).name for each in workload.gpus.models
-        )
+        models = tuple(each if each in described else catalog.gpu(each).name for each in workload.gpus.models)
     workload = replace(workload, gpus=replace(workload.gpus, models=models))
     if workload.model is None or service.engine is None or workload.vram_mib is not None:
         return Wish(workload, service, None)

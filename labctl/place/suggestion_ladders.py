@@ -1,10 +1,10 @@
 """Which levers are worth a try for a refused workload: its own, those of the workloads in its way, and hardware."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from labctl.place.options import Wish, offered
-from labctl.place.placement import Placement, Question
+from labctl.place.placement import Placement
 from labctl.place.rules import unsupported
 from labctl.place.solver_explain import Refused
 from labctl.place.suggestion import KINDS, Alternatives

@@ -31,10 +31,7 @@ def parse(
                 found=found,
                 hint=hint,
             )
-    return tuple(
-        _workload(name, entry, line)
-        for name, entry in sorted(document.workloads.items())
-    )
+    return tuple(_workload(name, entry, line) for name, entry in sorted(document.workloads.items()))
 
 
 _Problem = tuple[Path, str, str | None, str | None]
@@ -49,6 +46,7 @@ def _problems(
         yield ("service",), "no service of that name in the catalogue", entry.service, near
         return
     yield from _keys_out_of_place(entry, service)
+    yield from _ports_twice(entry)
     others = [each for each in document.workloads if each != name]
     for key, named in (
         ("apart_from", entry.apart_from),
@@ -85,15 +83,32 @@ def _keys_out_of_place(entry: Entry, service: Service) -> Iterator[_Problem]:
             yield ("service",), f"{service.name} needs `training:`", None, "as {method: qlora, batch: 2}"
     if service.name == "container" and entry.image is None:
         yield ("service",), "a container needs its image", None, "add `image: registry/name:tag`"
+    yield from _cards_out_of_place(entry)
+
+
+def _cards_out_of_place(entry: Entry) -> Iterator[_Problem]:
+    if entry.gpus.count == 0 and entry.vram_mib:
+        yield (
+            ("vram_mib",),
+            "memory of a card, and `gpus.count` says none",
+            str(entry.vram_mib),
+            "leave one out",
+        )
+    if entry.gpus.uuids and entry.gpus.count is not None and entry.gpus.count > len(entry.gpus.uuids):
+        yield ("gpus", "count"), "more cards than are named in uuids", str(entry.gpus.count), None
+
+
+def _ports_twice(entry: Entry) -> Iterator[_Problem]:
     written = [str(port).removesuffix("/tcp") for port in entry.ports]
     for index, port in enumerate(written):
         # TCP and UDP of one number are two ports; placement keeps both for one workload.
         if port.rpartition(":")[0] and _on_host(port) in map(_on_host, written[:index]):
-            yield ("ports", index), "the same port of the host twice", str(entry.ports[index]), "keep one of them"
-    if entry.gpus.count == 0 and entry.vram_mib:
-        yield ("vram_mib",), "memory of a card, and `gpus.count` says none", str(entry.vram_mib), "leave one out"
-    if entry.gpus.uuids and entry.gpus.count is not None and entry.gpus.count > len(entry.gpus.uuids):
-        yield ("gpus", "count"), "more cards than are named in uuids", str(entry.gpus.count), None
+            yield (
+                ("ports", index),
+                "the same port of the host twice",
+                str(entry.ports[index]),
+                "keep one of them",
+            )
 
 
 def _on_host(port: str) -> tuple[str, bool]:

@@ -29,6 +29,7 @@ def complaints(document: Json, workloads: Json, rig: Json) -> list[str]:
         *_hosts_hold(document, wanted, rig, placed),
         *chain.from_iterable(_as_asked(name, wanted[name], placed[name], document) for name in placed),
         *_neighbours(wanted, placed, document, rig),
+        *_apart_in_space(wanted, placed),
     ]
 
 
@@ -120,9 +121,10 @@ def _as_asked(name: str, entry: Json, found: Json, document: Json) -> Iterator[s
         yield f"{name}: {len(found['gpus'])} cards, asked for {limits['count']}"
     if limits.get("host") not in (None, found["host"]):
         yield f"{name}: on {found['host']}, pinned to {limits['host']}"
-    for key, has in (("uuids", lambda card: card), ("models", lambda card: cards[card]["model"])):
-        if limits.get(key) and any(has(card) not in limits[key] for card in found["gpus"]):
-            yield f"{name}: {found['gpus']} are none of {limits[key]}"
+    models = {card: cards[card]["model"] for card in found["gpus"]}
+    for key, names in (("uuids", list(models)), ("models", list(models.values()))):
+        if limits.get(key) and not set(names) <= set(limits[key]):
+            yield f"{name}: {names} are none of {limits[key]}"
     if "vram_mib" in entry and any(claim != entry["vram_mib"] for claim in found["memory_mib"].values()):
         yield f"{name}: {found['memory_mib']} charged, declared {entry['vram_mib']}"
 
@@ -143,6 +145,9 @@ def _neighbours(wanted: Json, placed: Json, document: Json, rig: Json) -> Iterat
                 yield f"{card}: {one} beside {other}, and one of them wants it alone"
             if _is_job(a) and _is_job(b) and _minutes(a) & _minutes(b):
                 yield f"{card}: the jobs {one} and {other} at the same time"
+
+
+def _apart_in_space(wanted: Json, placed: Json) -> Iterator[str]:
     for name, each in placed.items():
         for other in wanted[name].get("displaces", []):
             if other in placed and placed[other]["host"] != each["host"]:

@@ -36,9 +36,14 @@ def files(seed: int) -> tuple[Json, Json]:
 
 def _host(chance: random.Random, number: int) -> Json:
     if chance.random() < 0.1:
-        return {"name": f"spark{number}", "gpus": [{"model": "dgx-spark"}], "ram_gib": chance.choice((24, 128))}
+        return {
+            "name": f"spark{number}",
+            "gpus": [{"model": "dgx-spark"}],
+            "ram_gib": chance.choice((24, 128)),
+        }
     cards: list[Json] = [
-        {"model": chance.choice(CARDS), "count": chance.randint(1, 2)} for _ in range(chance.choice((1, 1, 2)))
+        {"model": chance.choice(CARDS), "count": chance.randint(1, 2)}
+        for _ in range(chance.choice((1, 1, 2)))
     ]
     if cards[0]["count"] == 2 and chance.random() < 0.5:
         cards[0]["nvlink"] = [[0, 1]]
@@ -56,14 +61,33 @@ def _workload(chance: random.Random, name: str, names: list[str], rig: Json) -> 
     if kind < 3:
         model, quant = chance.choice(MODELS)
         entry: Json = {"service": "llama.cpp", "model": model, "quant": quant}
-        entry |= chance.choice(({}, {"context": {"want": 16384, "min": 8192}}, {"offload": True}, {"parallel": {"want": 4, "min": 1}}))
+        entry |= chance.choice(
+            (
+                {},
+                {"context": {"want": 16384, "min": 8192}},
+                {"offload": True},
+                {"parallel": {"want": 4, "min": 1}},
+            )
+        )
     elif kind == 3:
-        entry = {"service": "container", "image": "example.org/x:1", "vram_mib": chance.choice((0, 2000, 9000, 20000))}
+        entry = {
+            "service": "container",
+            "image": "example.org/x:1",
+            "vram_mib": chance.choice((0, 2000, 9000, 20000)),
+        }
     else:
-        entry = chance.choice(({"service": "nextcloud"}, {"service": "comfyui"}, {"service": "whisper", "model": "whisper-small", "quant": "int8"}))
+        entry = chance.choice(
+            (
+                {"service": "nextcloud"},
+                {"service": "comfyui"},
+                {"service": "whisper", "model": "whisper-small", "quant": "int8"},
+            )
+        )
         entry = dict(entry)
     entry["priority"] = chance.choice((20, 50, 50, 90))
-    limits = chance.choice(({}, {}, {}, {"count": 2}, {"count": 1}, {"host": rig["hosts"][0]["name"]}, {"exclusive": True}))
+    limits = chance.choice(
+        ({}, {}, {}, {"count": 2}, {"count": 1}, {"host": rig["hosts"][0]["name"]}, {"exclusive": True})
+    )
     if limits and not (limits.get("count") == 2 and entry["service"] == "whisper"):
         entry["gpus"] = dict(limits)
     if chance.random() < 0.2:
@@ -84,7 +108,7 @@ def shuffled(node: Any, chance: random.Random) -> Any:
 
 
 class Asking:
-    """Asks `labctl place` about generated files; for suggestions, which solve all anew, there are tests of their own."""
+    """Asks `labctl place` about generated files; for suggestions, which solve it anew, there are other tests."""
 
     def __init__(self, place: Command, folder: Path) -> None:
         self._place, self._folder = place, folder
@@ -153,7 +177,9 @@ def test_another_solver_finds_nothing_better(asking: Asking, tmp_path: Path) -> 
     path = tmp_path / "problem.json"
     for seed in SEEDS[8:14]:
         document = json.loads(asking(*files(seed), "--problem", str(path)))
-        assert tier_values(path.read_text(encoding="utf-8")) == [tier["value"] for tier in document["tiers"]], seed
+        assert tier_values(path.read_text(encoding="utf-8")) == [
+            tier["value"] for tier in document["tiers"]
+        ], seed
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
