@@ -101,8 +101,10 @@ def test_a_mistake_is_told_with_its_line(lines: str, line: int, words: tuple[str
             ("a.apart_from.1", "the same name twice"),
         ),
         (
-            "workloads: {a: {service: ollama, when: '01:00-02:00', displaces: [b]},\n"
-            + "b: {service: ollama, when: '03:00-04:00'}}",
+            (
+                "workloads: {a: {service: ollama, when: '01:00-02:00', displaces: [b]}, "
+                "b: {service: ollama, when: '03:00-04:00'}}"
+            ),
             ("a.displaces.0", "a job does not displace another job", "found b"),
         ),
         ("workloads: {a: {service: olama}}", ("olama", "did you mean ollama")),
