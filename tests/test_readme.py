@@ -9,10 +9,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_picture_is_what_fit_prints() -> None:
-    case = ROOT / "tests" / "cases" / "fit" / "readme"
+def test_the_picture_is_what_place_prints() -> None:
+    case = ROOT / "tests" / "cases" / "place_text" / "home-yes"
     question, printed = (case / "question.txt").read_text(), (case / "answer.txt").read_text()
-    assert f"```\n$ labctl fit {question}{printed}```\n" in README
+    assert f"```\n$ labctl place {question}{printed}```\n" in README
 
 
 def test_it_fits_a_screen() -> None:

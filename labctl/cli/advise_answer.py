@@ -41,7 +41,8 @@ def answer(asked: Asked) -> int:
         print(json.dumps(advise_document(advice), indent=2))
     else:
         print(advise_text(advice), end="")
-    return DONE if advice.found or not advice.before.refused else ANSWER_IS_NO
+    helped = advice.found and not advice.beyond_mib
+    return DONE if helped or not advice.before.refused else ANSWER_IS_NO
 
 
 def _market(budget: str | None, prices: Iterable[str]) -> Market:

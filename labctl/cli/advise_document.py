@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 from labctl.errors import SCHEMA_VERSION
 from labctl.place.additions import slots
-from labctl.place.advice import Advice, Advised
+from labctl.place.advice import Advice
+from labctl.place.advice_search import Advised
 from labctl.place.placement import Placement
 from labctl.place.prices import GIVEN
 from labctl.rig.rig import Host
@@ -23,6 +24,7 @@ def advise_document(advice: Advice) -> dict[str, object]:
         "with_power_supply": [_advised(each, before) for each in advice.with_psu],
         "over_budget": None if advice.over_budget is None else _advised(advice.over_budget, before),
         "closest": None if advice.closest is None else _advised(advice.closest, before),
+        "beyond_mib": dict(advice.beyond_mib),
         "short": [asdict(each) for each in advice.short],
         "unchecked": [
             {"host": host.name, "missing": [key for key, value in _checks(host) if value is None]}

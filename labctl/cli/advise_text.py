@@ -1,11 +1,12 @@
 """What a person reads from `labctl advise`. Pure: the advice in, text out, within 80 columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from labctl.cli.columns import wrapped
 from labctl.cli.fit_text import size
 from labctl.place.additions import slots
-from labctl.place.advice import Advice, Advised
+from labctl.place.advice import Advice
+from labctl.place.advice_search import Advised
 from labctl.place.drivers import no_common_driver
 from labctl.place.group import short_title
 from labctl.place.placement import Placement
@@ -21,6 +22,7 @@ def advise_text(advice: Advice) -> str:
     """The verdict, purchases as a table, what they do to speed, and what was not checked."""
     lines = list(_verdict(advice))
     if advice.before.refused:
+        lines += _beyond(advice)
         lines += _purchases(advice) if advice.found else _nothing(advice)
         lines += _notes(advice)
     return "\n".join(line.rstrip() for line in lines) + "\n"
@@ -36,7 +38,7 @@ def _verdict(advice: Advice) -> Iterator[str]:
     names = ", ".join(each.workload for each in refused)
     have = "has" if len(refused) == 1 else "have"
     missing = f"{names} of {question.where} {have} no place on {question.rig.name}"
-    if advice.found:
+    if advice.found and not advice.beyond_mib:
         yield from _wrapped(f"{missing}. With these cards all of it fits, cheapest first:")
     else:
         within = f" for {_budget(advice)}" if advice.over_budget else ""
@@ -47,32 +49,60 @@ def _budget(advice: Advice) -> str:
     return str(Money(advice.market.budget or 0.0, advice.market.currency))
 
 
+def _beyond(advice: Advice) -> Iterator[str]:
+    """What no card holds, and whether the rest needs any."""
+    if not advice.beyond_mib:
+        return
+    host = max(
+        (advice.largest.rig if advice.largest else advice.before.question.rig).hosts,
+        key=lambda each: sum(card.usable_mib or 0 for card in each.cards),
+    )
+    with_ = f", with {advice.largest.count} × {short_title(advice.largest.gpu)}" if advice.largest else ""
+    for name, mib in advice.beyond_mib.items():
+        yield from _point(
+            f"{name}: its weights alone take {size(mib)} on cards; the most there can be is "
+            f"{size(sum(card.usable_mib or 0 for card in host.cards))}{with_}"
+        )
+    if advice.rest is not None and advice.rest.question.wishes and not advice.rest.refused:
+        yield from _point("all else fits as it is")
+    elif advice.found:
+        yield ""
+        yield "With these cards all else fits, cheapest first:"
+
+
 def _purchases(advice: Advice) -> Iterator[str]:
-    for found, heading in (
+    lists = [
         (advice.now, "With the power supply it has:" if advice.with_psu else ""),
         (advice.with_psu, "With a larger power supply, whose own price comes on top:"),
-    ):
+    ]
+    # Nobody wants to hear first of cards that have no price.
+    lists.sort(key=lambda each: not any(advised.price for advised in each[0]))
+    for found, heading in lists:
         if found:
             yield ""
             if heading:
                 yield heading
-            yield f"{'price':>11}  {'cards':<32} {'draws':>7}  {'tokens/s':>8}"
-            for each in found:
-                yield from _purchase(advice, each)
-    first = (*advice.now, *advice.with_psu)[0]
+            yield from _table(advice, found)
+    first = next(found[0] for found, _ in lists if found)
     yield ""
-    yield from _wrapped(f"Speed with the first: {_speeds(advice.before, first.placement)}.")
+    yield from _wrapped(f"Speed with the first: {_speeds(advice.rest or advice.before, first.placement)}.")
 
 
-def _purchase(advice: Advice, advised: Advised) -> Iterator[str]:
-    addition = advised.addition
-    price = "unknown" if advised.cost is None else str(Money(advised.cost, advice.market.currency))
-    cards = f"{addition.count} × {short_title(addition.gpu)}"
-    if len(advice.before.question.rig.hosts) > 1:
-        cards += f" in {addition.host}"
-    speed = f"{advised.tokens_per_second:.0f}" if advised.tokens_per_second else "-"
-    yield f"{price:>11}  {cards:<32} {addition.watts:>5} W  {speed:>8}"
-    yield from _wrapped("; ".join(_conditions(advised)), indent=_BELOW)
+def _table(advice: Advice, found: Sequence[Advised]) -> Iterator[str]:
+    """A line for each purchase, and below it what goes with it."""
+    several = len(advice.before.question.rig.hosts) > 1
+    cards = [
+        f"{each.addition.count} × {short_title(each.addition.gpu)}"
+        + (f" in {each.addition.host}" if several else "")
+        for each in found
+    ]
+    width = max(map(len, cards))
+    yield f"{'price':>11}  {'cards':<{width}}  {'draws':>7}  {'tokens/s':>8}"
+    for advised, named in zip(found, cards, strict=True):
+        price = "unknown" if advised.cost is None else str(Money(advised.cost, advice.market.currency))
+        speed = f"{advised.tokens_per_second:.0f}" if advised.tokens_per_second else "-"
+        yield f"{price:>11}  {named:<{width}}  {advised.addition.watts:>5} W  {speed:>8}"
+        yield from _wrapped("; ".join(_conditions(advised)), indent=_BELOW)
 
 
 def _conditions(advised: Advised) -> Iterator[str]:
@@ -123,30 +153,20 @@ def _nothing(advice: Advice) -> Iterator[str]:
             f"All of it takes {size(short.needs_mib)} of {what} at least, and {rig.hosts[0].name} has "
             f"{size(short.has_mib)}: no card helps" + (f"; {more}" if more else "")
         )
-    if not advice.short and advice.largest is None:
+    if advice.largest is None:
         yield from _point(f"{', '.join(host.name for host in rig.hosts)} takes no further card")
-    if advice.largest is not None:
-        usable = sum(card.usable_mib or 0 for card in advice.largest.rig.cards)
-        most = f"{advice.largest.count} × {short_title(advice.largest.gpu)}"
-        for refused in advice.before.refused:
-            asked = advice.asked_mib.get(refused.workload, 0)
-            if asked > usable:
-                yield from _point(
-                    f"{refused.workload}: its weights alone take {size(asked)} on cards; the most there can be "
-                    f"is {size(usable)}, with {most}"
-                )
     if advice.closest is not None:
         left = ", ".join(each.workload for each in advice.closest.placement.refused)
         yield ""
         yield from _wrapped(f"The nearest that can be had leaves {left} without a place:")
-        yield from _purchase(advice, advice.closest)
+        yield from _table(advice, (advice.closest,))
 
 
 def _notes(advice: Advice) -> Iterator[str]:
     if advice.over_budget is not None:
         yield ""
         yield f"Over the budget of {_budget(advice)}:"
-        yield from _purchase(advice, advice.over_budget)
+        yield from _table(advice, (advice.over_budget,))
     hosts = advice.before.question.rig.hosts
     for host in hosts:
         if unknown := list(_unknown(host)):

@@ -33,8 +33,8 @@ def _lines(row: Sequence[str], sides: Sequence[Side], widths: Sequence[int], wra
 
 
 def wrapped(text: str, width: int, indent: str = "", later: str | None = None) -> list[str]:
-    """Lines of `width` columns; names and options stay whole."""
-    return textwrap.wrap(
+    """Lines of `width` columns; names, options and what a no-break space joins stay whole."""
+    lines = textwrap.wrap(
         text,
         width,
         initial_indent=indent,
@@ -42,3 +42,4 @@ def wrapped(text: str, width: int, indent: str = "", later: str | None = None) -
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace("\xa0", " ") for line in lines]

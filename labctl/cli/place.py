@@ -45,7 +45,7 @@ def place(  # noqa: PLR0913, PLR0917 - one parameter per option is how typer rea
       labctl place workloads/home.yaml --rig workloads/rigs/dual-3090.yaml --html plan.html
       labctl place workloads/home.yaml --add rtx-3090 --power-limit rtx-3090=280
       labctl place workloads/home.yaml --keep plan.json --out plan.json
-      labctl place workloads/home.yaml --keep plan.json --replace GPU-5a1b=GPU-77e0 --out plan.json
+      labctl place workloads/home.yaml --keep plan.json --replace aibox/1=GPU-77e0a1c4 --out plan.json
     """
     from labctl.cli.assumed import Assumed
     from labctl.cli.place_answer import Asked, answer

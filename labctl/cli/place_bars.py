@@ -76,7 +76,7 @@ def palette(hosts: Iterable[HostPicture], fills: Fills) -> Palette:
 
 def patterns(hosts: Iterable[HostPicture], count: int) -> dict[str, int]:
     """A number below `count` for every workload on a card, so that those on one card differ, and all where it goes."""
-    on_card = [_named(card) for host in hosts for card in host.cards]
+    on_card = [names_on(card) for host in hosts for card in host.cards]
     chosen: dict[str, int] = {}
     for names in on_card:
         for name in names:
@@ -91,7 +91,8 @@ def patterns(hosts: Iterable[HostPicture], count: int) -> dict[str, int]:
     return chosen
 
 
-def _named(card: CardPicture) -> list[str]:
+def names_on(card: CardPicture) -> list[str]:
+    """Every workload that is there at some time."""
     blocks = (*card.blocks, *(block for time in card.other_times for block in time.blocks))
     return [each.name for each in blocks if each.kind == "workload"]
 
@@ -100,13 +101,21 @@ def lengths(cards: Sequence[CardPicture], cells: int, least: int = LEAST_CELLS) 
     """Cells of each card's bar: by memory, so that cards compare too, unless the smallest would be under `least`."""
     largest = max((card.size_mib for card in cards), default=0)
     found = [round(cells * card.size_mib / largest) if largest else 0 for card in cards]
-    return found if min(found, default=0) >= least else [cells] * len(cards)
+    # A card of unknown size has no bar.
+    return found if min(filter(None, found), default=0) >= least else [cells] * len(cards)
 
 
-def bar(blocks: Sequence[Block], size_mib: int, cells: int, palette: Palette) -> Bar:
-    """A line of `cells` characters; what is there has one at least."""
+def bar(
+    blocks: Sequence[Block],
+    size_mib: int,
+    cells: int,
+    palette: Palette,
+    letters: Mapping[str, str] | None = None,
+) -> Bar:
+    """A line of `cells` characters; what is there has one at least. letters: one for each name, on all of a card."""
+    if letters is None:
+        letters = letters_of(block.name for block in blocks if block.kind == "workload")
     counts = shares([block.mib for block in blocks], size_mib, cells)
-    letters = _letters([block.name for block in blocks if block.kind == "workload"])
     drawn, legend = [], []
     for block, count in zip(blocks, counts, strict=True):
         text, said = _drawn(block, count, palette.fill(block), letters.get(block.name, ""))
@@ -163,10 +172,10 @@ def _labels(block: Block) -> Iterator[tuple[str, int]]:
         yield block.name, _NAME
 
 
-def _letters(names: Iterable[str]) -> dict[str, str]:
+def letters_of(names: Iterable[str]) -> dict[str, str]:
     """One capital for each name, its own first one if that is not taken."""
     found: dict[str, str] = {}
-    for name in names:
+    for name in dict.fromkeys(names):
         free = [each for each in (*name, *"abcdefghijklmnopqrstuvwxyz") if each.isalnum()]
         found[name] = next((each.upper() for each in free if each.upper() not in found.values()), "?")
     return found

@@ -11,7 +11,7 @@ from labctl.cli.place_bars import lengths, patterns
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import proof, rows, verdict
-from labctl.cli.place_suggestions import suggestion_sentences
+from labctl.cli.place_suggestions import TRIED, suggestion_sentences
 from labctl.cli.place_text import card_title, host_facts, power_line
 from labctl.edges.templates import render_html
 from labctl.place.placement import Placement
@@ -108,6 +108,7 @@ def place_page(
         gib=gib,
         changes=changes,
         refused=[_refused(placement, each, found or {}) for each in placement.refused],
+        tried=TRIED if any(not each for each in (found or {}).values()) else None,
         version=__version__,
     )
 
@@ -175,8 +176,7 @@ class _Page:
         taken = sum(block.mib for block in time.blocks)
         start = length * time.offset_mib / card.size_mib
         strip = self._strip(time.blocks, taken, start, length * taken / card.size_mib)
-        named = ", ".join(f"{block.name} {gib(block.mib)} GiB" for block in time.blocks)
-        return strip, f"{time.when or 'while it runs'}: {named}{time.instead}"
+        return strip, f"{time.when or 'while it runs'}: {time.job} {gib(time.job_mib)} GiB{time.instead}"
 
     def _strip(self, blocks: Sequence[Block], size_mib: int, start: float, length: float) -> Strip:
         boxes = tuple(

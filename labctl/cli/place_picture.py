@@ -41,7 +41,12 @@ class OtherTime:
     @property
     def instead(self) -> str:
         """` instead of chat`; empty where nobody of this card steps aside."""
-        return f" instead of {', '.join(self.instead_of)}" if self.instead_of else ""
+        return f" instead of {' and '.join(self.instead_of)}" if self.instead_of else ""
+
+    @property
+    def job_mib(self) -> int:
+        """What the job itself takes here."""
+        return sum(each.mib for each in self.blocks if each.name == self.job)
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,7 @@ def _card(placement: Placement, usage: Usage, host: Host, card: Card) -> CardPic
     others = min(card.foreign_mib, size)
     left = size - sum(each.mib for each in blocks) - others
     rest = [Block("unused", "not used", left), Block("others", "other processes", others)]
-    if blocks or not (card.mig or card.compute_mode != "default"):
+    if blocks or not obstacles(card):
         asked = next(each for each in placement.problem.cards if each.id == card.id)
         free = min(left, max(0, usage.free_mib(asked)))
         rest = [Block("free", "free", free), rest[1], Block("margin", "margin", left - free)]

@@ -74,9 +74,17 @@ def _why(placement: Placement, name: str, refusal: Refusal) -> str:
         return _exclusive(placement, asking, there, refusal)
     if refusal.reason == "full" and there:
         return f"beside {_names(there)} too little is left"
+    if refusal.reason == "unknown_memory" and _changes_soon(placement, refusal):
+        return "its memory changes with the next reboot (ECC)"
     if refusal.reason == "ram" and (ram := placement.question.rig.host(refusal.host).ram_mib):
         return f"not enough RAM: {ram / 1024:.0f} GiB for all"
     return _REASONS[refusal.reason]
+
+
+def _changes_soon(placement: Placement, refusal: Refusal) -> bool:
+    return any(
+        card.id == refusal.card and card.ecc_pending is not None for card in placement.question.rig.cards
+    )
 
 
 def _exclusive(placement: Placement, asking: Workload, there: list[Workload], refusal: Refusal) -> str:

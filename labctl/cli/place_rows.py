@@ -115,10 +115,10 @@ def _how(wish: Wish, option: Option) -> Iterator[str]:
     head = (_printable(PurePath(asked.model).name), training, variant.get("quant"))
     yield " ".join(str(each) for each in head if each)
     if asked.training:
-        yield f"{asked.training.batch} × {tokens(asked.training.sequence)} tokens"
+        yield f"{asked.training.batch}\xa0×\xa0{tokens(asked.training.sequence)}\xa0tokens"
     elif "context" in variant:
-        yield f"context {tokens(variant['context'])} × {variant['parallel']}"
-        yield f"KV {variant['kv_type']}"
+        yield f"context\xa0{tokens(variant['context'])}\xa0×\xa0{variant['parallel']}"
+        yield f"KV\xa0{variant['kv_type']}"
     if "tensor_parallel" in variant:
         yield f"tensor parallel {variant['tensor_parallel']}"
     if "n_cpu_moe" in variant:

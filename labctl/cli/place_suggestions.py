@@ -9,6 +9,11 @@ from labctl.place.suggestion import BOUGHT, Suggestion, Worse
 _WIDTH = 80
 # As many as are read; one of them may cost money.
 _MOST_SHOWN = 4
+# Said once, below all of those that nothing gives a place.
+TRIED = (
+    "Tried were smaller formats, contexts and models, changes of what is in the way, and more hardware from the "
+    "catalogue."
+)
 
 
 def suggestion_lines(found: Sequence[Suggestion] | None, width: int = _WIDTH) -> Iterator[str]:
@@ -25,11 +30,7 @@ def suggestion_sentences(found: Sequence[Suggestion] | None) -> list[str]:
     if found is None:
         return []
     if not found:
-        nothing = (
-            "Nothing that was tried gives it a place: neither a smaller format, context or model, nor a change of "
-            "what is in its way, nor more hardware from the catalogue."
-        )
-        return [nothing]
+        return ["Nothing that was tried gives it a place."]
     head = "What would give it a place:" if len(found) > 1 else "This would give it a place:"
     return [head, *map(_capital, shown(found))]
 

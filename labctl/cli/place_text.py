@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from labctl.cli.columns import Side, table, wrapped
-from labctl.cli.place_bars import ASCII, UNICODE, Bar, Palette, bar, lengths, palette
+from labctl.cli.place_bars import ASCII, UNICODE, Bar, Palette, bar, lengths, letters_of, names_on, palette
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
 from labctl.cli.place_rows import Row, proof, rows, verdict
-from labctl.cli.place_suggestions import suggestion_lines
+from labctl.cli.place_suggestions import TRIED, suggestion_lines
 from labctl.cli.terminal import ANY_TERMINAL, Terminal
 from labctl.place.group import short_title
 from labctl.place.placement import Placement
@@ -33,6 +33,7 @@ def place_text(
         text.workloads(),
         text.power(),
         *(text.refused(each, found or {}) for each in placement.refused),
+        text.tried(found or {}),
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, paragraphs) if lines) + "\n"
 
@@ -112,6 +113,10 @@ class _Text:
         lines += suggestion_lines(found.get(refused.workload), self._width)
         return [self._plain(line) for line in lines]
 
+    def tried(self, found: Mapping[str, Sequence[Suggestion]]) -> list[str]:
+        """What was, where it gave some workload nothing."""
+        return self._wrapped(TRIED) if any(not each for each in found.values()) else []
+
     def _refusals(self, found: Sequence[RefusalRow]) -> list[str]:
         if any(row.needs_mib is not None for row in found):
             head = ("", "needs MiB", "free MiB", "")
@@ -125,10 +130,11 @@ class _Text:
         yield from self._card_head(card)
         if not card.size_mib:
             return
-        line = bar(card.blocks, card.size_mib, cells, self._palette)
+        letters = letters_of(names_on(card))
+        line = bar(card.blocks, card.size_mib, cells, self._palette, letters)
         yield line.text(colour=self._colour)
         for time in card.other_times:
-            yield from self._other_time(card, time, cells)
+            yield from self._other_time(card, time, cells, letters)
         yield from self._legend(line)
 
     def _card_head(self, card: CardPicture) -> Iterator[str]:
@@ -144,20 +150,24 @@ class _Text:
         for note in card.notes:
             yield from (self._painted(line, _YELLOW) for line in self._wrapped(f"! {note}", later="  "))
 
-    def _other_time(self, card: CardPicture, time: OtherTime, cells: int) -> Iterator[str]:
+    def _other_time(
+        self, card: CardPicture, time: OtherTime, cells: int, letters: Mapping[str, str]
+    ) -> Iterator[str]:
         """What is there while a job runs, right below whose room it takes."""
         before = round(cells * time.offset_mib / card.size_mib)
         taken = sum(each.mib for each in time.blocks)
         length = max(1, round(cells * (time.offset_mib + taken) / card.size_mib) - before)
-        line = bar(time.blocks, taken, length, self._palette)
-        names = [f"{each.name} {gib(each.mib)} GiB" for _, each in line.legend]
-        said = ", ".join((*names, f"{time.when or 'while it runs'}{time.instead}"))
+        line = bar(time.blocks, taken, length, self._palette, letters)
         drawn = " " * before + line.text(colour=self._colour)
-        if before + length + 1 + len(said) <= self._width:
+        said = f"{time.when or 'while it runs'}{time.instead}"
+        legend = {block.name: letter for letter, block in line.legend}
+        if time.job not in legend and before + length + 1 + len(said) <= self._width:
             yield f"{drawn} {self._plain(said)}"
         else:
             yield drawn
-            yield from self._wrapped(said, indent="  ")
+            size = f" {gib(time.job_mib)} GiB" if time.job in legend else ""
+            job = f"{legend.get(time.job, '')} {time.job}{size}".strip()
+            yield from self._wrapped(f"{job}, {said}", indent="  ")
 
     def _legend(self, line: Bar) -> list[str]:
         named = [f"{letter} {_measured(block)}".strip() for letter, block in line.legend]

@@ -1,8 +1,8 @@
 """Tokens a second: decoding is bound by memory bandwidth, reading the prompt by arithmetic.
 
 One token: every active weight and the cache are read once, plus a fixed cost per layer (kernel launches, small
-matrices). Cards that share a model by layers take turns, so their times add, and a token's state is copied to the next;
-tensor parallelism divides them and pays for two all-reduces per layer.
+matrices). Cards that share a model by layers take turns, so their times add, and a token's state is copied from one to
+the next; tensor parallelism divides them and pays for two all-reduces per layer.
 """
 
 from dataclasses import dataclass

@@ -145,6 +145,9 @@ class Offering:
                 site.make(rank)
         self._left = sorted(set(self._left) - set(made))
         self._n_made += len(made)
+        if made and not self._left:
+            for site in self._sites:
+                site.finish()
 
     def _base(self, host: Host) -> Option:
         """What every option there takes."""
@@ -169,11 +172,22 @@ class Offering:
         if count == 0 or not (workload.vram_mib or fills or count):
             yield base
             return
+        some_fit = False
         for cards in groups(allowed, count or 1):
-            whole = workload.vram_mib is None
-            claims = {card.id: (card.usable_mib or 0) if whole else workload.vram_mib or 0 for card in cards}
-            if all(claims[card.id] <= (card.usable_mib or 0) for card in cards):
-                yield replace(base, claims_mib=claims)
+            option = replace(base, claims_mib=self._claimed(cards))
+            if all(option.claims_mib[card.id] <= (card.usable_mib or 0) for card in cards):
+                some_fit = True
+                yield option
+        if not some_fit:
+            # No solver takes one; they say what each card would have to have.
+            for first in range(len(allowed) if len(allowed) >= (count or 1) else 0):
+                around = [allowed[(first + step) % len(allowed)] for step in range(count or 1)]
+                yield replace(base, claims_mib=self._claimed(around))
+
+    def _claimed(self, cards: Iterable[Card]) -> dict[str, int]:
+        """What is declared, or all of a card."""
+        declared = self._workload.vram_mib
+        return {card.id: (card.usable_mib or 0) if declared is None else declared for card in cards}
 
 
 def _barred(wish: Wish, card: Card) -> Reason | None:

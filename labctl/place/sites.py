@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
 
+from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
+from labctl.estimate.candidates.language import Language
+from labctl.estimate.claim import MIB
 from labctl.models.model import Model
 from labctl.place.fit import not_shared, not_supported
 from labctl.place.group import Group
@@ -25,7 +28,8 @@ class Site:
     """Cards of these kinds in this order, or the host without cards; `places` are all such cards of the host.
 
     variants: by rank. running_id: the `variant_id` of what runs now, which is how its layers are split.
-    found: what fits while the cards are empty. least: what does not fit and asks least.
+    found: what fits while the cards are empty. least: of what was tried and does not fit, that which asks least.
+    heavy: what is too heavy to be tried: at least so many MiB on some card, and its rank.
     """
 
     host: Host
@@ -35,6 +39,7 @@ class Site:
     running_id: str | None = None
     found: list[Placed] = field(default_factory=list)
     least: Placed | None = None
+    heavy: list[tuple[int, int]] = field(default_factory=list)
 
     def takes(self, rank: int) -> bool:
         """Whether that variant runs on cards where these are cards, and without where there are none."""
@@ -47,11 +52,36 @@ class Site:
             return
         if not_supported(self.candidate, variant.quant, variant.request.kv_type_k, group):
             return
+        bound = _least_bytes(self.candidate, variant) if group.cards else 0
+        if bound > MIB * sum(group.usable_mib):
+            self.heavy.append((-(-bound // (MIB * len(group.cards))), rank))
+        else:
+            self._try(variant, group)
+
+    def finish(self) -> None:
+        """After the last rank: where nothing fits, `least` becomes that of all variants."""
+        group = Group(self.host, self.places[0])
+        for bound_mib, rank in sorted(self.heavy):
+            if self.found or (self.least is not None and bound_mib > max(self.least.claims_mib)):
+                break
+            self._try(self.variants[rank], group)
+
+    def _try(self, variant: Variant, group: Group) -> None:
         for way in placed(self.candidate, variant, group, self.running_id):
             if way.fits:
                 self.found.append(way)
             elif self.least is None or _asks(way) < _asks(self.least):
                 self.least = way
+
+
+def _least_bytes(candidate: Candidate, variant: Variant) -> int:
+    """What a variant takes of its cards together at the least."""
+    if not isinstance(candidate, Language):
+        return 0
+    try:
+        return candidate.least_bytes(variant.quant, variant.request)
+    except BadInput:
+        return 0
 
 
 def _asks(way: Placed) -> tuple[int, int]:

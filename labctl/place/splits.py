@@ -21,7 +21,7 @@ def splits(
 
     running: how it is split now. Usable memory is never quite the same twice, and nothing is to be restarted for that.
     """
-    if running is not None and len(running) != len(group.cards):
+    if running is not None and (len(running) != len(group.cards) or len(running) == 1):
         running = None
     # Layers that stay in RAM are not dealt out; `n_gpu_layers` counts the output as one of them.
     n_layers = min(candidate.layers[0], request.n_gpu_layers - 1)

@@ -15,6 +15,8 @@ USUAL_KV_TYPES = ("f16",)
 EXPERT_SHARES, LAYER_SHARES = (0.25, 0.5, 0.75, 1.0), (0.25, 0.5, 0.75)
 # llama-server's own default, and how much of the host's RAM it may be at most.
 PROMPT_CACHE_MIB, PROMPT_CACHE_SHARE = 8192, 8
+# Another kernel leaves a few MiB more or less of the RAM; no service is to be started anew for that.
+PROMPT_CACHE_STEP_MIB = 256
 
 
 @dataclass(frozen=True)
@@ -87,4 +89,7 @@ def _contexts(workload: Workload, candidate: Candidate) -> tuple[int, ...]:
 
 
 def _prompt_cache_mib(ram_mib: int | None) -> int:
-    return PROMPT_CACHE_MIB if ram_mib is None else min(PROMPT_CACHE_MIB, ram_mib // PROMPT_CACHE_SHARE)
+    if ram_mib is None:
+        return PROMPT_CACHE_MIB
+    share = ram_mib // PROMPT_CACHE_SHARE
+    return min(PROMPT_CACHE_MIB, share - share % PROMPT_CACHE_STEP_MIB)

@@ -11,6 +11,10 @@ from labctl.rig.rig import Rig
 
 # Of a workload that has data on a host and no place there: it equals no option's, so starting it is a change.
 NOT_RUNNING = "not running"
+# `GPU-` and the first group of a UUID, which is what people copy.
+LEAST_PREFIX = 12
+# Host and index in PCI order, by card.
+Places = Mapping[str, tuple[str, int]]
 
 
 def incumbents(plan: Plan, replaced: Mapping[str, str] | None = None) -> Mapping[str, Incumbent]:
@@ -33,39 +37,51 @@ def incumbents(plan: Plan, replaced: Mapping[str, str] | None = None) -> Mapping
 
 
 def replacements(written: tuple[str, ...], plan: Plan, rig: Rig) -> Mapping[str, str]:
-    """`OLD=NEW` as cards. Raises BadInput for one that is not in the plan, not on the rig, or cannot be meant."""
-    return dict(_pair(each, written, plan, rig) for each in written)
+    """`OLD=NEW` as cards. Raises BadInput for one that is not in the plan, not on the rig, or cannot be meant.
 
-
-def _pair(text: str, written: tuple[str, ...], plan: Plan, rig: Rig) -> tuple[str, str]:
-    old, _, new = text.partition("=")
-    if not (old and new):
-        raise BadInput(
-            "not a replacement",
-            where="--replace",
-            found=text,
-            expected="OLD=NEW, two cards as `labctl gpus --json` shows them",
-        )
-    places, hosts = plan.places, {card.id: card.host for card in rig.cards}
-    if old not in places:
-        raise _unknown("the kept plan has no such card", old, places)
-    if new not in hosts:
-        raise _unknown("the rig has no such card", new, hosts)
-    host = places[old][0]
-    if old in hosts:
-        gone = [card for card, (on, _) in places.items() if on == host and card not in hosts]
-        raise _not_that("this card is still there, so none took its place", old, gone)
-    fresh = [card for card, on in hosts.items() if on == host and card not in places]
-    if new in places:
-        raise _not_that("this card is in the kept plan already", new, fresh)
-    if hosts[new] != host:
-        raise _not_that(f"{old} was on {host}, this card is on {hosts[new]}", new, fresh)
-    for index, name in enumerate((old, new)):
-        if sum(each.split("=")[index : index + 1] == [name] for each in written) > 1:
+    A card goes by its id, the beginning of its UUID, or HOST/INDEX: OLD where the plan has it, NEW where it is now.
+    """
+    pairs = [
+        _pair(each, plan.places, {card.id: (card.host, card.index) for card in rig.cards}) for each in written
+    ]
+    for side in zip(*pairs, strict=True):
+        if twice := next((card for card in side if side.count(card) > 1), None):
             raise BadInput(
-                "a card is replaced twice", where="--replace", found=name, expected="each card once"
+                "a card is replaced twice", where="--replace", found=twice, expected="each card once"
             )
+    return dict(pairs)
+
+
+def _pair(text: str, before: Places, now: Places) -> tuple[str, str]:
+    """Of the plan, and of the rig."""
+    written, _, other = text.partition("=")
+    if not (written and other):
+        expected = "OLD=NEW, two cards as `labctl gpus --json` shows them"
+        raise BadInput("not a replacement", where="--replace", found=text, expected=expected)
+    old, new = _card(written, before), _card(other, now)
+    if old is None:
+        raise _unknown("the kept plan has no such card", written, before)
+    if new is None:
+        raise _unknown("the rig has no such card", other, now)
+    host, _ = before[old]
+    if old in now:
+        gone = [card for card, (on, _) in before.items() if on == host and card not in now]
+        raise _not_that("this card is still there, so none took its place", old, gone)
+    fresh = [card for card, (on, _) in now.items() if on == host and card not in before]
+    if new in before:
+        raise _not_that("this card is in the kept plan already", new, fresh)
+    if now[new][0] != host:
+        raise _not_that(f"{old} was on {host}, this card is on {now[new][0]}", new, fresh)
     return old, new
+
+
+def _card(written: str, places: Places) -> str | None:
+    """The one card that is meant by it."""
+    if written in places:
+        return written
+    at = [card for card, (host, index) in places.items() if written == f"{host}/{index}"]
+    begins = [card for card in places if card.startswith(written) and len(written) >= LEAST_PREFIX]
+    return next((found[0] for found in (at, begins) if len(found) == 1), None)
 
 
 def _unknown(message: str, found: str, known: Iterable[str]) -> BadInput:

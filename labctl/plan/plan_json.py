@@ -32,6 +32,7 @@ def load(content: bytes | str, name: str = "plan.json") -> Plan:
         )
     try:
         value = json.loads(content, object_pairs_hook=_without_duplicates)
+        json.dumps(value, allow_nan=False)  # 1e999 is JSON, and no number
     except _TwiceError as twice:
         raise BadInput("the same key twice", where=name, found=str(twice), hint=_HINT) from None
     except (ValueError, RecursionError) as error:
@@ -106,6 +107,7 @@ def _contradictions(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     """What types cannot say: place, message, found, expected."""
     if plan.rig.fingerprint != (right := fingerprint(plan.rig.hosts)):
         yield "rig.fingerprint", "not that of the hosts below it", plan.rig.fingerprint, right
+    yield from _named_twice(plan)
     cards = {host.name: [card.id for card in host.cards] for host in plan.rig.hosts}
     ports: dict[tuple[str, int], str] = {}
     for name, workload in sorted(plan.workloads.items()):
@@ -135,6 +137,14 @@ def _contradictions(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
                 )
         if name in plan.unplaced:
             yield f"unplaced.{name}", "placed and unplaced at once", name, "either"
+
+
+def _named_twice(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
+    hosts = [host.name for host in plan.rig.hosts]
+    cards = [card.id for host in plan.rig.hosts for card in host.cards]
+    for what, names in (("host", hosts), ("card", cards)):
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            yield "rig.hosts", f"a {what} is named twice", twice, f"each {what} once"
 
 
 class _TwiceError(Exception):

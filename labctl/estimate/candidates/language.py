@@ -8,6 +8,7 @@ from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Processor, Runner
 from labctl.estimate.claim import ALL_LAYERS, Engine, Estimate, Request
 from labctl.estimate.llama_cpp.estimate import estimate as estimate_llama_cpp
+from labctl.estimate.llama_cpp.estimate import least_bytes
 from labctl.estimate.speed import CardShare, HostShare, Speed, active_bytes, speed
 from labctl.models.model import Model
 
@@ -48,6 +49,10 @@ class Language:
         if (quant, alike) not in self._known:
             self._known[quant, alike] = self._estimate(quant, alike)
         return self._known[quant, alike]
+
+    def least_bytes(self, quant: str, request: Request) -> int:
+        """What no estimate is below, over all cards; 0 where only an estimate can say."""
+        return least_bytes(self.model_of(quant), request) if self.engine == "llama.cpp" else 0
 
     def _estimate(self, quant: str, request: Request) -> Estimate:
         model = self.model_of(quant)

@@ -16,7 +16,7 @@ class Step:
     """One operation. place: where its weight or cache is; None where it has neither and goes with its neighbours.
 
     result: None where it writes into a buffer that exists (a cache). reuses: reads whose memory it may take over.
-    weight: bytes of the matrix that it applies. looked_up: it only picks rows of one.
+    weight: name of the tensor that it applies, "" for none. looked_up: it only picks rows of one.
     borrowed: its weight is copied from the host for it.
     """
 
@@ -24,7 +24,7 @@ class Step:
     result: Value | None
     reads: tuple[Value, ...]
     reuses: tuple[Value, ...]
-    weight: int = 0
+    weight: str = ""
     looked_up: bool = False
     borrowed: bool = False
 
@@ -53,7 +53,7 @@ class Graph:
         self.resident[value] = place
         return value
 
-    def op(self, place: int | None, n_bytes: int, *reads: Value, weight: int = 0) -> Value:
+    def op(self, place: int | None, n_bytes: int, *reads: Value, weight: str = "") -> Value:
         """A result in memory of its own."""
         value = self._value(n_bytes)
         self.waiting[value] = Step(place, value, reads, (), weight)

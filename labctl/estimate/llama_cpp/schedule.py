@@ -3,8 +3,7 @@
 Follows ggml/src/ggml-backend.cpp (splits and their inputs) and ggml/src/ggml-alloc.c (lifetimes, reuse in place).
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from labctl.estimate.llama_cpp.free_list import FreeList
@@ -23,24 +22,29 @@ class _Split:
     steps: list[Step] = field(default_factory=list)
 
 
-def buffer_bytes(graph: Graph, *, pipelined: bool, borrowing: bool = False) -> dict[int, int]:
+def buffer_bytes(
+    graph: Graph, *, pipelined: bool, borrowed: Mapping[str, int] | None = None
+) -> dict[int, int]:
     """Place → bytes of its compute buffer. pipelined: every input is kept in four copies.
 
-    borrowing: the first card computes what the host has the weights for, from copies of them.
+    borrowed: bytes of the tensors by name, where the first card computes what the host has them for, from copies.
     """
-    if borrowing:
-        graph = _borrowed(graph)
+    if borrowed is not None:
+        graph = _borrowed(graph, borrowed)
     return _Run(graph, PIPELINE_COPIES if pipelined else 1).peaks()
 
 
-def _borrowed(graph: Graph) -> Graph:
+def _borrowed(graph: Graph, weights: Mapping[str, int]) -> Graph:
     """With large batches a card with CUDA takes over every step of the host that has a weight, and its weight."""
     graph = replace(graph, n_bytes=list(graph.n_bytes), resident=dict(graph.resident))
     graph.steps = [
         step
         if step.place != HOST or step.result is None or step.looked_up
         else replace(
-            step, place=0, reads=(graph.cache(HOST, step.weight or _VECTOR), *step.reads), borrowed=True
+            step,
+            place=0,
+            reads=(graph.cache(HOST, weights.get(step.weight) or _VECTOR), *step.reads),
+            borrowed=True,
         )
         for step in graph.steps
     ]
@@ -67,99 +71,121 @@ def places(steps: Sequence[Step]) -> list[int]:
     return [HOST if place is None else place for place in found]
 
 
-def _splits(graph: Graph, home: dict[Value, int]) -> list[_Split]:
-    splits: list[_Split] = []
-    present: set[tuple[Value, int]] = set()
-    for step, place in zip(graph.steps, places(graph.steps), strict=True):
-        # A borrowed weight begins anew, so that the memory of the one before can be used for it.
-        if not splits or splits[-1].place != place or (step.borrowed and splits[-1].crossing):
-            splits.append(_Split(place))
-        split = splits[-1]
-        for read in step.reads:
-            if home[graph.whole(read)] != place and (read, place) not in present:
-                present.add((read, place))
-                split.crossing.append(read)
-        if step.result is not None:
-            home[step.result] = place
-        split.steps.append(step)
-    return splits
-
-
 class _Run:
+    """A value at a place (its own memory, or the copy made there) has a number: value · `_width` + place + 1."""
+
     def __init__(self, graph: Graph, copies: int) -> None:
-        self.graph = graph
-        self.copies = copies
-        self.home = dict.fromkeys(graph.inputs, HOST) | graph.resident
-        self.splits = _splits(graph, self.home)
-        self.buffers = {place: FreeList() for place in {HOST, *(split.place for split in self.splits)}}
-        # A value at a place: its own, or the copy made there.
-        self.at: dict[tuple[Value, int], int] = {}
-        self.size: dict[tuple[Value, int], int] = {}
-        self.pinned: set[tuple[Value, int]] = set()
-        self.uses = self._count_uses()
+        self._graph = graph
+        self._copies = copies
+        self._whole = list(range(len(graph.n_bytes)))
+        for value, whole in graph.viewed.items():
+            self._whole[value] = whole
+        found = places(graph.steps)
+        self._width = 2 + max((HOST, *found, *graph.resident.values()))
+        self._home = [HOST] * len(graph.n_bytes)
+        for value, place in graph.resident.items():
+            self._home[value] = place
+        self._splits = self._cut(found)
+        self._buffers = {place: FreeList() for place in {HOST, *(split.place for split in self._splits)}}
+        count = len(graph.n_bytes) * self._width
+        self._at: list[int | None] = [None] * count
+        self._size = [0] * count
+        self._pinned = [False] * count
+        self._uses = [0] * count
+        self._reads = self._count_uses()
+
+    def _cut(self, found: Sequence[int]) -> list[_Split]:
+        splits: list[_Split] = []
+        present: set[int] = set()
+        home, whole, width = self._home, self._whole, self._width
+        for step, place in zip(self._graph.steps, found, strict=True):
+            # A borrowed weight begins anew, so that the memory of the one before can be used for it.
+            if not splits or splits[-1].place != place or (step.borrowed and splits[-1].crossing):
+                splits.append(_Split(place))
+            split = splits[-1]
+            for read in step.reads:
+                if home[whole[read]] != place and (key := read * width + place + 1) not in present:
+                    present.add(key)
+                    split.crossing.append(read)
+            if step.result is not None:
+                home[step.result] = place
+            split.steps.append(step)
+        return splits
 
     def peaks(self) -> dict[int, int]:
         self._allocate_inputs()
-        for split in self.splits:
+        reads = iter(self._reads)
+        at, width = self._at, self._width
+        for split in self._splits:
             for value in split.crossing:
                 self._used(self._at_home(value))
-                if (value, split.place) not in self.at:
-                    self._allocate((value, split.place))
+                if at[key := value * width + split.place + 1] is None:
+                    self._allocate(key)
             for step in split.steps:
-                self._execute(step, split.place)
-        return {place: buffer.peak for place, buffer in self.buffers.items()}
+                self._execute(step, split.place, next(reads))
+        return {place: buffer.peak for place, buffer in self._buffers.items()}
 
-    def _count_uses(self) -> Counter[tuple[Value, int]]:
-        uses: Counter[tuple[Value, int]] = Counter()
-        for split in self.splits:
-            uses.update(map(self._at_home, split.crossing))
+    def _count_uses(self) -> list[list[int]]:
+        """Who is read how often; returns what each step reads."""
+        uses, found = self._uses, []
+        for split in self._splits:
+            for value in split.crossing:
+                uses[self._at_home(value)] += 1
             for step in split.steps:
-                uses.update(self._here(read, split.place) for read in step.reads)
-        return uses
+                here = [self._here(read, split.place) for read in step.reads]
+                for key in here:
+                    uses[key] += 1
+                found.append(here)
+        return found
 
-    def _at_home(self, value: Value) -> tuple[Value, int]:
-        whole = self.graph.whole(value)
-        return whole, self.home[whole]
+    def _at_home(self, value: Value) -> int:
+        whole = self._whole[value]
+        return whole * self._width + self._home[whole] + 1
 
-    def _here(self, value: Value, place: int) -> tuple[Value, int]:
+    def _here(self, value: Value, place: int) -> int:
         """What is read at a place: the result itself where it was made, its or its view's copy elsewhere."""
-        home = self._at_home(value)
-        return home if home[1] == place else (value, place)
+        whole = self._whole[value]
+        return (whole if self._home[whole] == place else value) * self._width + place + 1
 
     def _allocate_inputs(self) -> None:
-        for value in self.graph.inputs:
-            self._allocate((value, HOST), self.copies)
-        if self.copies > 1:
-            for split in self.splits:
+        for value in self._graph.inputs:
+            self._allocate(value * self._width + HOST + 1, self._copies)
+        if self._copies > 1:
+            for split in self._splits:
                 for value in split.crossing:
-                    self._allocate((value, split.place), self.copies)
+                    self._allocate(value * self._width + split.place + 1, self._copies)
 
-    def _allocate(self, key: tuple[Value, int], copies: int = 1) -> None:
-        n_bytes = self.graph.n_bytes[key[0]]
+    def _allocate(self, key: int, copies: int = 1) -> None:
+        value, place = divmod(key, self._width)
+        n_bytes = self._graph.n_bytes[value]
         for _ in range(copies):
-            self.at[key] = self.buffers[key[1]].take(n_bytes)
-        self.size[key] = n_bytes
+            self._at[key] = self._buffers[place - 1].take(n_bytes)
+        self._size[key] = n_bytes
         if copies > 1:
-            self.pinned.add(key)
+            self._pinned[key] = True
 
-    def _execute(self, step: Step, place: int) -> None:
+    def _execute(self, step: Step, place: int, reads: Sequence[int]) -> None:
         if step.result is not None:
-            key = (step.result, place)
+            key = step.result * self._width + place + 1
             for read in step.reuses:
                 parent = self._here(read, place)
-                if parent[0] != read:
-                    continue
-                if self.uses[parent] == 1 and parent in self.at and parent not in self.pinned:
-                    self.at[key], self.size[key] = self.at.pop(parent), self.size[parent]
-                    break
+                if self._uses[parent] == 1 and parent // self._width == read:
+                    begin = self._at[parent]
+                    if begin is not None and not self._pinned[parent]:
+                        self._at[parent] = None
+                        self._at[key], self._size[key] = begin, self._size[parent]
+                        break
             else:
                 self._allocate(key)
-            if step.result in self.graph.kept:
-                self.pinned.add(key)
-        for read in step.reads:
-            self._used(self._here(read, place))
+            if step.result in self._graph.kept:
+                self._pinned[key] = True
+        for each in reads:
+            self._used(each)
 
-    def _used(self, key: tuple[Value, int]) -> None:
-        self.uses[key] -= 1
-        if not self.uses[key] and key in self.at and key not in self.pinned:
-            self.buffers[key[1]].give(self.at.pop(key), self.size[key])
+    def _used(self, key: int) -> None:
+        self._uses[key] -= 1
+        if not self._uses[key]:
+            begin = self._at[key]
+            if begin is not None and not self._pinned[key]:
+                self._at[key] = None
+                self._buffers[key % self._width - 1].give(begin, self._size[key])

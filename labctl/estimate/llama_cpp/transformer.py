@@ -89,7 +89,7 @@ class Block:
 
     def project(self, part: str, *reads: Value) -> Value:
         """A matrix applied to each token."""
-        width, weight = self.f32(self.width(part)), self.parts[part].n_bytes
+        width, weight = self.f32(self.width(part)), self.parts[part].name
         return self.graph.op(self.place, width, *reads, weight=weight)
 
     def norm(self, value: Value) -> Value:
@@ -243,7 +243,7 @@ def mixture(block: Block, experts: Experts, normed: Value) -> Value:
         read = graph.over(None, graph.op(None, block.f32(block.n_embd), normed), weights)
 
     def routed(part: str, n_bytes: int, value: Value) -> Value:
-        return graph.op(place, n_bytes, value, chosen, weight=block.parts[part].n_bytes)
+        return graph.op(place, n_bytes, value, chosen, weight=block.parts[part].name)
 
     if "ffn_gate_up_exps" in block.parts:
         active = graph.op(None, product, routed("ffn_gate_up_exps", 2 * product, read))

@@ -118,7 +118,7 @@ def _output(whole: _Whole, state: Value) -> Graph:
         output,
         max(1, model.vocab) * whole.sizes.n_ubatch * F32_BYTES,
         state,
-        weight=projection.n_bytes if projection else 0,
+        weight=projection.name if projection else "",
     )
     if model.architecture == "gemma2":
         logits = graph.over(None, logits)

@@ -12,11 +12,11 @@ from tests.labctl.cli.test_fit_text import held_against
 
 CASES = Path(__file__).parents[2] / "cases" / "advise"
 ANSWERS = CASES / "answers"
-NO = {"nothing-helps", "short-of-ram", "no-slot"}
+NO = {"nothing-helps", "short-of-ram", "no-slot", "the-rest"}
 SEVENTY, BUDGET = str(CASES / "seventy.yaml"), "workloads/rigs/budget-3060.yaml"
 KEYS = {
     "schema_version", "fits", "unplaced", "currency", "budget", "additions", "with_power_supply", "over_budget",
-    "closest", "short", "unchecked", "complete", "assumptions",
+    "closest", "beyond_mib", "short", "unchecked", "complete", "assumptions",
 }  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labctl.cli.place_bars import ASCII, UNICODE, Fills, Palette, bar, lengths, palette, shares
+from labctl.cli.place_bars import ASCII, UNICODE, Fills, Palette, bar, lengths, letters_of, palette, shares
 from labctl.cli.place_picture import Block, CardPicture, HostPicture
 from labctl.place.power import Power
 from labctl.rig.rig import Host
@@ -74,6 +74,14 @@ def test_names_that_do_not_fit_have_a_letter_each() -> None:
     assert found.text(colour=False).startswith("SP▌")
 
 
+def test_a_card_has_one_letter_for_a_workload_at_all_times() -> None:
+    blocks = (workload("chat", 1000), workload("code", 500), workload("draw", 30_000))
+    letters = letters_of(["chat", "code", "draw", "code"])
+    assert letters == {"chat": "C", "code": "O", "draw": "D"}
+    assert bar(blocks, 31_500, 40, Palette(UNICODE), letters).text(colour=False).startswith("CO")
+    assert bar(blocks[1:2], 500, 1, Palette(UNICODE), letters).text(colour=False) == "O"
+
+
 def test_a_share_of_several_cards_says_so() -> None:
     found = bar([workload("llama", 21_000, 84_000)], 21_000, 80, Palette(UNICODE))
     assert " llama 20.5 of 82.0 GiB " in found.text(colour=False)
@@ -107,4 +115,5 @@ def test_bars_compare_by_memory_until_the_smallest_would_hold_no_name() -> None:
     assert lengths([large, half], 80) == [80, 40]
     assert lengths([large, half, small], 80) == [80, 80, 80]
     assert lengths([large, half], 44) == [44, 44]
+    assert lengths([large, half, card()], 80) == [80, 40, 0]
     assert lengths([], 80) == []

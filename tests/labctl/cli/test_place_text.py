@@ -1,6 +1,6 @@
 """What a person reads, as files: tests/cases/place_text/NAME holds a question, and the answer in three forms.
 
-answer.txt: 80 columns; narrow.txt: 44 columns, ASCII; page.html: what stands on the page, without its looks.
+answer.txt: 80 columns; narrow.txt: 44 columns, ASCII; page.html, of some: what stands on the page, without its looks.
 `UPDATE_CASES=1 python -m pytest tests/labctl/cli/test_place_text.py` writes the answers anew; read the diff.
 """
 
@@ -22,6 +22,8 @@ from labctl.place.suggestion import Suggestion
 
 CASES = Path(__file__).parents[2] / "cases" / "place_text"
 COLUMNS, NARROW = 80, 44
+# Between them they have every part of a page; the others' would repeat it.
+PAGES = ("busy-desk", "home-no", "shared-times")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 cases = pytest.mark.parametrize("case", sorted(path.name for path in CASES.iterdir()))
 
@@ -50,7 +52,7 @@ def test_narrow_and_in_ascii(case: str) -> None:
     assert text.isascii()
 
 
-@cases
+@pytest.mark.parametrize("case", PAGES)
 def test_page(case: str) -> None:
     """A line for each element: a diff then shows what changed, whatever the template's own lines are."""
     (main,) = re.findall(r"<main>(.*)</main>", place_page(placed(case)), flags=re.DOTALL)
@@ -115,7 +117,15 @@ def test_what_would_help_stands_below_its_refusal() -> None:
     help_at = text.index("  This would give it a place:\n  - write `dtype: fp8`, saves 4096 MiB.")
     assert text.index("images has no place") < help_at < text.index("listen has no place")
     assert "<p>This would give it a place:</p>" in page
-    assert "<li>write `dtype: fp8`, saves 4096 MiB. Then on optiplex/1.</li>" in page
+    assert "<li>write <code>dtype: fp8</code>, saves 4096 MiB. Then on optiplex/1.</li>" in page
+
+
+def test_what_was_tried_in_vain_is_said_once() -> None:
+    found: dict[str, tuple[Suggestion, ...]] = {"images": (), "tune": (), "listen": (SUGGESTED,)}
+    text, page = place_text(placed("home-no"), found=found), place_page(placed("home-no"), found=found)
+    for said in (text, page):
+        assert said.count("Nothing that was tried gives it a place.") == 2
+        assert said.count("Tried were") == 1
 
 
 def test_what_changes_is_on_the_page() -> None:

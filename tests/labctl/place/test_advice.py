@@ -11,7 +11,7 @@ from labctl.edges import catalog
 from labctl.edges.rigs import read_rig
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
-from labctl.place import advice as searched
+from labctl.place import advice, advice_search
 from labctl.place.advice import Advice, advise
 from labctl.place.placement import Placement, Question, place
 from labctl.place.prices import Market, price_in
@@ -184,8 +184,34 @@ def test_nothing_holds_a_405b_in_sixteen_bits_in_two_slots() -> None:
     assert told.largest is not None
     assert (told.largest.gpu.name, told.largest.count) == ("h200-nvl", 2)
     # 405.9 billion parameters of two bytes.
-    assert told.asked_mib["chat"] == pytest.approx(405.9e9 * 2 / 2**20, rel=0.01)
+    assert told.beyond_mib["chat"] == pytest.approx(405.9e9 * 2 / 2**20, rel=0.01)
     assert told.complete
+
+
+def test_what_nothing_holds_does_not_keep_the_rest_from_advice() -> None:
+    told = asked("two-wishes.yaml")
+    assert set(told.beyond_mib) == {"dream"}
+    assert {each.workload for each in told.before.refused} == {"chat", "dream"}
+    assert told.rest is not None
+    assert [each.workload for each in told.rest.refused] == ["chat"]
+    alone = question("two-wishes.yaml", BUDGET)
+    chat = replace(alone, wishes=tuple(wish for wish in alone.wishes if wish.workload.name == "chat"))
+    assert [each.cost for each in told.now] == [
+        each.cost for each in advise(chat, catalog.gpus(), DOLLARS).now
+    ]
+
+
+def test_where_nothing_makes_all_fit_the_nearest_is_told() -> None:
+    told = advise(question("pinned.yaml", wider(1, 600)), [catalog.gpu("tesla-p40")], DOLLARS)
+    assert not told.found
+    assert told.closest is not None
+    assert [each.workload for each in told.closest.placement.refused] == ["stuck"]
+
+
+def test_a_host_that_takes_it_without_giving_up_a_card_goes_first() -> None:
+    rig = read_rig(str(CASES / "rigs" / "two-hosts.yaml"))
+    told = asked("seventy.yaml", rig, Market(given={"rtx-a6000": 10.0}))
+    assert (told.now[0].addition.host, told.now[0].addition.replaced) == ("roomy", ())
 
 
 def test_a_machine_of_one_piece_takes_no_card() -> None:
@@ -227,11 +253,12 @@ def test_few_of_hundreds_are_placed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tries) <= 40
     tries.clear()
     asked("405b.yaml")
-    assert len(tries) == 1
+    # As it is, and the rest of it, which is nothing.
+    assert len(tries) == 2
 
 
 def test_a_search_that_ends_early_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searched, "MOST_TRIED", 1)
+    monkeypatch.setattr(advice_search, "MOST_TRIED", 1)
     assert not asked("seventy.yaml").complete
 
 
@@ -243,5 +270,6 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Question]:
         tries.append(question)
         return place(question)
 
-    monkeypatch.setattr(searched, "place", counting)
+    monkeypatch.setattr(advice, "place", counting)
+    monkeypatch.setattr(advice_search, "place", counting)
     return tries

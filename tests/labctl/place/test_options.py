@@ -9,11 +9,15 @@ from labctl.edges import catalog
 from labctl.edges.rigs import read_rig, rig_of
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
+from labctl.estimate.candidates.language import Language
+from labctl.estimate.claim import Request
 from labctl.place.options import Offered, Wish, offered
+from labctl.place.placement import Question, place
 from labctl.place.problem import Option
-from labctl.rig.rig import Rig
+from labctl.rig.rig import Host, Rig
 from labctl.workloads.workload import Amount, GpuLimits
 from labctl.workloads.workloads_file import parse
+from tests.labctl.place.simulated import card
 
 HOME = "workloads/home.yaml"
 
@@ -46,6 +50,27 @@ def test_a_service_without_a_model_takes_no_card(home: dict[str, Wish], rig: Rig
 def test_a_declared_claim_is_the_whole_claim_on_each_card(home: dict[str, Wish], rig: Rig) -> None:
     found = of(home, "search", rig)
     assert [dict(each.claims_mib) for each in found.options] == [{"aibox/0": 1500}, {"aibox/1": 1500}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"vram_mib": 30_000}, [(30_000, "too_small"), (30_000, "too_small")]),
+        (
+            {"vram_mib": 22_000, "gpus": GpuLimits(count=2)},
+            [(22_000, "too_few_on_host"), (22_000, "too_small")],
+        ),
+        ({"gpus": GpuLimits(count=3)}, [(None, "too_few_on_host"), (None, "too_few_on_host")]),
+    ],
+)
+def test_a_declared_claim_that_has_no_place_says_what_each_card_would_need(
+    home: dict[str, Wish], rig: Rig, changes: dict[str, Any], expected: list[tuple[int | None, str]]
+) -> None:
+    wish = replace(home["search"], workload=replace(home["search"].workload, **changes))
+    second = replace(rig.cards[1], memory_mib=20_000)
+    rig = replace(rig, hosts=(replace(rig.hosts[0], cards=(rig.cards[0], second)),))
+    (refused,) = place(Question((wish,), rig)).refused
+    assert [(each.needs_mib, each.reason) for each in refused.refusals] == expected
 
 
 def test_variants_are_ranked_by_wish_and_never_more_than_a_card_has(home: dict[str, Wish], rig: Rig) -> None:
@@ -158,3 +183,41 @@ def test_a_card_is_barred_where_no_format_that_was_asked_for_runs(
     found = offered(vllm(quants, kv_type), rig_of((f"{card}:2",)))
     assert found.barred == ({"you/0": reason, "you/1": reason} if reason else {})
     assert bool(found.options) is (reason is None)
+
+
+@pytest.mark.parametrize(("memory_mib", "offload"), [(2500, False), (6500, True)])
+def test_what_is_too_heavy_is_not_tried_and_nothing_else_changes(
+    home: dict[str, Wish], monkeypatch: pytest.MonkeyPatch, memory_mib: int, offload: bool
+) -> None:
+    cards = (card(memory_mib, 0), card(memory_mib - 500, 1))
+    small = Rig("small", (Host("box", cards, ram_mib=32_768),))
+    changes: dict[str, Any] = {
+        "gpus": GpuLimits(),
+        "context": Amount(16384, 8192),
+        "parallel": Amount(1, 1),
+        "kv_types": ("f16",),
+        "offload": offload,
+    }
+    found = of(home, "chat", small, **changes)
+    tried: list[int] = []
+
+    def nothing(*_: object) -> int:
+        tried.append(1)
+        return 0
+
+    monkeypatch.setattr(Language, "least_bytes", nothing)
+    assert set(map(str, of(home, "chat", small, **changes).options)) == set(map(str, found.options))
+    assert tried
+
+
+def test_no_estimate_is_below_the_least(home: dict[str, Wish]) -> None:
+    candidate = home["chat"].candidate
+    assert isinstance(candidate, Language)
+    for request in (
+        Request("llama.cpp", 8192, 2, n_gpu_layers=14),
+        Request("llama.cpp", 4096, 1, n_gpus=2, tensor_split=(3.0, 1.0)),
+        Request("llama.cpp", 4096, 1, n_gpus=3, kv_type_k="q8_0", kv_type_v="q8_0"),
+    ):
+        estimate = candidate.estimate("Q4_K_M", request)
+        least = candidate.least_bytes("Q4_K_M", request)
+        assert 0.5 * estimate.of("weights") < least <= estimate.of("weights") + estimate.of("kv_cache")

@@ -40,7 +40,7 @@ def rig(random: Random) -> Rig:
             card(name, index, random.choice(models), 16 * number + index)
             for index in range(1 if unified else random.randint(1, 3))
         )
-        hosts.append(Host(name, cards, Cpu(memory_bandwidth_gbs=50.0), ram_mib=65536))
+        hosts.append(Host(name, cards, Cpu(memory_bandwidth_gbs=50.0), ram_mib=64_216))
     return Rig("generated", tuple(hosts))
 
 
@@ -120,9 +120,11 @@ def trimmed(wishes: tuple[Wish, ...], names: set[str]) -> Iterator[Wish]:
         yield replace(each, workload=replace(each.workload, displaces=known, apart_from=apart))
 
 
-def foreign(asked: Question, held_mib: Mapping[str, int]) -> Question:
-    """While other processes hold so much of the cards."""
-    return _with_cards(asked, lambda cards: [replace(each, foreign_mib=held_mib[each.id]) for each in cards])
+def used(asked: Question, held_mib: Mapping[str, int]) -> Question:
+    """While other processes hold so much of the cards, and another kernel a little more of the RAM."""
+    busy = _with_cards(asked, lambda cards: [replace(each, foreign_mib=held_mib[each.id]) for each in cards])
+    hosts = tuple(replace(host, ram_mib=(host.ram_mib or 0) - 24) for host in busy.rig.hosts)
+    return replace(busy, rig=replace(busy.rig, hosts=hosts))
 
 
 def without(asked: Question, dead: str) -> Question:

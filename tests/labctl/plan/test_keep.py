@@ -40,6 +40,24 @@ def test_ids_of_variants_are_those_of_the_options() -> None:
         }
 
 
+@pytest.mark.parametrize("split", ["ab", ["a", "b"], [0.0, 0.0], [1, 1], [1.0], [-1.0, 2.0], {}, None])
+def test_a_split_that_no_engine_takes_is_not_offered(split: object) -> None:
+    """Somebody edited the plan: what it says runs is not how it could run, so it moves or starts anew."""
+    asked = question(0)
+    found, _ = answered(asked)
+    damaged = replace(
+        found,
+        workloads={
+            name: replace(each, variant={**each.variant, "tensor_split": split})
+            for name, each in found.workloads.items()
+        },
+    )
+    again, _ = answered(asked, damaged)
+    assert {name: each.variant for name, each in again.workloads.items()} == {
+        name: each.variant for name, each in found.workloads.items()
+    }
+
+
 def rig(*ids: str, host: str = "aibox") -> Rig:
     cards = tuple(replace(card(host, index, "rtx-3090", 0), id=each) for index, each in enumerate(ids))
     other = replace(card("other", 0, "rtx-3090", 0), id="GPU-eeeeeeee-0000-4000-8000-000000000000")
@@ -49,6 +67,18 @@ def rig(*ids: str, host: str = "aibox") -> Rig:
 def test_a_swapped_card() -> None:
     assert replacements((f"{SECOND}={NEW}",), two(), rig(FIRST, NEW)) == {SECOND: NEW}
     assert replacements((), two(), rig(FIRST)) == {}
+
+
+@pytest.mark.parametrize("written", ["aibox/1=aibox/1", f"{SECOND[:12]}={NEW[:14]}", f"{SECOND}=aibox/1"])
+def test_a_card_goes_by_its_place_or_the_beginning_of_its_uuid(written: str) -> None:
+    assert replacements((written,), two(), rig(FIRST, NEW)) == {SECOND: NEW}
+
+
+def test_a_beginning_that_two_cards_share_names_none() -> None:
+    with pytest.raises(BadInput, match="no such card"):
+        replacements((f"{SECOND}=GPU-dddddddd",), two(), rig(FIRST, NEW, f"{NEW[:-1]}1"))
+    with pytest.raises(BadInput, match="no such card"):
+        replacements((f"{SECOND}=GPU-d",), two(), rig(FIRST, NEW))
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,12 @@ def test_what_came_in_between() -> None:
     assert reasons(kept, wish("w"), hosts=(replace(BOX, cards=(BIG, used)),)) == {
         "w": ("moved", f"as it runs now it does not fit on {SMALL.id}")
     }
-    assert reasons(kept, wish("w"), wish("new", on=SMALL.id, priority=90)) == {
-        "new": ("added", None),
-        "w": ("moved", "makes room for new"),
+    little = wish("stays", 100, on=SMALL.id)
+    assert reasons(
+        planned(wish("w", on=SMALL.id), little), wish("w"), little, wish("x", on=SMALL.id, priority=90)
+    ) == {
+        "w": ("moved", "makes room for x"),
+        "x": ("added", None),
     }
 
 

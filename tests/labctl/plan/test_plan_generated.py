@@ -20,7 +20,7 @@ from labctl.plan.plan_json import dump, load
 from labctl.rig.rig import Rig
 from tests.labctl.place.reference import tier_values
 from tests.labctl.plan import questions
-from tests.labctl.plan.questions import answered, earlier, foreign, question, swapped, uuid, without
+from tests.labctl.plan.questions import answered, earlier, question, swapped, used, uuid, without
 
 SEEDS = range(16)
 Wrong = Callable[[int], str | None]
@@ -133,7 +133,7 @@ def moves_when_others_use_a_card(seed: int) -> str | None:
     filled = (card for each in plan.workloads.values() if each.elastic for card in each.card_ids)
     spare |= dict.fromkeys(filled, 1000)
     held = {card: min(300 + 100 * number, mib) for number, (card, mib) in enumerate(spare.items())}
-    busy = foreign(asked, held)
+    busy = used(asked, held)
     again, _ = answered(busy, plan)
     return None if dump(again) == dump(plan) else f"another plan: {difference(plan, again)}"
 

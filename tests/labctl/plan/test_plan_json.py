@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from random import Random
 from typing import Any
 
 import pytest
 
 from labctl.errors import BadInput
-from labctl.plan.plan import Plan, PlannedPort, Unplaced
+from labctl.plan.diff import difference
+from labctl.plan.hardware import fingerprint
+from labctl.plan.keep import incumbents
+from labctl.plan.plan import Plan, PlannedHost, PlannedPort, Unplaced
 from labctl.plan.plan_json import MOST_BYTES, dump, load
-from tests.labctl.plan.plans import FIRST, claims, plan, runs
+from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan, runs
 
 
 def full() -> Plan:
@@ -57,6 +60,12 @@ def at(*path: str | int) -> Callable[[dict[str, Any]], Any]:
     return found
 
 
+def with_hosts(document: dict[str, Any], *hosts: PlannedHost) -> None:
+    """A rig with these, and their own fingerprint."""
+    document["rig"]["hosts"] = [asdict(each) for each in hosts]
+    document["rig"]["fingerprint"] = fingerprint(hosts)
+
+
 CHAT = at("workloads", "chat")
 BROKEN: dict[str, tuple[Change, tuple[str, ...]]] = {
     "a newer labctl": (
@@ -86,6 +95,14 @@ BROKEN: dict[str, tuple[Change, tuple[str, ...]]] = {
     "another rig": (
         lambda it: at("rig", "hosts", 0)(it).update(ram_gib=64),
         ("x.json: rig.fingerprint", "not that of the hosts below it"),
+    ),
+    "a card twice": (
+        lambda it: with_hosts(it, host(FIRST, SECOND, FIRST)),
+        ("x.json: rig.hosts", "a card is named twice", f"found {FIRST}"),
+    ),
+    "a host twice": (
+        lambda it: with_hosts(it, host(FIRST, SECOND), host()),
+        ("x.json: rig.hosts", "a host is named twice", "found aibox"),
     ),
     "an unknown host": (
         lambda it: CHAT(it).update(host="else"),
@@ -131,7 +148,8 @@ def test_a_broken_plan_is_refused_with_the_place(change: Change, words: tuple[st
         ('{"schema_version": 1, "schema_version": 1}', ("same key twice", "schema_version")),
         ("{" * 100_000, ("no JSON",)),
         (b"\xff\xfe", ("no JSON",)),
-        ('{"schema_version": NaN}', ("x.json",)),
+        ('{"schema_version": NaN}', ("no JSON",)),
+        ('{"schema_version": 1, "rig": 1e999}', ("no JSON",)),
         (" " * (MOST_BYTES + 1), ("too long",)),
     ],
 )
@@ -159,6 +177,8 @@ def refusal(text: str) -> str:
         found = load(text)
     except BadInput as refused:
         return str(refused)
+    assert difference(full(), found).same == difference(found, full()).same
+    assert set(incumbents(found)) >= set(found.workloads)
     return "" if load(dump(found)) == found else "reads back as another"
 
 
