@@ -4,7 +4,7 @@ Of YAML only what people write by hand: no aliases, no tags, no deep nesting. A 
 are gigabytes once they are read, and a few thousand brackets end the parser, and the process with it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -19,19 +19,34 @@ Path = tuple[str | int, ...]
 _FOUND_CHARACTERS = 60
 _KEY_IS_MISSING = ("missing", "missing_argument")
 _KEY_IS_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_MAPPING = "a mapping of keys to values"
+# What pydantic calls the kinds of values, and what people do.
+_KINDS = {
+    "int_type": "a whole number", "int_from_float": "a whole number", "int_parsing_size": "a smaller whole number",
+    "float_type": "a number", "finite_number": "a finite number", "bool_type": "true or false", "string_type": "text",
+    "list_type": "a list", "dict_type": _MAPPING, "model_type": _MAPPING, "dataclass_type": _MAPPING,
+}  # fmt: skip
+_BOUNDS = {
+    "greater_than": ("gt", "more than {}"), "greater_than_equal": ("ge", "{} or more"),
+    "less_than": ("lt", "less than {}"), "less_than_equal": ("le", "{} or less"),
+    "too_short": ("min_length", "at least {} of them"),
+    "too_long": ("max_length", "{} of them at most"),
+}  # fmt: skip
 # The files that labctl reads are nested six deep.
 _MOST_NESTED = 32
 
 
-def read(text: str, where: str, schema: type[Value]) -> Value:
+def read(text: str, where: str, schema: type[Value], forms: Mapping[str, str] | None = None) -> Value:
     """As `read_located`, for a caller that finds nothing more to say about lines."""
-    return read_located(text, where, schema)[0]
+    return read_located(text, where, schema, forms)[0]
 
 
-def read_located(text: str, where: str, schema: type[Value]) -> tuple[Value, Callable[[Path], int]]:
+def read_located(
+    text: str, where: str, schema: type[Value], forms: Mapping[str, str] | None = None
+) -> tuple[Value, Callable[[Path], int]]:
     """The document `text` as a `schema` (a dataclass or pydantic model), and what line a path of it stands on.
 
-    where: the file, for messages.
+    where: the file, for messages. forms: what a pattern of the schema asks for, in words.
 
     Raises BadInput, with line and key, for text that is no YAML, a key that stands twice, or a value that does not fit.
     """
@@ -43,7 +58,7 @@ def read_located(text: str, where: str, schema: type[Value]) -> tuple[Value, Cal
         first = _most_telling(error)
         path = _written(node, first)
         known = _keys(adapter.json_schema(), path)
-        raise _explained(error, first, path, _line_of(node, path), where, known) from error
+        raise _explained(error, first, path, f"{where}:{_line_of(node, path)}", known, forms or {}) from error
 
 
 def _parse(text: str, where: str) -> tuple[yaml.Node, object]:
@@ -125,13 +140,18 @@ def _refuse_duplicates(node: yaml.Node, where: str) -> None:
 
 
 def _explained(
-    error: ValidationError, first: ErrorDetails, path: list[Any], line: int, where: str, known: Iterable[str]
+    error: ValidationError,
+    first: ErrorDetails,
+    path: list[Any],
+    where: str,
+    known: Iterable[str],
+    forms: Mapping[str, str],
 ) -> BadInput:
     dotted = ".".join(str(part) for part in path)
     if first["type"] in _KEY_IS_MISSING:
         return BadInput(
             "a key is missing",
-            where=f"{where}:{line}",
+            where=where,
             expected=f"`{dotted}`",
             hint="add it; null if unknown",
         )
@@ -139,25 +159,52 @@ def _explained(
         near = get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
         return BadInput(
             f"unknown key `{dotted}`",
-            where=f"{where}:{line}",
+            where=where,
             expected=None if near else ", ".join(known),
             hint=f"did you mean `{near[0]}`?" if near else "take it out",
         )
-    message = _message(error, first)
+    message, expected, hint = _told(error, first, forms)
+    return BadInput(
+        f"`{dotted}`: {message}" if dotted else message,
+        where=where,
+        found=_shown(first["input"]),
+        expected=expected,
+        hint=hint,
+    )
+
+
+def _shown(found: Any) -> str:
     # A rule over several keys names them itself; the whole mapping would only bury that.
-    found = "" if isinstance(first["input"], dict) else repr(first["input"])
-    shortened = found if len(found) <= _FOUND_CHARACTERS else found[: _FOUND_CHARACTERS - 1] + "…"
-    return BadInput(f"`{dotted}`: {message}" if dotted else message, where=f"{where}:{line}", found=shortened)
+    if isinstance(found, dict):
+        return ""
+    text = "nothing" if found is None else str(found).lower() if isinstance(found, bool) else repr(found)
+    return text if len(text) <= _FOUND_CHARACTERS else text[: _FOUND_CHARACTERS - 1] + "…"
 
 
-def _message(error: ValidationError, first: ErrorDetails) -> str:
-    if first["type"] in ("model_type", "dataclass_type", "dict_type"):
-        return "here belongs a mapping of keys to values"
-    if first["type"] == "literal_error":
-        details = error.errors(include_url=False)
-        choices = [each["ctx"]["expected"] for each in details if each["type"] == "literal_error"]
-        return f"not one of {', '.join(choices).replace(' or ', ', ')}"
-    return first["msg"].removeprefix("Value error, ")
+def _told(
+    error: ValidationError, first: ErrorDetails, forms: Mapping[str, str]
+) -> tuple[str, str | None, str | None]:
+    """What is wrong, what belongs there, and what to do."""
+    kind, context = first["type"], first.get("ctx", {})
+    details = error.errors(include_url=False)
+    if kind == "literal_error":
+        allowed = [each["ctx"]["expected"] for each in details if each["type"] == kind]
+        choices = ", ".join(allowed).replace(" or ", ", ")
+        near = get_close_matches(str(first["input"]), choices.replace("'", "").split(", "), n=1)
+        return "not one of the words for it", choices, f"did you mean {near[0]}?" if near else None
+    if kind in _KINDS:
+        at = first["loc"][:-1]
+        here = [each for each in details if each["loc"][: len(at)] == at and each["input"] == first["input"]]
+        kinds = dict.fromkeys(_KINDS[each["type"]] for each in here if each["type"] in _KINDS)
+        return "not what belongs here", " or ".join(kinds), None
+    if kind in _BOUNDS:
+        key, words = _BOUNDS[kind]
+        bound = context[key]
+        whole = isinstance(bound, float) and bound.is_integer()
+        return "out of bounds", words.format(int(bound) if whole else bound), None
+    if kind == "string_pattern_mismatch":
+        return "not of the form that belongs here", forms.get(context["pattern"], context["pattern"]), None
+    return first["msg"].removeprefix("Value error, "), None, None
 
 
 def _most_telling(error: ValidationError) -> ErrorDetails:

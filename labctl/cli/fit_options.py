@@ -6,17 +6,10 @@ from typing import get_args
 from labctl.edges.rigs import is_number
 from labctl.errors import BadInput
 from labctl.estimate.claim import ALL_LAYERS, Engine, Request
+from labctl.place.rules import KV_TYPES
 
 _THOUSANDS = {"k": 1024, "m": 1024 * 1024}
 MOST_TOKENS = 16 * 1024 * 1024
-GGML_KV_TYPES = ("f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
-# `auto` is 16 bits everywhere; vLLM has no other name for it, and of smaller ones only FP8.
-KV_TYPES: dict[Engine, tuple[str, ...]] = {
-    "llama.cpp": GGML_KV_TYPES,
-    "ollama": ("f16", "q8_0", "q4_0"),
-    "vllm": ("f16", "fp8", "fp8_e4m3", "fp8_e5m2"),
-    "transformers": ("f16",),
-}
 TEXT: tuple[Engine, ...] = ("llama.cpp", "ollama", "vllm", "transformers")
 PICTURES: tuple[Engine, ...] = ("comfyui", "diffusers")
 USUAL_SIZE, USUAL_OPTIMIZER = "1024x1024", "adamw"

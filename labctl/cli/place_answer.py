@@ -83,7 +83,7 @@ def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
 
 def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:
     return Question(
-        wishes(read_workloads(asked.workloads), asked.workloads),
+        wishes(read_workloads(asked.workloads), asked.workloads, {card.gpu.name for card in rig.cards}),
         rig,
         kept.incumbents if kept else {},
         rebalance=asked.rebalance,

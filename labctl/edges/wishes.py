@@ -1,13 +1,17 @@
 """Workloads with what they load: the catalogue's services and models looked up."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from labctl.edges import catalog
 from labctl.edges.candidates import Found, Wanted, find
 from labctl.errors import BadInput
-from labctl.estimate.claim import Engine
+from labctl.estimate.candidates.candidate import Candidate
+from labctl.estimate.claim import Engine, Request
+from labctl.place.fit import SHARED, SHARED_BY_RANK
 from labctl.place.options import Wish
+from labctl.place.rules import KV_TYPES
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Workload
 
@@ -20,23 +24,71 @@ AUTO = {
 }
 
 
-def wishes(workloads: Iterable[Workload], where: str) -> tuple[Wish, ...]:
-    """Each workload as placement wants it. Raises BadInput, with the line, for a model that is not to be had."""
-    return tuple(_wish(each, where) for each in workloads)
+# Of no matter where only the number of cards is asked about.
+_ANY_CONTEXT = 256
 
 
-def _wish(workload: Workload, where: str) -> Wish:
+def wishes(workloads: Iterable[Workload], where: str, described: Collection[str] = ()) -> tuple[Wish, ...]:
+    """Each workload as placement wants it. described: models of cards that only the rig knows, not the catalogue.
+
+    Raises BadInput, with line and key, for a model or a card that is not to be had, and for what no cards could serve.
+    """
+    return tuple(_wish(each, where, described) for each in workloads)
+
+
+def _wish(workload: Workload, where: str, described: Collection[str]) -> Wish:
     service = catalog.service(workload.service)
     if service is None:  # the file's parser has refused it already
         raise BadInput("no service of that name", where=f"{where}:{workload.line}", found=workload.service)
+    with _said_at(workload, where, "gpus", "models"):
+        models = tuple(each if each in described else catalog.gpu(each).name for each in workload.gpus.models)
+    workload = replace(workload, gpus=replace(workload.gpus, models=models))
     if workload.model is None or service.engine is None or workload.vram_mib is not None:
         return Wish(workload, service, None)
-    try:
+    with _said_at(workload, where, "model"):
         found = _found(workload, service)
-    except BadInput as error:
-        error.where = f"{where}:{workload.line}: {workload.name}.model"
-        raise
+    with _said_at(workload, where, "kv_type"):
+        _refuse_kv_types(workload, found.candidate.engine)
+    with _said_at(workload, where, "gpus", "count"):
+        _refuse_count(workload.gpus.count, found.candidate)
     return Wish(workload, service, found.candidate, next(iter(found.companions), None))
+
+
+@contextmanager
+def _said_at(workload: Workload, where: str, *path: str) -> Iterator[None]:
+    """Gives a BadInput from within the file, the line and the key; one about a format that of the format."""
+    try:
+        yield
+    except BadInput as error:
+        if error.where == "--quant":
+            path = (workload.format_key,)
+        error.where = f"{where}:{workload.line_of(path[0])}: {workload.name}.{'.'.join(path)}"
+        raise
+
+
+def _refuse_kv_types(workload: Workload, engine: Engine) -> None:
+    known = KV_TYPES.get(engine, ("f16",))
+    for each in workload.kv_types:
+        if each not in known:
+            raise BadInput(
+                f"{engine} has no KV cache in this format", found=each, expected=", ".join(("auto", *known))
+            )
+
+
+def _refuse_count(count: int | None, candidate: Candidate) -> None:
+    """A number of cards among which the engine never shares this model."""
+    engine = candidate.engine
+    if count == 0 and engine != "llama.cpp":
+        raise BadInput(f"{engine} needs a card", found="0", expected="1 or more")
+    if count is None or count < 2:
+        return
+    if engine not in SHARED:
+        raise BadInput(f"{engine} keeps a model on one card", found=str(count), expected="1")
+    if engine in SHARED_BY_RANK:
+        # It says itself which numbers do.
+        candidate.estimate(
+            candidate.quants[0], Request(engine, _ANY_CONTEXT, n_gpus=count, tensor_parallel=count)
+        )
 
 
 def _found(workload: Workload, service: Service) -> Found:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from math import floor
 
 from labctl.estimate.candidates.candidate import Candidate
@@ -11,7 +10,7 @@ from labctl.models.model import Model
 from labctl.place.placed import Placed, may_become, variant_id
 from labctl.place.problem import Option, Reason
 from labctl.place.rules import unsupported
-from labctl.place.sites import Site, sites
+from labctl.place.sites import Site, groups, sites
 from labctl.place.variants import USUAL_KV_TYPES
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig
@@ -168,11 +167,13 @@ class Offering:
         count = workload.gpus.count
         told = {"vram_mib": workload.vram_mib} if workload.vram_mib else {}
         base = replace(base, variant_id=variant_id(told), variant=told)
-        if not (workload.vram_mib or self._service.elastic or count):
+        # An elastic engine takes what is free, unless it is told how much, or to do without.
+        fills = self._service.elastic and workload.vram_mib is None
+        if count == 0 or not (workload.vram_mib or fills or count):
             yield base
             return
         some_fit = False
-        for cards in combinations(allowed, count or 1):
+        for cards in groups(allowed, count or 1):
             option = replace(base, claims_mib=self._claimed(cards))
             if all(option.claims_mib[card.id] <= (card.usable_mib or 0) for card in cards):
                 some_fit = True
@@ -185,7 +186,8 @@ class Offering:
 
     def _claimed(self, cards: Iterable[Card]) -> dict[str, int]:
         """What is declared, or all of a card."""
-        return {card.id: self._workload.vram_mib or (card.usable_mib or 0) for card in cards}
+        declared = self._workload.vram_mib
+        return {card.id: (card.usable_mib or 0) if declared is None else declared for card in cards}
 
 
 def _barred(wish: Wish, card: Card) -> Reason | None:
@@ -230,4 +232,4 @@ def _option(base: Option, cards: tuple[Card, ...], way: Placed) -> Option:
 
 def _ports(workload: Workload) -> tuple[int, ...]:
     """Those of the host that the person fixed; others are given out later, where they are free."""
-    return tuple(sorted(int(port.split(":")[0]) for port in workload.ports if ":" in port))
+    return tuple(sorted({int(port.split(":")[0]) for port in workload.ports if ":" in port}))

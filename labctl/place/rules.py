@@ -47,6 +47,15 @@ _AWQ_FROM = (7, 5)
 _FP8_KV_FROM = (8, 9)
 FP8_KV_SOURCE = "https://github.com/vllm-project/vllm/issues/26431: no FP8 KV cache on Ampere"
 
+GGML_KV_TYPES = ("f16", "bf16", "f32", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+# `auto` is 16 bits everywhere; vLLM has no other name for it, and of smaller ones only FP8.
+KV_TYPES: dict[Engine, tuple[str, ...]] = {
+    "llama.cpp": GGML_KV_TYPES,
+    "ollama": ("f16", "q8_0", "q4_0"),
+    "vllm": ("f16", "fp8", "fp8_e4m3", "fp8_e5m2"),
+    "transformers": ("f16",),
+}
+
 
 @dataclass(frozen=True)
 class Unsupported:

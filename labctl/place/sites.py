@@ -1,8 +1,9 @@
 """Where a model may run: all cards of one host that come to the same thing for it, and what was tried there."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from math import comb
 
 from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
@@ -18,6 +19,8 @@ from labctl.workloads.workload import Workload
 
 # How many cards may share one model; more only cost time.
 MOST_SHARED = 8
+# Of one size; up to ten cards give no more. Of 64 cards there are four thousand million groups of eight.
+MOST_GROUPS = 252
 
 
 @dataclass
@@ -91,7 +94,7 @@ def sites(
     """Of one host, with the cards of it that the workload may have."""
     ways = tuple(variants(workload, candidate, host.ram_mib, vision))
     found: dict[tuple[object, ...], Site] = {}
-    if workload.offload and not workload.gpus.count:
+    if workload.gpus.count == 0 or (workload.offload and not workload.gpus.count):
         found[()] = Site(host, candidate, ways, [()])
     for cards in _subsets(workload, allowed):
         kinds = tuple(
@@ -107,6 +110,14 @@ def sites(
 def _subsets(workload: Workload, allowed: list[Card]) -> Iterator[tuple[Card, ...]]:
     counts: Iterable[int] = range(1, min(len(allowed), MOST_SHARED) + 1)
     if workload.gpus.count is not None:
-        counts = (workload.gpus.count,)
+        counts = (workload.gpus.count,) if workload.gpus.count else ()
     for count in counts:
-        yield from combinations(allowed, count)
+        yield from groups(allowed, count)
+
+
+def groups(cards: Sequence[Card], count: int) -> Iterator[tuple[Card, ...]]:
+    """So many of the cards: every group, or where those are too many every row of neighbours in PCI order."""
+    if comb(len(cards), count) <= MOST_GROUPS:
+        yield from combinations(cards, count)
+    else:
+        yield from (tuple(cards[first : first + count]) for first in range(len(cards) - count + 1))

@@ -18,7 +18,7 @@ class Refusal:
     host, or it has no options here and the problem does not say why). If it would fit there: `fits_alone_but_outranked`
     where the card holds a workload of a higher priority, else `full`; `exclusive` where it and another may not share
     the card; `pinned_elsewhere` where those that it shares time with are on another host; and again the others.
-    `barred` of the problem comes before all of these.
+    `barred` of the problem comes before all of these. Without any card, `too_few_on_host` of each host.
     """
 
     card: str | None
@@ -66,6 +66,8 @@ def _refusals(
                 small = needs is not None and needs > card.usable_mib
                 reason = "too_small" if small else "pinned_elsewhere"
             yield Refusal(card.id, card.host, needs, free, reason)
+    if not problem.cards and not options:
+        yield from (Refusal(None, host.name, None, None, "too_few_on_host") for host in problem.hosts)
     if any(not each.claims_mib for each in options):
         for host in problem.hosts:
             here = [each for each in options if each.host == host.name and not each.claims_mib]

@@ -51,6 +51,10 @@ def variants(
                     )  # fmt: skip
                     if workload.training is not None:
                         request = replace(request, parallel=workload.training.batch)
+                    if workload.gpus.count == 0:
+                        yield Variant(rank, quant, replace(request, n_gpu_layers=0), without_card=True)
+                        rank += 1
+                        continue
                     yield Variant(rank, quant, request)
                     rank += 1
                     if workload.offload and engine == "llama.cpp":

@@ -15,6 +15,14 @@ from labctl.yaml_document import read
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
 _VERSION = r"^\d+(\.\d+){1,3}$"
+_UUID = r"^GPU-[0-9a-fA-F-]{8,}$"
+_CAPABILITY = r"^\d{1,2}\.\d$"
+_FORMS = {
+    _NAME: "letters, digits, dots, hyphens and underscores",
+    _VERSION: 'numbers and dots in quotes, as "580.95.05"',
+    _UUID: "GPU-…, as `labctl gpus` shows it",
+    _CAPABILITY: 'two numbers in quotes, as "8.6"',
+}
 # More than any board takes; a typo in `count` must not make a million cards.
 _MOST_CARDS = 64
 _MOST_MIB = 16 * 1024 * 1024
@@ -42,9 +50,9 @@ class _Cards(BaseModel):
     model_config = _STRICT
     model: str
     count: int = Field(default=1, ge=1, le=_MOST_CARDS)
-    uuid: str | None = Field(default=None, pattern=r"^GPU-[0-9a-fA-F-]{8,}$")
+    uuid: str | None = Field(default=None, pattern=_UUID)
     pci: str | None = None
-    compute_capability: str | None = Field(default=None, pattern=r"^\d{1,2}\.\d$")
+    compute_capability: str | None = Field(default=None, pattern=_CAPABILITY)
     board_memory_mib: _Mib | None = None
     unified_memory: bool = False
     memory_mib: _Mib | None = Field(default=None, gt=0)
@@ -153,7 +161,7 @@ def parse(text: str, where: str, find_gpu: Callable[[str], Gpu]) -> Rig:
 
     Raises BadInput with file, line and key, also for a card that the catalogue does not know.
     """
-    written = read(text, where, _Rig)
+    written = read(text, where, _Rig, _FORMS)
     return Rig(written.name, tuple(_host(host, where, find_gpu) for host in written.hosts))
 
 

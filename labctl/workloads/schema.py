@@ -76,13 +76,15 @@ class Entry(BaseModel):
     model_config = _STRICT
     service: str = Field(description="A service of the catalogue: `labctl services` lists them.")
     model: str | None = Field(default=None, description="A catalogue name, a path, or org/name.")
-    quant: str | list[str] = Field(
+    quant: str | Annotated[list[str], Field(min_length=1)] = Field(
         default="auto", description="One, several in order of preference, or auto."
     )
     dtype: str | None = Field(default=None, description="Another word for `quant`, for images.")
     context: Tokens | TokensWanted | None = Field(default=None, description="Tokens each request may reach.")
     parallel: Count | CountWanted = Field(default=1, description="Requests at once.")
-    kv_type: Literal["auto"] | KvType | list[KvType] = Field(default="auto", description="Of the KV cache.")
+    kv_type: Literal["auto"] | KvType | Annotated[list[KvType], Field(min_length=1)] = Field(
+        default="auto", description="Of the KV cache."
+    )
     size: str | None = Field(default=None, description="Of images, WIDTHxHEIGHT in pixels.")
     frames: Annotated[int, Field(ge=1, le=10_000)] = 1
     priority: Annotated[int, Field(ge=0, le=1000)] = DEFAULT_PRIORITY

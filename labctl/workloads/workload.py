@@ -71,7 +71,7 @@ class Workload:
 
     quants, kv_types: in order of preference; empty for automatic. vram_mib: declared, the whole claim on each card.
     displaces: those that step aside while this job runs. uses: whose network it joins. line: in the file, for messages.
-    format_key: the word that the file has for `quants`.
+    format_key: the word that the file has for `quants`. key_lines: where its keys stand, for messages.
     """
 
     name: str
@@ -105,3 +105,8 @@ class Workload:
     devices: tuple[str, ...] = ()
     data: str | None = None
     format_key: Literal["quant", "dtype"] = "quant"
+    key_lines: tuple[tuple[str, int], ...] = ()
+
+    def line_of(self, key: str) -> int:
+        """Where a key of it stands in the file; where the entry begins for one that is not written."""
+        return dict(self.key_lines).get(key, self.line)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 
 from labctl.errors import BadInput
-from labctl.workloads.schema import CountWanted, Document, Entry, TokensWanted
+from labctl.workloads.schema import NAME, CountWanted, Document, Entry, TokensWanted
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Amount, FineTuning, GpuLimits, Window, Workload
 from labctl.yaml_document import Path, read_located
@@ -19,7 +19,7 @@ def parse(
 
     Raises BadInput with file, line and key.
     """
-    document, line = read_located(text, where, Document)
+    document, line = read_located(text, where, Document, {NAME: "small letters, digits and hyphens"})
     known = {name: find_service(entry.service) for name, entry in document.workloads.items()}
     for name, entry in document.workloads.items():
         problem = next(_problems(name, entry, known[name], document, services), None)
@@ -31,10 +31,7 @@ def parse(
                 found=found,
                 hint=hint,
             )
-    return tuple(
-        _workload(name, entry, line(("workloads", name)))
-        for name, entry in sorted(document.workloads.items())
-    )
+    return tuple(_workload(name, entry, line) for name, entry in sorted(document.workloads.items()))
 
 
 _Problem = tuple[Path, str, str | None, str | None]
@@ -49,6 +46,7 @@ def _problems(
         yield ("service",), "no service of that name in the catalogue", entry.service, near
         return
     yield from _keys_out_of_place(entry, service)
+    yield from _ports_twice(entry)
     others = [each for each in document.workloads if each != name]
     for key, named in (
         ("apart_from", entry.apart_from),
@@ -56,9 +54,19 @@ def _problems(
         ("displaces", entry.displaces),
     ):
         for index, each in enumerate(named):
-            if each not in others:
+            if each in named[:index]:
+                yield (key, index), "the same name twice", each, "keep one of them"
+            elif key == "displaces" and each in others and _is_job(document.workloads[each]):
+                hint = "give both windows that do not overlap"
+                yield (key, index), "a job does not displace another job", each, hint
+            elif each not in others:
                 what = "a workload cannot name itself" if each == name else "no workload of that name here"
                 yield (key, index), what, each, _near(each, others)
+
+
+def _is_job(entry: Entry) -> bool:
+    """Whether it runs only at times."""
+    return bool(entry.displaces) or entry.when is not None
 
 
 def _keys_out_of_place(entry: Entry, service: Service) -> Iterator[_Problem]:
@@ -75,8 +83,37 @@ def _keys_out_of_place(entry: Entry, service: Service) -> Iterator[_Problem]:
             yield ("service",), f"{service.name} needs `training:`", None, "as {method: qlora, batch: 2}"
     if service.name == "container" and entry.image is None:
         yield ("service",), "a container needs its image", None, "add `image: registry/name:tag`"
+    yield from _cards_out_of_place(entry)
+
+
+def _cards_out_of_place(entry: Entry) -> Iterator[_Problem]:
+    if entry.gpus.count == 0 and entry.vram_mib:
+        yield (
+            ("vram_mib",),
+            "memory of a card, and `gpus.count` says none",
+            str(entry.vram_mib),
+            "leave one out",
+        )
     if entry.gpus.uuids and entry.gpus.count is not None and entry.gpus.count > len(entry.gpus.uuids):
         yield ("gpus", "count"), "more cards than are named in uuids", str(entry.gpus.count), None
+
+
+def _ports_twice(entry: Entry) -> Iterator[_Problem]:
+    written = [str(port).removesuffix("/tcp") for port in entry.ports]
+    for index, port in enumerate(written):
+        # TCP and UDP of one number are two ports; placement keeps both for one workload.
+        if port.rpartition(":")[0] and _on_host(port) in map(_on_host, written[:index]):
+            yield (
+                ("ports", index),
+                "the same port of the host twice",
+                str(entry.ports[index]),
+                "keep one of them",
+            )
+
+
+def _on_host(port: str) -> tuple[str, bool]:
+    """Which port of the host, and whether it is UDP's."""
+    return port.rpartition(":")[0], port.endswith("/udp")
 
 
 def _near(name: str, known: Collection[str]) -> str:
@@ -84,13 +121,14 @@ def _near(name: str, known: Collection[str]) -> str:
     return f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(known)) or 'none'}"
 
 
-def _workload(name: str, entry: Entry, line: int) -> Workload:
+def _workload(name: str, entry: Entry, line: Line) -> Workload:
     quant = entry.dtype if entry.dtype is not None else entry.quant
     width, _, height = (entry.size or "").partition("x")
     return Workload(
         name=name,
         service=entry.service,
-        line=line,
+        line=line(("workloads", name)),
+        key_lines=tuple((key, line(("workloads", name, key))) for key in sorted(entry.model_fields_set)),
         model=entry.model,
         quants=() if quant == "auto" else (quant,) if isinstance(quant, str) else tuple(quant),
         context=_tokens(entry.context),

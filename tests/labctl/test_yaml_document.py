@@ -44,13 +44,16 @@ REFUSED = {
     "only a comment": ("# nothing\n", "x: the file is empty (expected a mapping)"),
     "two documents": ("name: x\n---\nname: y\n", "x:2: not YAML: but found another document"),
     "unclosed": ('name: "x\n', "x:2: not YAML: found unexpected end of stream"),
-    "text": ("hello\n", "x:1: here belongs a mapping of keys to values (found 'hello')"),
+    "text": ("hello\n", "x:1: not what belongs here (found 'hello', expected a mapping of keys to values)"),
     "missing": ("inner: {memory_mib: 1}\n", "x:1: a key is missing (expected `name`) — add it; null if unknown"),
     "near": ("name: x\ninner:\n  memry_mib: 1\n  memory_mib: 2\n", "x:3: unknown key `inner.memry_mib` — did you"),
     "near, in a list": ("name: x\nmany:\n- memory_mib: 1\n  titel: a\n", "x:4: unknown key `many.0.titel` — did"),
     "strange": ("name: x\nzzz: 1\n", "x:2: unknown key `zzz` (expected name, inner, many) — take it out"),
-    "wrong type": ("name: 3\n", "x:1: `name`: Input should be a valid string (found 3)"),
-    "wrong mapping": ("name: x\ninner: 5\n", "x:2: `inner`: here belongs a mapping of keys to values (found 5)"),
+    "wrong type": ("name: 3\n", "x:1: `name`: not what belongs here (found 3, expected text)"),
+    "wrong mapping": (
+        "name: x\ninner: 5\n",
+        "x:2: `inner`: not what belongs here (found 5, expected a mapping of keys to values)",
+    ),
 }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ def complaints(document: Json, workloads: Json, rig: Json) -> list[str]:
         *_hosts_hold(document, wanted, rig, placed),
         *chain.from_iterable(_as_asked(name, wanted[name], placed[name], document) for name in placed),
         *_neighbours(wanted, placed, document, rig),
+        *_apart_in_space(wanted, placed),
     ]
 
 
@@ -46,8 +47,10 @@ def _everyone_is_answered(document: Json, wanted: Json) -> Iterator[str]:
     every = {card["uuid"] for card in document["gpus"]}
     for each in document["unplaced"]:
         named = {refusal["gpu"] for refusal in each["refusals"] if refusal["gpu"]}
-        if named != every:
-            yield f"{each['workload']}: refused with {sorted(named)} of {sorted(every)}"
+        hosts = {refusal["host"] for refusal in each["refusals"] if not refusal["gpu"]}
+        # What needs no card is refused by hosts.
+        if named != every and (named or hosts != set(document["power"])):
+            yield f"{each['workload']}: refused by {sorted(named)} of {sorted(every)}, and by {sorted(hosts)}"
         yield from (
             f"{each['workload']}: no such reason, {refusal['reason']}"
             for refusal in each["refusals"]
@@ -118,9 +121,10 @@ def _as_asked(name: str, entry: Json, found: Json, document: Json) -> Iterator[s
         yield f"{name}: {len(found['gpus'])} cards, asked for {limits['count']}"
     if limits.get("host") not in (None, found["host"]):
         yield f"{name}: on {found['host']}, pinned to {limits['host']}"
-    for key, has in (("uuids", lambda card: card), ("models", lambda card: cards[card]["model"])):
-        if limits.get(key) and any(has(card) not in limits[key] for card in found["gpus"]):
-            yield f"{name}: {found['gpus']} are none of {limits[key]}"
+    models = {card: cards[card]["model"] for card in found["gpus"]}
+    for key, names in (("uuids", list(models)), ("models", list(models.values()))):
+        if limits.get(key) and not set(names) <= set(limits[key]):
+            yield f"{name}: {names} are none of {limits[key]}"
     if "vram_mib" in entry and any(claim != entry["vram_mib"] for claim in found["memory_mib"].values()):
         yield f"{name}: {found['memory_mib']} charged, declared {entry['vram_mib']}"
 
@@ -141,6 +145,9 @@ def _neighbours(wanted: Json, placed: Json, document: Json, rig: Json) -> Iterat
                 yield f"{card}: {one} beside {other}, and one of them wants it alone"
             if _is_job(a) and _is_job(b) and _minutes(a) & _minutes(b):
                 yield f"{card}: the jobs {one} and {other} at the same time"
+
+
+def _apart_in_space(wanted: Json, placed: Json) -> Iterator[str]:
     for name, each in placed.items():
         for other in wanted[name].get("displaces", []):
             if other in placed and placed[other]["host"] != each["host"]:

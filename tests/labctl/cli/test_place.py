@@ -112,5 +112,75 @@ def test_a_model_that_is_nowhere_is_told_with_its_line(place: Command, tmp_path:
     file.write_text("workloads:\n  chat:\n    service: llama.cpp\n    model: qwen3-8bb\n")
     said = place(str(file), "--rig", DUAL)
     assert said.code == 2
-    assert f"{file}:2: chat.model" in said.err
+    assert f"{file}:4: chat.model" in said.err
     assert "did you mean qwen3-8b" in said.err
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("model: qwen3-8b, gpus: {models: [rtx-3900]}", ("chat.gpus.models", "found rtx-3900", "rtx-3090")),
+        ("model: qwen3-8b, quant: Q4KM", ("chat.quant", "found Q4KM", "Q4_K_M")),
+        (
+            "model: qwen3-8b, kv_type: fp8",
+            ("chat.kv_type", "llama.cpp has no KV cache in this format", "q8_0"),
+        ),
+        ("model: qwen3-8b, service: vllm, gpus: {count: 3}", ("chat.gpus.count", "32 heads on 3 cards")),
+        ("model: whisper-tiny, service: whisper, gpus: {count: 2}", ("keeps a model on one card", "found 2")),
+        ("model: qwen3-8b, service: vllm, gpus: {count: 0}", ("vllm needs a card",)),
+    ],
+)
+def test_what_no_cards_could_serve_is_bad_input(
+    entry: str, words: tuple[str, ...], place: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "w.yaml"
+    service = "" if "service:" in entry else "service: llama.cpp, "
+    file.write_text(f"workloads:\n  chat: {{{service}{entry}}}\n")
+    said = place(str(file), "--rig", DUAL)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"labctl: {file}:2: chat.")
+    assert all(word in said.err for word in words), said.err
+
+
+def test_without_any_card_services_are_placed_and_the_rest_says_why(place: Command, tmp_path: Path) -> None:
+    workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
+    workloads.write_text(
+        "workloads:\n"
+        "  cloud: {service: nextcloud}\n"
+        "  slow: {service: llama.cpp, model: qwen2.5-0.5b, gpus: {count: 0}}\n"
+        "  chat: {service: llama.cpp, model: qwen2.5-0.5b}\n"
+    )
+    rig.write_text("name: bare\nhosts:\n  - {name: box, ram_gib: 16}\n")
+    said = place(str(workloads), "--rig", str(rig), "--json")
+    assert said.code == 3
+    assert {each["workload"]: each["gpus"] for each in said.document["placements"]} == {
+        "cloud": [],
+        "slow": [],
+    }
+    (chat,) = said.document["unplaced"]
+    assert [(each["gpu"], each["host"], each["reason"]) for each in chat["refusals"]] == [
+        (None, "box", "too_few_on_host")
+    ]
+
+
+def test_a_host_of_64_cards_is_answered(place: Command, tmp_path: Path) -> None:
+    workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
+    workloads.write_text(
+        "workloads:\n  chat: {service: llama.cpp, model: llama-3.1-70b, quant: Q8_0}\n"
+        "  four: {service: container, image: a/b:1, vram_mib: 100, gpus: {count: 4}}\n"
+    )
+    rig.write_text("name: many\nhosts:\n  - {name: box, gpus: [{model: rtx-3090, count: 64}]}\n")
+    said = place(str(workloads), "--rig", str(rig), "--json")
+    assert said.code == 0
+    assert {each["workload"]: len(each["gpus"]) for each in said.document["placements"]} == {
+        "chat": 4,
+        "four": 4,
+    }
+
+
+def test_unified_memory_of_unknown_size_is_asked_for_in_the_rig(place: Command, tmp_path: Path) -> None:
+    rig = tmp_path / "r.yaml"
+    rig.write_text("name: spark\nhosts:\n  - {name: spark, gpus: [{model: dgx-spark}]}\n")
+    said = place(HOME, "--rig", str(rig))
+    assert said.code == 2
+    assert f"{rig}: hosts.spark.ram_gib: unified memory is RAM" in said.err

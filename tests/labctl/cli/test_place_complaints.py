@@ -1,5 +1,6 @@
 """What users of other tools complain of, each as a case file with the outcome that would have helped them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,27 +86,20 @@ def _placed_otherwise(found: Json | None, wanted: Json) -> list[str]:
     if found is None:
         return ["has no place"]
     claims: dict[str, int] = found["memory_mib"]
-    for key, expected in wanted.items():
-        match key:
-            case "gpus":
-                right = found["gpus"] == expected
-            case "not_on":
-                right = set(found["gpus"]).isdisjoint(expected)
-            case "count":
-                right = len(found["gpus"]) == expected
-            case "variant":
-                right = {each: found["variant"].get(each) for each in expected} == expected
-            case "memory_mib":
-                ranges = expected if isinstance(expected, dict) else dict.fromkeys(claims, expected)
-                right = set(ranges) == set(claims) != set() and all(
-                    least <= claims[card] <= most for card, (least, most) in ranges.items()
-                )
-            case "host_memory_mib":
-                right = expected[0] <= found["host_memory_mib"] <= expected[1]
-            case "tokens_per_second":
-                right = (found["tokens_per_second"] or 0) >= expected
-            case _:
-                return [f"no such expectation: {key}"]
-        if not right:
-            return [f"{key} should be {expected}"]
-    return []
+    is_so: dict[str, Callable[[Any], bool]] = {
+        "gpus": lambda expected: bool(found["gpus"] == expected),
+        "not_on": lambda expected: set(found["gpus"]).isdisjoint(expected),
+        "count": lambda expected: len(found["gpus"]) == expected,
+        "variant": lambda expected: {each: found["variant"].get(each) for each in expected} == expected,
+        "memory_mib": lambda expected: _within(claims, expected),
+        "host_memory_mib": lambda expected: _within({"": found["host_memory_mib"]}, expected),
+        "tokens_per_second": lambda expected: (found["tokens_per_second"] or 0) >= expected,
+    }
+    return [f"{key} should be {expected}" for key, expected in wanted.items() if not is_so[key](expected)]
+
+
+def _within(amounts: dict[str, int], expected: Json | list[int]) -> bool:
+    ranges = expected if isinstance(expected, dict) else dict.fromkeys(amounts, expected)
+    return set(ranges) == set(amounts) != set() and all(
+        least <= amounts[card] <= most for card, (least, most) in ranges.items()
+    )

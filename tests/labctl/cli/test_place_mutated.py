@@ -1,4 +1,4 @@
-"""Workloads and rig files as they come out of a hurried editor: an answer, or a sentence with the file and the place."""
+"""Workloads and rig files as they come out of a hurried editor: an answer, or a sentence with file and place."""
 
 import json
 import random
@@ -35,8 +35,8 @@ workloads:
          kv_type: f16, priority: 100, load: 3, gpus: {count: 1, models: [rtx-3060, rtx-3090], exclusive: false}}
   ui: {service: open-webui, uses: [chat], expose: chat.home.example, env: {NAME: home, N: 1}}
   listen: {service: whisper, model: whisper-tiny, quant: int8, apart_from: [thing]}
-  thing: {service: container, image: "example.org/thing:1", vram_mib: 1500, ram_mib: 512, disk_mib: 10, ports: [8080, "9000:80"],
-          volumes: {data: /data}, args: [-v], devices: [/dev/null]}
+  thing: {service: container, image: "example.org/thing:1", vram_mib: 1500, ram_mib: 512, disk_mib: 10,
+          ports: [8080, "9000:80"], volumes: {data: /data}, args: [-v], devices: [/dev/null]}
   tune: {service: axolotl, model: qwen2.5-0.5b, training: {method: qlora, batch: 1, sequence: 512, rank: 8},
          displaces: [chat], when: "01:00-07:00", priority: 20}
   paint: {service: comfyui, model: sd1.5, dtype: fp16, size: 512x512, frames: 1}
@@ -46,10 +46,16 @@ SEVERAL = 10_000
 
 
 @pytest.fixture(autouse=True)
+def _no_suggestions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They ask many questions of one file; what it comes to is known after the first."""
+    monkeypatch.setattr("labctl.cli.place_answer._suggested", lambda _: {})
+
+
+@pytest.fixture(autouse=True)
 def _a_hub_without_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mutated model's name may look like one on the hub; nobody is asked."""
 
-    def nothing_there(self: object) -> None:
+    def nothing_there(_: object) -> None:
         raise BadInput("no such repository", where="hub")
 
     monkeypatch.setattr("labctl.edges.hub.HubRepository.sizes", property(nothing_there))
@@ -85,7 +91,9 @@ def hold(count: int, seed: int, folder: Path, capsys: pytest.CaptureFixture[str]
         if code == BAD_INPUT:
             assert _names_the_place(document["error"], files[which]), (seed, number, document, written)
         else:
-            wrong = complaints(document, yaml.safe_load(workloads), yaml.safe_load(rig))
+            wrong = complaints(
+                document, *(yaml.load(each, Loader=yaml.CSafeLoader) for each in (workloads, rig))
+            )
             assert not wrong, (seed, number, wrong, written)
         found[code] += 1
     return found

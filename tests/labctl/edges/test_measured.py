@@ -68,7 +68,7 @@ REFUSED = [
     (ONE.replace("RTX 3090", "RTX 3091"), ": measurements[0].card: no GPU of that name in the catalogue"),
     (ONE.replace("    total_mib: 7000\n", ""), ":2: `measurements.0`: nothing was measured"),
     (ONE.replace("    meter: process\n", ""), ":2: `measurements.0`: total_mib and meter go together"),
-    (ONE.replace("7000", "-7"), ":8: `measurements.0.total_mib`: Input should be greater than 0"),
+    (ONE.replace("7000", "-7"), ":8: `measurements.0.total_mib`: out of bounds (found -7, expected more than 0)"),
     (ONE.replace("quant:", "quantt:"), ":2: a key is missing (expected `measurements.0.quant`)"),
     (ONE + "    kvtype: f16\n", ":10: unknown key `measurements.0.kvtype` — did you mean `kv_type`?"),
     ("name: a rig\nhosts: []\n", ":1: a key is missing (expected `measurements`)"),

@@ -170,7 +170,7 @@ def test_the_usual_quantizations_are_there() -> None:
             "layers: 31",
             r"llama\.yaml:1: the shape makes 7812\d+ parameters, the file says 8030261312",
         ),
-        ("vocab: 128256", "vocab: 0", r"llama\.yaml:8: `shape\.vocab`: .*greater than 0"),
+        ("vocab: 128256", "vocab: 0", r"llama\.yaml:8: `shape\.vocab`: .*more than 0"),
         ("kind: llm", "kind: animal", r"llama\.yaml:4: `kind`"),
         ("kv_heads: 8", "kv_heads: [8, 8]", "kv_heads has 2 entries for 32 layers"),
     ],

@@ -163,7 +163,7 @@ def test_a_slot_carries_what_its_generation_does() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("memory_mib: 24576", "memory_mib: lots", r"x\.yaml:6: `memory_mib`: .*valid integer.*found 'lots'"),
+        ("memory_mib: 24576", "memory_mib: lots", r"x\.yaml:6: `memory_mib`: .*found 'lots', expected a whole number"),
         ("tdp_watts: 350", "tdp_wats: 350", r"x\.yaml:1: a key is missing .*`tdp_watts`"),
         ("note", "note", ""),
         ("  - covers: [power_min", "  - covers: [power_mean", r"no source covers power_min_watts"),

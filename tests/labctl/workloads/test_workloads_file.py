@@ -72,6 +72,12 @@ def test_the_manual_says_what_it_says() -> None:
         ("quant: Q8_0\ndtype: fp8", 2, ("quant and dtype say the same",)),
         ("priority: high", 5, ("priority", "high")),
         ("context: [", 6, ("not YAML",)),
+        ("context: 32k", 5, ("found '32k'", "expected a whole number or a mapping")),
+        ("context: 100", 5, ("found 100", "expected 256 or more")),
+        ("quant: []", 5, ("expected at least 1 of them",)),
+        ("kv_type: q8", 5, ("found 'q8'", "did you mean q8_0?")),
+        ('ports: [80, "9000:80", "9000:81/tcp"]', 5, ("ports.2", "the same port of the host twice")),
+        ("gpus: {count: 0}\nvram_mib: 5", 6, ("vram_mib", "leave one out")),
     ],
 )
 def test_a_mistake_is_told_with_its_line(lines: str, line: int, words: tuple[str, ...]) -> None:
@@ -89,7 +95,18 @@ def test_a_mistake_is_told_with_its_line(lines: str, line: int, words: tuple[str
         ("", ("empty",)),
         ("workloads: {}", ("workloads",)),
         ("workload: {}", ("workload",)),
-        ("workloads: {Chat: {service: ollama}}", ("Chat",)),
+        ("workloads: {Chat: {service: ollama}}", ("Chat", "expected small letters, digits and hyphens")),
+        (
+            "workloads: {a: {service: ollama, apart_from: [b, b]}, b: {service: ollama}}",
+            ("a.apart_from.1", "the same name twice"),
+        ),
+        (
+            (
+                "workloads: {a: {service: ollama, when: '01:00-02:00', displaces: [b]}, "
+                "b: {service: ollama, when: '03:00-04:00'}}"
+            ),
+            ("a.displaces.0", "a job does not displace another job", "found b"),
+        ),
         ("workloads: {a: {service: olama}}", ("olama", "did you mean ollama")),
         ("workloads: {a: {service: vllm}}", ("needs a model",)),
         ("workloads: {a: {service: nextcloud, model: qwen3-8b}}", ("loads no model",)),
@@ -99,7 +116,7 @@ def test_a_mistake_is_told_with_its_line(lines: str, line: int, words: tuple[str
             "workloads: {a: {service: ollama, uses: [chta]}, chat: {service: ollama}}",
             ("no workload of that name", "did you mean chat?"),
         ),
-        ("- 1", ("here belongs a mapping",)),
+        ("- 1", ("expected a mapping",)),
         ("\x00", ("a character that YAML does not allow",)),
     ],
 )
@@ -141,3 +158,8 @@ def test_windows_go_past_midnight(one: Window, other: Window, both: bool) -> Non
 def test_a_damaged_file_is_refused_in_words_or_still_means_something(at: int, put: str) -> None:
     for damaged in (HOME[:at] + put + HOME[at:], HOME[:at] + HOME[at + 1 :], HOME[:at]):
         assert (where_refused(damaged) or "home.yaml").startswith("home.yaml")
+
+
+def test_a_port_of_tcp_and_of_udp_are_two() -> None:
+    found = parsed(entry('ports: ["53:53/tcp", "53:53/udp"]'))
+    assert found["chat"].ports == ("53:53/tcp", "53:53/udp")
