@@ -3,7 +3,8 @@
 from dataclasses import asdict
 
 from labctl.errors import SCHEMA_VERSION
-from labctl.rig.live import LiveHost, Reading, obstacles
+from labctl.rig.live import LiveHost, Reading
+from labctl.rig.obstacles import obstacles
 from labctl.rig.reported import Process
 
 

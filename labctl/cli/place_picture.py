@@ -9,7 +9,7 @@ from labctl.place.placement import Placement
 from labctl.place.power import Power, power
 from labctl.place.problem import Workload
 from labctl.place.problem_limits import TimeShareSet, Usage, time_share_sets
-from labctl.rig.live import obstacles
+from labctl.rig.obstacles import obstacles
 from labctl.rig.rig import Card, Host
 
 # workload: its claim. kept: room that a job needs more than those that step aside for it. free: for anyone.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from labctl.rig.gpu import Gpu
 from labctl.rig.host_report import HostReport
+from labctl.rig.obstacles import obstacles
 from labctl.rig.reported import DriverReport, Lost, Process, Reported
 from labctl.rig.rig import Card, Cpu, Host, default_reserved_mib, visible_mib
 
@@ -87,26 +88,6 @@ def planned(host: Host) -> LiveHost:
         for card in host.cards
     )
     return LiveHost(host, readings)
-
-
-def obstacles(card: Card) -> tuple[str, ...]:
-    """Why nothing is placed on a card, whatever its memory: one sentence each, none for a card that is fine."""
-    found = []
-    if card.mig:
-        found.append("MIG splits this card: turn it off with `nvidia-smi -mig 0`, or leave the card out")
-    if card.compute_mode == "exclusive_process":
-        found.append(
-            "compute mode is EXCLUSIVE_PROCESS, one process at a time: `nvidia-smi -c 0` shares the card"
-        )
-    if card.compute_mode == "prohibited":
-        found.append("compute mode is PROHIBITED: `nvidia-smi -c 0` allows programs again")
-    if card.ecc_pending is not None:
-        found.append(
-            f"error correction will be {'on' if card.ecc_pending else 'off'} after a reboot, which changes the memory"
-        )
-    if card.memory_mib is None:
-        found.append("nobody knows how much memory it has")
-    return tuple(found)
 
 
 def remarks(reading: Reading) -> tuple[str, ...]:

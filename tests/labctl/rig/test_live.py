@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from labctl.edges import catalog
 from labctl.edges.nvml import identified
 from labctl.rig.host_report import HostReport, cgroups, host_report, module_bandwidth_gbs, sections
-from labctl.rig.live import live_host, obstacles, planned
+from labctl.rig.live import live_host, planned
+from labctl.rig.obstacles import obstacles
 from labctl.rig.reported import DriverReport, Process, Reported, unit_of
 from labctl.rig.rig import Card, Host
 from labctl.rig.unlisted import capability_of, is_unlisted, unlisted

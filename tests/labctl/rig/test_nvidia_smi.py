@@ -8,7 +8,8 @@ from labctl.edges import catalog
 from labctl.rig import nvidia_smi
 from labctl.rig.gpu import Gpu
 from labctl.rig.host_report import HostReport
-from labctl.rig.live import LiveHost, live_host, obstacles, remarks
+from labctl.rig.live import LiveHost, live_host, remarks
+from labctl.rig.obstacles import obstacles
 from labctl.rig.reported import DriverReport
 from labctl.rig.rig import Pcie
 from labctl.rig.unlisted import identify, is_unlisted
