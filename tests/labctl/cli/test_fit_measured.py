@@ -80,5 +80,5 @@ def test_a_model_that_nobody_knows_has_no_estimate_beside_it(fit: Command, mine:
 def test_a_wrong_file_is_refused(fit: Command, mine: str) -> None:
     Path(mine).write_text(ONE.replace("7000", "many"))
     assert fit.refusal("--measured", mine).startswith(
-        f"{mine}:8: `measurements.0.total_mib`: Input should be a valid"
+        f"{mine}:8: `measurements.0.total_mib`: not what belongs here"
     )
