@@ -9,6 +9,7 @@ from labctl.cli.deploy import check, deploy, verify
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
+from labctl.cli.preflight import preflight
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -47,5 +48,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, fit, place, gpus, rig):
+for command in (deploy, check, verify, fit, place, gpus, rig, preflight):
     app.command()(command)
