@@ -99,14 +99,15 @@ def preflight(
     """Decide for one host. titles: of the catalogue's cards by name."""
     cards = known_cards(host, ids, titles)
     system = table.system(host.os_id, host.os_version)
-    found = [
-        *obstacles.of_machine(host, table, in_container=request.in_container),
-        *obstacles.of_cards(table, cards),
-        *obstacles.of_packages(host, system),
-    ]
+    found = list(obstacles.of_machine(host, table, in_container=request.in_container))
+    if any(each.code in ("wsl", "container") for each in found):
+        return Preflight(host, cards, None, tuple(found))
+    found += obstacles.of_cards(table, cards)
+    found += obstacles.of_packages(host, system)
     if system is None or any(each.final for each in found):
         return Preflight(host, cards, None, tuple(found))
-    question = _Question(host, table, system, cards, request)
+    driven = tuple(card for card in cards if not card.set_aside)
+    question = _Question(host, table, system, driven, request)
     chosen, passed_over, refusals = _choose(question)
     if chosen is None:
         return Preflight(host, cards, None, (*found, *refusals))
@@ -124,7 +125,8 @@ def known_cards(host: DriverHost, ids: PciIds, titles: Mapping[str, str]) -> tup
     for card in host.cards:
         identity = ids.identify(card.device, card.name)
         named = " or ".join(titles.get(model, model) for model in identity.models)
-        title = named or card.name or f"the card 10de:{card.device}"
+        # lspci says `Device` of what its own list does not have.
+        title = named or card.name.removeprefix("Device") or f"the card 10de:{card.device}"
         found.append(KnownCard(card, identity.models, identity.generation, title, identity.certain))
     return tuple(found)
 
@@ -242,8 +244,10 @@ def _reboot(host: DriverHost, offer: Offer, flavour: Flavour) -> str | None:
 
 def _notes(host: DriverHost, cards: tuple[KnownCard, ...]) -> Iterator[str]:
     for card in cards:
-        if not card.certain:
-            yield f"{card.title}: 10de:{card.card.device} is on no list, taken for {card.generation}"
+        if card.set_aside:
+            yield f"{card.title} at {card.card.slot} is set aside for a VM (vfio-pci) and left out"
+        elif not card.certain:
+            yield f"10de:{card.card.device} is on no list: its neighbours are {card.generation}, so is it"
     if host.vm:
         yield f"a virtual machine ({host.vm}): its cards are passed through"
     if host.next_boot.headers == "unknown":

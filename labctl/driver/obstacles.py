@@ -71,37 +71,41 @@ def of_cards(table: Table, cards: tuple[KnownCard, ...]) -> Iterator[Obstacle]:
             "look at its seat and power cables, and for it in `lspci`; in a VM, pass it through",
             final=True,
         )
+    if cards and all(card.set_aside for card in cards):
+        yield Obstacle(
+            "passthrough",
+            f"{cards[0].title} at {cards[0].card.slot} is set aside for a virtual machine (vfio-pci)",
+            "deploy inside that VM, or take its id out of vfio-pci's options and reboot",
+            final=True,
+        )
     for card in cards:
-        board = table.board(card.models)
-        if board:
-            yield Obstacle(
-                "board",
-                f"{card.title} is part of its board",
-                f"its maker's {board.system} brings the driver",
-                final=True,
-            )
-        elif card.generation is None:
-            yield Obstacle(
-                "unknown-card",
-                f"the card 10de:{card.card.device} at {card.card.slot} is on no list",
-                "`update-pciids` may know it; else update labctl, or take the card out",
-                final=True,
-            )
-        elif card.card.driver == "vfio-pci":
-            yield Obstacle(
-                "passthrough",
-                f"{card.title} at {card.card.slot} is set aside for a virtual machine (vfio-pci)",
-                "deploy inside that VM, or take its id out of vfio-pci's options and reboot",
-            )
-        elif (row := table.architecture(card.generation)) is None or (
-            row.open is None and _ended(row.proprietary, table)
-        ):
-            yield Obstacle(
-                "too-old",
-                f"{card.title} ({card.generation}) is older than any driver that is still kept",
-                "take the card out; Maxwell, the GTX 900 series, is the oldest that CUDA 12 works with",
-                final=True,
-            )
+        if not card.set_aside:
+            yield from _of_card(table, card)
+
+
+def _of_card(table: Table, card: KnownCard) -> Iterator[Obstacle]:
+    board, row = table.board(card.models), table.architecture(card.generation or "")
+    if board:
+        yield Obstacle(
+            "board",
+            f"{card.title} is part of its board",
+            f"its maker's {board.system} brings the driver",
+            final=True,
+        )
+    elif card.generation is None:
+        yield Obstacle(
+            "unknown-card",
+            f"{card.title} at {card.card.slot} is on no list",
+            "`sudo update-pciids` may name its chip; else update labctl, or take the card out",
+            final=True,
+        )
+    elif row is None or (row.open is None and _ended(row.proprietary, table)):
+        yield Obstacle(
+            "too-old",
+            f"{card.title} ({card.generation}) is older than any driver that is still kept",
+            "take the card out; Maxwell, as the GTX 900 series, is the oldest that CUDA 12 works with",
+            final=True,
+        )
 
 
 def _ended(branches: Branches | None, table: Table) -> bool:
@@ -231,7 +235,7 @@ def undriven(table: Table, system: System, cards: tuple[KnownCard, ...], offers:
         return Obstacle(
             "mixed",
             f"no driver runs {old.title} ({old.generation}) and {new.title} ({new.generation}) in one host: {why}",
-            "put one of them into another machine, or into a VM of its own",
+            "put one of them into another machine, or set it aside for a VM (vfio-pci)",
             final=True,
         )
     here = [each for each in table.offers_for(system) if flavours(table, cards, each.branch)]

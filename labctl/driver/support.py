@@ -24,6 +24,11 @@ class KnownCard:
     title: str
     certain: bool = True
 
+    @property
+    def set_aside(self) -> bool:
+        """Whether it is kept for a virtual machine, so that this host's driver never sees it."""
+        return self.card.driver == "vfio-pci"
+
 
 def drives(table: Table, card: KnownCard, branch: int, flavour: Flavour) -> bool:
     """Whether a branch drives one card with this flavour of module."""
