@@ -217,14 +217,12 @@ def of_existing(host: DriverHost, to_change: Iterable[Package]) -> Iterator[Obst
 
 def no_such_offer(table: Table, system: System, source: Origin | None, branch: int | None) -> Obstacle:
     """Nothing fits what was asked for."""
-    asked = " ".join(
-        [
-            {"nvidia": "NVIDIA's", "distribution": "the distribution's own", None: "a"}[source],
-            str(branch or "driver"),
-        ]
-    )
+    whose = {"nvidia": "NVIDIA's repository", "distribution": f"{system.id.capitalize()}'s own archive"}
+    where = whose[source] if source else "this table"
     have = ", ".join(f"{offer.branch} ({offer.source})" for offer in table.offers_for(system))
-    return Obstacle("no-offer", f"{system.name} has not {asked}", f"it has {have}", final=True)
+    return Obstacle(
+        "no-offer", f"{where} has no driver {branch} for {system.name}", f"it can have {have}", final=True
+    )
 
 
 def undriven(table: Table, system: System, cards: tuple[KnownCard, ...], offers: list[Offer]) -> Obstacle:

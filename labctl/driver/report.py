@@ -132,11 +132,11 @@ def _next_boot(grub: str, bootable: list[str]) -> str | None:
     chosen = said.get("next_entry") or (
         said.get("saved_entry") if said.get("GRUB_DEFAULT") == "saved" else said.get("GRUB_DEFAULT")
     )
-    # An entry's name ends with its kernel: `Advanced options for Debian>Debian, with Linux 6.12.107+deb13-amd64`.
+    # `Advanced options for Debian>Debian, with Linux 6.12.107+deb13-amd64`, `gnulinux-6.12.107+deb13-amd64-advanced-…`.
     named = [
         release
         for release in bootable
-        if chosen and re.search(rf"(?<![\w.+-]){re.escape(release)}(?![\w.+-])", chosen)
+        if chosen and re.search(rf"(?<![\w.+]){re.escape(release)}(?![\w.+])", chosen)
     ]
     if named:
         return max(named, key=len)
