@@ -114,6 +114,8 @@ def preflight(
     decision = _decide(question, chosen, passed_over)
     if not decision.in_place:
         found += obstacles.of_build(host, decision.modules)
+        if decision.modules == "precompiled":
+            found += obstacles.of_signed_module(host, decision.packages[0])
         found += obstacles.of_disk(host, chosen[0].driver_mib + (decision.cuda.mib if decision.cuda else 0))
         found += obstacles.of_existing(host, packages.to_change(host, chosen[0], decision.packages))
     return Preflight(host, cards, decision, tuple(found), tuple(_notes(host, cards)))

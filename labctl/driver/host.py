@@ -61,6 +61,7 @@ class DriverHost:
     """Everything the decision looks at.
 
     kernel_packages: metapackages of the kernel without linux-image-, as `amd64` or `generic-hwe-24.04`.
+    headers_packages, signed_modules: those that apt could install; signed_modules are Ubuntu's ready-made ones.
     loaded, loaded_flavour: of the module in memory. sources: apt's lines about NVIDIA's repository, as they stand.
     packages: of the driver, the toolkit and the kernel, and whatever dpkg has not finished.
     """
@@ -75,6 +76,7 @@ class DriverHost:
     secure_boot: SecureBoot = SecureBoot(enabled=False)
     packages: tuple[Package, ...] = ()
     headers_packages: tuple[str, ...] = ()
+    signed_modules: tuple[str, ...] = ()
     kernel_packages: tuple[str, ...] = ()
     loaded: str | None = None
     loaded_flavour: Literal["open", "proprietary"] | None = None

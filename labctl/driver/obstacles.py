@@ -175,6 +175,16 @@ def of_build(host: DriverHost, modules: Modules) -> Iterator[Obstacle]:
         )
 
 
+def of_signed_module(host: DriverHost, package: str) -> Iterator[Obstacle]:
+    """A kernel that Ubuntu has no ready-made module for: one of a mainline build, or older than the archive's."""
+    if host.signed_modules and package not in host.signed_modules:
+        yield Obstacle(
+            "no-signed-module",
+            f"apt has no {package}: no ready-made module for {host.next_boot.release}",
+            "`sudo apt-get install linux-image-generic`, reboot into it, then look again; or `--source nvidia`",
+        )
+
+
 def of_disk(host: DriverHost, needed_mib: int) -> Iterator[Obstacle]:
     """Room on / for packages and the build, and on /boot for a second initramfs."""
     if host.root_free_mib is not None and host.root_free_mib < needed_mib:

@@ -59,6 +59,7 @@ def parse(output: str) -> DriverHost:
         secure_boot=_secure_boot(parts.get("secure-boot", "")),
         packages=packages,
         headers_packages=tuple(sorted(name for name in candidates if name.startswith("linux-headers-"))),
+        signed_modules=tuple(sorted(parts.get("signed-modules", "").split())),
         kernel_packages=_kernel_packages(packages),
         loaded=loaded,
         loaded_flavour=flavour,

@@ -52,6 +52,11 @@ for k in $( (ls /lib/modules 2>/dev/null; echo "$running") | sort -u); do names=
 apt-cache policy $names $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null |
   sed -n 's/^installed \(.*nvidia.*\|libcuda1\|cuda-.*\)$/\1/p') 2>/dev/null
 echo "lists $(ls /var/lib/apt/lists 2>/dev/null | grep -c Packages)"
+section signed-modules
+# Thousands of them carry a kernel's number; only those of the kernels here matter.
+names=$(apt-cache pkgnames linux-modules-nvidia- 2>/dev/null)
+printf '%s\n' "$names" | grep -v -e '-[0-9]*\.[0-9]*\.[0-9]*-'
+for k in $(ls /lib/modules 2>/dev/null); do printf '%s\n' "$names" | grep -F -e "-$k"; done
 section sources
 grep -rhs 'developer.download.nvidia.com' /etc/apt/sources.list /etc/apt/sources.list.d | grep -v '^[[:space:]]*#'
 section loaded; cat /proc/driver/nvidia/version 2>/dev/null

@@ -1,6 +1,7 @@
 """`labctl preflight`: what people and tools see, and the exit codes."""
 
 import json
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -149,6 +150,6 @@ def test_no_shell_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object, **__: object) -> None:
         raise FileNotFoundError("sh")
 
-    monkeypatch.setattr(preflights.subprocess, "run", none)
+    monkeypatch.setattr(subprocess, "run", none)
     with pytest.raises(Failed, match="could not be read"):
         preflights.this_machine()

@@ -107,9 +107,15 @@ def test_a_card_inside_a_processor_is_its_makers(system: tuple[str, str]) -> Non
 
 def test_every_row_says_where_it_is_from() -> None:
     table = decision_table()
-    rows = (*table.architectures, *table.branches, *table.systems, *table.boards)
-    assert all(row.source.startswith("https://") for row in rows)
-    assert all(offer.url.startswith("https://") for offer in table.offers)
+    sources = [
+        *(row.source for row in table.architectures),
+        *(row.source for row in table.branches),
+        *(row.source for row in table.systems),
+        *(row.source for row in table.boards),
+        *(offer.url for offer in table.offers),
+        table.late_cards.source,
+    ]
+    assert all(source.startswith("https://") for source in sources)
     assert {row.name for row in table.architectures} == {card.architecture for card in catalog.gpus()}
 
 

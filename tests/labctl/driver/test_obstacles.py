@@ -146,6 +146,19 @@ def test_blackwell_is_refused_debians_own(version: str, branch: int) -> None:
     assert f"{branch} does not drive GeForce RTX 5090" in found.obstacles[0].message
 
 
+@pytest.mark.parametrize(
+    ("there", "codes"),
+    [
+        ((), []),  # no lists, or no `restricted` yet
+        (("linux-modules-nvidia-580-server-open-generic",), []),
+        (("linux-modules-nvidia-580-server-open-aws",), ["no-signed-module"]),
+    ],
+)
+def test_a_kernel_without_a_signed_module_is_refused(there: tuple[str, ...], codes: list[str]) -> None:
+    machine = replace(host(device("rtx-3090"), system=("ubuntu", "26.04")), signed_modules=there)
+    assert [each.code for each in decide(machine, Request()).obstacles] == codes
+
+
 def test_a_branch_that_is_not_there_is_refused_with_those_that_are() -> None:
     found = decided(lambda it: it, Request(branch=580))
     assert [each.code for each in found.obstacles] == ["no-offer"]

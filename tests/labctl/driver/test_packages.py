@@ -6,6 +6,7 @@ import pytest
 
 from labctl.driver.decision import Decision, Request
 from labctl.driver.host import DriverHost, Kernel, Package
+from labctl.driver.table import Flavour
 from labctl.edges.preflights import decide
 from tests.labctl.driver.hosts import device, host, with_packages
 
@@ -136,7 +137,7 @@ def test_what_is_there_by_halves_is_not_in_place(change: object) -> None:
     ],
 )
 def test_a_reboot_only_for_what_is_loaded(
-    loaded: str | None, flavour: str | None, nouveau: bool, reboot: str | None
+    loaded: str | None, flavour: Flavour | None, nouveau: bool, reboot: str | None
 ) -> None:
     machine = replace(host(device("rtx-3090")), loaded=loaded, loaded_flavour=flavour, nouveau=nouveau)
     assert decision(machine).reboot == reboot

@@ -131,6 +131,14 @@ def test_where_a_driver_came_from(archive: str, came: str) -> None:
     assert report.parse(text).came == came
 
 
+def test_the_signed_modules_that_apt_has() -> None:
+    text = (FOLDER / "ubuntu2604-5090.txt").read_text(encoding="utf-8")
+    assert report.parse(text).signed_modules == ()
+    listed = "linux-modules-nvidia-580-server-open-generic\nlinux-modules-nvidia-595-open-generic"
+    text = text.replace("@@labctl sources", f"@@labctl signed-modules\n{listed}\n\n@@labctl sources")
+    assert report.parse(text).signed_modules == tuple(listed.split())
+
+
 def test_what_is_loaded() -> None:
     held = report.parse((FOLDER / "debian12-580-in-place.txt").read_text(encoding="utf-8"))
     assert (held.loaded, held.loaded_flavour, held.next_boot.flavour) == ("580.105.08", "open", "open")
