@@ -85,9 +85,9 @@ else
 	@echo "$(PYTHON) cannot make virtual environments. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1
 endif
 
-# Vagrant only checks vagrant/Vagrantfile, and not every release has it.
+# Vagrant only checks vagrant/Vagrantfile, Chromium only looks at pages, and not every release has them.
 host-packages:
-	@.ci/debian-packages tests/host/debian-packages.txt vagrant vagrant-libvirt
+	@.ci/debian-packages tests/host/debian-packages.txt vagrant vagrant-libvirt chromium
 
 need-root:
 ifeq ($(ROOT),)

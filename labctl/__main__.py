@@ -14,6 +14,8 @@ from labctl.errors import DONE, FAILED, INTERRUPTED, BadInput, Failed, Interrupt
 
 def main() -> NoReturn:
     """Run the command line and leave the process with its exit code."""
+    # Or pydantic looks through every installed package for plugins before the first file is read.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show `×` gets `?`, not a traceback.
         if isinstance(stream, TextIOWrapper):

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from labctl.errors import BadInput
-
-MASK = "*MASKED*"
+from labctl.mask import MASK
 
 
 class Secret:

@@ -31,6 +31,14 @@ def test_it_carries_roles_and_deploys_inside_the_package_only(wheel: Path) -> No
         assert carried == {name for name in present if "__pycache__" not in name}
 
 
+def test_it_carries_every_file_of_the_package(wheel: Path) -> None:
+    """Data and templates too."""
+    names = zipfile.ZipFile(wheel).namelist()
+    present = {str(path.relative_to(ROOT)) for path in (ROOT / "labctl").rglob("*") if path.is_file()}
+    assert {name for name in present if "__pycache__" not in name} - set(names) == set()
+    assert "labctl/cli/templates/place.html.j2" in names
+
+
 def test_it_starts_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
     programs = install_wheel_alone(wheel, tmp_path / "environment")
     empty = tmp_path / "empty"

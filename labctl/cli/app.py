@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from labctl import __version__
+from labctl.cli.advise import advise
 from labctl.cli.deploy import check, deploy, verify
+from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
@@ -48,5 +50,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, fit, place, gpus, rig, preflight):
+for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig):
     app.command()(command)

@@ -1,8 +1,8 @@
 """What `labctl fit --json` prints. Outside tools rely on it: add keys, never change them. Pure."""
 
-from labctl.cli.fit_text import card_parts
 from labctl.errors import SCHEMA_VERSION
 from labctl.estimate.claim import MIB, Estimate, PlaceEstimate, Term, mib
+from labctl.estimate.parts import card_parts
 from labctl.estimate.range import Range
 from labctl.estimate.speed import Speed
 from labctl.place.fit import Fit

@@ -3,14 +3,18 @@
 import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from labctl.estimate.claim import MIB, Part, PlaceEstimate, mib
+from labctl.estimate.parts import card_parts
 from labctl.estimate.range import Range
-from labctl.place.cards import Enough
 from labctl.place.fit import needs_mib
 from labctl.place.group import Group, short_title
-from labctl.place.report import Report
 from labctl.rig.rig import NAMELESS
+
+if TYPE_CHECKING:
+    from labctl.place.cards import Enough
+    from labctl.place.report import Report
 
 COLUMNS = 80
 _LABEL, _NARROW = 22, 8
@@ -26,7 +30,7 @@ _PARTS: tuple[tuple[Part, str], ...] = (
 )
 
 
-def report_text(report: Report, where: str, notes: tuple[str, ...]) -> str:
+def report_text(report: "Report", where: str, notes: tuple[str, ...]) -> str:
     """Verdict first, then what it takes, then what fits where, then what to do."""
     lines = [
         *_headline(report, where),
@@ -81,7 +85,7 @@ def wrapped(text: str, indent: str = "  ") -> list[str]:
     )
 
 
-def _headline(report: Report, where: str) -> list[str]:
+def _headline(report: "Report", where: str) -> list[str]:
     request = report.estimate.request
     words = [report.candidate.name, billions(report.candidate.parameters), report.candidate.engine]
     if report.candidate.engine == "training":
@@ -94,7 +98,7 @@ def _headline(report: Report, where: str) -> list[str]:
     return [one_line] if len(one_line) <= COLUMNS else [*wrapped(head), f"  {origin}"]
 
 
-def _verdict(report: Report) -> Iterator[str]:
+def _verdict(report: "Report") -> Iterator[str]:
     speed = f", {per_second(report.speed.decode)}" if report.speed else ""
     if report.answer is None:
         yield f"{report.quant} takes {_span(report)}{' on each card' if len(report.estimate.cards) > 1 else ''}."
@@ -116,13 +120,13 @@ def _named(group: Group) -> str:
     return f"{count}{group.title}" + ("" if group.host.name == NAMELESS else f" of {group.host.name}")
 
 
-def _span(report: Report) -> str:
+def _span(report: "Report") -> str:
     card = max(report.estimate.cards, key=lambda each: each.high)
     expected = sum(card.of(part) // MIB for part, _ in _PARTS)  # as the table below adds up
     return f"{size(expected)} ({size(card.low // MIB)} to {size(mib(card.high))})"
 
 
-def _memory(report: Report) -> Iterator[str]:
+def _memory(report: "Report") -> Iterator[str]:
     """One column per card; so many that 80 columns do not hold them stand in blocks below each other."""
     names, cards = _card_names(report), report.estimate.cards
     if len(cards) > _MOST_NAMED:
@@ -163,31 +167,20 @@ def _block(names: list[str], cards: tuple[PlaceEstimate, ...], width: int) -> It
     yield f"  {'at most':{_LABEL - 2}}" + "".join(f"{mib(card.high):{width},}" for card in cards)
 
 
-def card_parts(card: PlaceEstimate) -> dict[Part, int]:
-    """Whole MiB, cut off as llama.cpp's own account is.
-
-    A measurement may take more off than pools and copies have; the rest is off the compute buffers.
-    """
-    found = {part: card.of(part) for part, _ in _PARTS}
-    found["compute"] += min(found["scratch"], 0)
-    found["scratch"] = max(found["scratch"], 0)
-    return {part: n_bytes // MIB for part, n_bytes in found.items()}
-
-
 def _host(host: PlaceEstimate, width: int) -> str:
     cache = sum(term.high for term in host.terms if term.part == "prompt_cache")
     rest = f"{mib(host.high - cache):{width},}"
     return f"{rest}   and up to {size(mib(cache))} of prompt cache" if cache else rest
 
 
-def _card_names(report: Report) -> list[str]:
+def _card_names(report: "Report") -> list[str]:
     if report.group is None:
         count = len(report.estimate.cards)
         return ["card"] if count == 1 else [f"card {index}" for index in range(count)]
     return [short_title(card.gpu)[:15] for card in report.group.cards]
 
 
-def _columns(report: Report) -> list[Group]:
+def _columns(report: "Report") -> list[Group]:
     """The groups worth a column: the one that was chosen, one and all of its kind, and everything together."""
     found: list[Group] = []
     for fit in report.fits:
@@ -206,7 +199,7 @@ def _columns(report: Report) -> list[Group]:
     return sorted(kept, key=found.index)
 
 
-def _table(report: Report) -> Iterator[str]:
+def _table(report: "Report") -> Iterator[str]:
     columns = _columns(report)
     if not columns:
         return
@@ -228,7 +221,7 @@ def _column_title(group: Group) -> str:
     return title if len(title) <= 16 else f"{len(group.cards)} cards" if len(group.cards) > 1 else title[:16]
 
 
-def _cell(report: Report, quant: str, group: Group) -> str:
+def _cell(report: "Report", quant: str, group: Group) -> str:
     found = next((each for each in report.fits if each.quant == quant and each.group is group), None)
     if found is None:
         return ""
@@ -243,7 +236,7 @@ def _cell(report: Report, quant: str, group: Group) -> str:
     return f"{tokens(found.context)} {speed:>6}" if speed else tokens(found.context)
 
 
-def _changes(report: Report) -> Iterator[str]:
+def _changes(report: "Report") -> Iterator[str]:
     if not report.suggestions:
         return
     yield "What would make it fit (each was tried):"
@@ -259,7 +252,7 @@ def _changes(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _to_buy(report: Report) -> Iterator[str]:
+def _to_buy(report: "Report") -> Iterator[str]:
     if report.answer or report.imagined:
         return
     if not report.enough:
@@ -271,7 +264,7 @@ def _to_buy(report: Report) -> Iterator[str]:
     yield ""
 
 
-def _list(cards: Iterable[Enough]) -> str:
+def _list(cards: "Iterable[Enough]") -> str:
     """A count stays with its card where lines break."""
     return ", ".join(
         (f"{each.count}\xa0×\xa0" if each.count > 1 else "") + short_title(each.gpu) for each in cards

@@ -41,6 +41,7 @@ def gpus(
 
     from labctl.cli.gpus_document import gpus_document
     from labctl.cli.gpus_text import gpus_text
+    from labctl.cli.terminal import colour_wanted
     from labctl.edges.rigs import read_rig
     from labctl.errors import DONE, FAILED, BadInput
     from labctl.rig.live import planned
@@ -56,7 +57,7 @@ def gpus(
     if json:
         print(json_module.dumps(gpus_document(hosts, live=not rig), indent=2))
     else:
-        print(gpus_text(hosts, colour=_colour(sys.stdout.isatty())), end="")
+        print(gpus_text(hosts, colour=colour_wanted(sys.stdout.isatty())), end="")
     raise typer.Exit(FAILED if any(each.problems for each in hosts) else DONE)
 
 
@@ -85,10 +86,3 @@ def _hosts(inventory: str | None) -> "tuple[LiveHost, ...]":
     from labctl.edges.machines import of_inventory, this_machine
 
     return of_inventory(inventory) if inventory else (this_machine(),)
-
-
-def _colour(terminal: bool) -> bool:
-    """Colour is for a person at a terminal who did not say otherwise (https://no-color.org)."""
-    import os
-
-    return terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

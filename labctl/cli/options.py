@@ -9,6 +9,13 @@ from labctl.errors import BadInput
 
 DEFAULT_INVENTORY = "inventory/home.py"
 
+Workloads = Annotated[str, typer.Argument(metavar="WORKLOADS", help="A workloads file.")]
+RigFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="A rig file; this machine's cards unless said.")
+]
+Live = Annotated[
+    str | None, typer.Option(metavar="FILE[:HOST]", help="The hosts of a pyinfra inventory, asked live.")
+]
 Inventory = Annotated[
     str, typer.Argument(metavar="INVENTORY", help="A pyinfra inventory file, or @local for this machine.")
 ]
@@ -31,6 +38,32 @@ Verbosity = Annotated[
         show_default=False,
         help="Say more: -v what did not change, -vv every command.",
     ),
+]
+
+Add = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GPU[:N][:HOST]",
+        help="As if so many more of this card were there, as rtx-3090:2; repeatable.",
+    ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="GPU[:N]", help="As if this card were gone: its name in the rig, or a model; repeatable."
+    ),
+]
+PowerLimit = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--power-limit",
+        metavar="[GPU=]WATTS",
+        help="As if all cards, or this one or model, were held to so many watts; repeatable.",
+    ),
+]
+Ram = Annotated[
+    list[str] | None,
+    typer.Option(metavar="GIB[:HOST]", help="As if a host had so much RAM, in GiB; repeatable."),
 ]
 
 

@@ -1,60 +1,104 @@
 """Puts a workloads file and a rig to the solver, and prints what it answers."""
 
 import json
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_document import place_document
+from labctl.cli.place_plan import (
+    Kept,
+    PlansAsked,
+    change_sentences,
+    planned,
+    planned_document,
+    planned_text,
+    read_kept,
+)
 from labctl.cli.place_text import place_text
-from labctl.edges.machines import rig as live_rig
+from labctl.cli.terminal import here
 from labctl.edges.rigs import read_rig
+from labctl.edges.whole_file import write_whole
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
-from labctl.errors import ANSWER_IS_NO, DONE, BadInput, Failed
-from labctl.place.placement import Question, place
+from labctl.errors import ANSWER_IS_NO, DONE, BadInput
+from labctl.place.placement import Placement, Question, place, problem_of
 from labctl.place.problem_json import dump
+from labctl.place.suggestion import Suggestion
 from labctl.rig.rig import Rig
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The command line of `labctl place`, as it was written. problem: where the solver's input is to be written."""
+    """The command line of `labctl place`, as it was written.
+
+    problem, html: where the solver's input and the page for a browser are to be written.
+    """
 
     workloads: str
     rig: str | None
     inventory: str | None
     problem: Path | None
     rebalance: bool
+    what_if: Assumed
+    plans: PlansAsked
     as_json: bool
+    html: Path | None = None
 
 
 def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
-    placement = place(_question(asked))
+    rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
+    kept = read_kept(asked.plans, rig)
+    placement = place(_question(asked, rig, assumptions, kept))
     if asked.problem is not None:
-        _write(asked.problem, dump(placement.problem))
+        write_whole(asked.problem, dump(problem_of(placement.question)), "the problem")
+    found = planned(placement, kept, asked.plans)
+    helps = _suggested(placement)
+    if asked.html is not None:
+        from labctl.cli.place_page import place_page
+
+        write_whole(asked.html, place_page(placement, change_sentences(found), helps), "the page")
+        print(f"The page is in {asked.html}.", file=sys.stderr)
     if asked.as_json:
-        print(json.dumps(place_document(placement), indent=2))
+        print(json.dumps(place_document(placement, helps) | planned_document(found), indent=2))
     else:
-        print(place_text(placement), end="")
+        terminal = here()
+        text = place_text(placement, terminal, helps)
+        print(text + terminal.spelled(planned_text(found, terminal.columns)), end="")
     return ANSWER_IS_NO if placement.refused else DONE
 
 
-def _question(asked: Asked) -> Question:
-    wanted = wishes(read_workloads(asked.workloads), asked.workloads)
+def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
+    """What would give the refused a place; the catalogue is only read for those."""
+    if not placement.refused:
+        return {}
+    from labctl.edges.alternatives import CatalogueAlternatives
+    from labctl.place.suggestions import suggestions
+
+    return suggestions(placement, CatalogueAlternatives(placement.question.where))
+
+
+def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:
     return Question(
-        wanted, _rig(asked.rig, asked.inventory), rebalance=asked.rebalance, where=asked.workloads
+        wishes(read_workloads(asked.workloads), asked.workloads),
+        rig,
+        kept.incumbents if kept else {},
+        rebalance=asked.rebalance,
+        where=asked.workloads,
+        assumptions=assumptions,
+        rig_where=asked.rig,
     )
 
 
-def _rig(file: str | None, inventory: str | None) -> Rig:
+def rig_of(file: str | None, inventory: str | None) -> Rig:
+    """The rig of a file, of an inventory, or of this machine. Raises BadInput where both are given."""
     if file is not None and inventory is not None:
         raise BadInput("cards are given twice", where="--inventory", hint="either --rig or --inventory")
-    return read_rig(file) if file is not None else live_rig(inventory)
+    if file is not None:
+        return read_rig(file)
+    from labctl.edges.machines import rig as live_rig
 
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Failed("the problem cannot be written", where=str(path), found=error.strerror) from error
+    return live_rig(inventory)

@@ -1,14 +1,19 @@
 """What `labctl place --json` prints. Outside tools rely on it: add keys, never change them. Pure."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from labctl.cli.place_suggestions import suggestion_documents
 from labctl.errors import SCHEMA_VERSION
 from labctl.place.placement import Placement
 from labctl.place.power import power
+from labctl.place.suggestion import Suggestion
 
 
-def place_document(placement: Placement) -> dict[str, object]:
-    """The answer as one JSON document. Every key is always there."""
+def place_document(
+    placement: Placement, found: Mapping[str, Sequence[Suggestion]] | None = None
+) -> dict[str, object]:
+    """The answer as one JSON document. Every key is always there. found: suggestions, by workload."""
     usage, rig, solution = placement.usage, placement.question.rig, placement.solution
     return {
         "schema_version": SCHEMA_VERSION,
@@ -40,7 +45,7 @@ def place_document(placement: Placement) -> dict[str, object]:
                     }
                     for refusal in each.refusals
                 ],
-                "suggestions": [],
+                "suggestions": suggestion_documents((found or {}).get(each.workload)),
             }
             for each in placement.refused
         ],
@@ -58,4 +63,5 @@ def place_document(placement: Placement) -> dict[str, object]:
         "power": {host.name: asdict(power(host)) for host in rig.hosts},
         "tiers": [{"value": tier.value, "bound": tier.bound} for tier in solution.tiers],
         "optimal": solution.optimal,
+        "assumptions": list(placement.question.assumptions),
     }

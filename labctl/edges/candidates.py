@@ -45,14 +45,16 @@ def find(wanted: Wanted) -> Found:
         raise BadInput("no model is named", where="MODEL", expected=EXPECTED)
     if _on_disk(name):
         return _from_reader(wanted)
-    if (model := _or_none(catalog.model_record, name)) is not None:
+    # Aliases stand in the files: without a kind, every file may have to be read.
+    kind = catalog.kind(name)
+    if kind in (None, "language") and (model := _or_none(catalog.model_record, name)) is not None:
         candidate = language(wanted, model.name)
         gone = candidate.engine in OF_GGUF and model.architecture in NO_LONGER_RUN
         notes = (NO_LONGER_RUN[model.architecture or ""],) if gone else ()
         return Found(candidate, f"catalogue: {model.title}", _beside(candidate, model.name), notes)
-    if (picture := _or_none(catalog.diffusion_model, name)) is not None:
+    if kind in (None, "image") and (picture := _or_none(catalog.diffusion_model, name)) is not None:
         return Found(image(wanted, picture.name), f"catalogue: {picture.title}")
-    if (heard := _or_none(catalog.whisper_model, name)) is not None:
+    if kind in (None, "speech") and (heard := _or_none(catalog.whisper_model, name)) is not None:
         return Found(speech(wanted, heard.name), f"catalogue: {heard.title}")
     if "/" in name or ":" in name:
         return _from_reader(wanted)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from labctl.errors import BadInput
 from labctl.models.model import Model
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1] / "catalog"
 LONGEST_NAME = 100
+Kind = Literal["language", "image", "speech"]
+_FOLDERS: dict[Kind, str] = {"language": "models", "image": "models/diffusion", "speech": "models/whisper"}
 Value = TypeVar("Value")
 
 
@@ -123,6 +125,14 @@ def model(name: str, quant: str) -> Model:
     return build(model_record(name), quantization(quant))
 
 
+def kind(name: str) -> Kind | None:
+    """Of the model that the catalogue has under exactly this name; None where it has none, though maybe an alias."""
+    for found, folder in _FOLDERS.items():
+        if _is_carried(folder, name):
+            return found
+    return None
+
+
 def diffusion_names() -> tuple[str, ...]:
     """Every model for images and video, sorted."""
     return _names("models/diffusion")
@@ -133,6 +143,8 @@ def diffusion_model(name: str) -> "DiffusionModel":
     """A model for images or video by its name, an alias or its title. Raises BadInput for one that is not there."""
     from labctl.models.diffusion import parse
 
+    if _is_carried("models/diffusion", name):
+        return _read("models/diffusion", name, parse)
     wanted = name.lower()
     for each in diffusion_names():
         model = _read("models/diffusion", each, parse)
@@ -151,6 +163,8 @@ def whisper_model(name: str) -> "WhisperModel":
     """A speech model by its name or an alias. Raises BadInput for one that is not there."""
     from labctl.estimate.whisper import parse
 
+    if _is_carried("models/whisper", name):
+        return _read("models/whisper", name, parse)
     for each in whisper_names():
         model = _read("models/whisper", each, parse)
         if name.lower() in (model.name, *model.aliases):

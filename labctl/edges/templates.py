@@ -1,4 +1,4 @@
-"""A role's templates: jinja2, where a name that is not given is an error and never an empty string."""
+"""Templates beside the code that fills them: jinja2, where a name that is not given is an error, never empty."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ if TYPE_CHECKING:
 
 def render(role_file: str, name: str, **values: object) -> str:
     """Return `templates/NAME.j2` beside `role_file` (a role's `__file__`) with `values` filled in."""
-    return (
-        _environment(str(Path(role_file).resolve().parent / "templates"))
-        .get_template(name + ".j2")
-        .render(values)
-    )
+    return _environment(role_file, escaped=False).get_template(name + ".j2").render(values)
+
+
+def render_html(file: str, name: str, **values: object) -> str:
+    """Return `templates/NAME.j2` beside `file` filled in; whatever a value holds, it is text and no markup."""
+    return _environment(file, escaped=True).get_template(name + ".j2").render(values)
 
 
 @cache
-def _environment(folder: str) -> Environment:
+def _environment(file: str, *, escaped: bool) -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(  # noqa: S701 - configuration files, not HTML: escaping would break them
-        loader=FileSystemLoader(folder),
+    return Environment(
+        loader=FileSystemLoader(Path(file).resolve().parent / "templates"),
+        autoescape=escaped,  # noqa: S701 - configuration files are not HTML: escaping would break them
         undefined=StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,

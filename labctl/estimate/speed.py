@@ -1,8 +1,8 @@
 """Tokens a second: decoding is bound by memory bandwidth, reading the prompt by arithmetic.
 
 One token: every active weight and the cache are read once, plus a fixed cost per layer (kernel launches, small
-matrices). Cards that share a model by layers take turns, so their times add; tensor parallelism divides them and pays
-for two all-reduces per layer.
+matrices). Cards that share a model by layers take turns, so their times add, and a token's state is copied from one to the next;
+tensor parallelism divides them and pays for two all-reduces per layer.
 """
 
 from dataclasses import dataclass
@@ -100,8 +100,10 @@ def speed(
         times = [_card_ms(card, case) for card in cards]
         total = max(times, default=0.0) if tensor_parallel else sum(times)
         total += layers * LAYER_MS[case]
-        if tensor_parallel and len(cards) > 1:
-            total += 2 * layers * REDUCE_MS[all(card.gpu.nvlink for card in cards)][case]
+        # A copy from card to card waits as long as an all-reduce does: both are latency, at a few kilobytes.
+        if len(cards) > 1:
+            copies = 2 * layers if tensor_parallel else len(cards) - 1
+            total += copies * REDUCE_MS[all(card.gpu.nvlink for card in cards)][case]
         if host is not None:
             share = (TWO_SOCKET_SHARE if host.sockets > 1 else CPU_SHARE)[case]
             total += host.weight_bytes / (host.bandwidth_gbs * 1e6 * share)

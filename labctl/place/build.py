@@ -20,7 +20,20 @@ def build(
     rebalance: bool = False,
 ) -> Problem:
     """Every option of every workload on this rig. incumbents: how what runs now is run, by workload."""
-    found = {wish.workload.name: (wish, offered(wish, rig)) for wish in wishes}
+    running = {name: each.variant_id for name, each in (incumbents or {}).items()}
+    offers = ((wish, offered(wish, rig, running.get(wish.workload.name))) for wish in wishes)
+    return assembled(offers, rig, incumbents=incumbents, rebalance=rebalance)
+
+
+def assembled(
+    offers: Iterable[tuple[Wish, Offered]],
+    rig: Rig,
+    *,
+    incumbents: Mapping[str, Incumbent] | None = None,
+    rebalance: bool = False,
+) -> Problem:
+    """The same with only these options."""
+    found = {wish.workload.name: (wish, offer) for wish, offer in offers}
     running = incumbents or {}
     names = {(card.host, card.index): card.id for card in rig.cards}
     return Problem(

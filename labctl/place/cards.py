@@ -7,6 +7,7 @@ from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.claim import Request
 from labctl.place.fit import SHARED, fit
 from labctl.place.group import Group
+from labctl.place.prices import USUAL_CURRENCY, price_in
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, default_reserved_mib, visible_mib
 
@@ -74,10 +75,11 @@ def _smallest(
 
 def _first_to_name(gpu: Gpu) -> tuple[int, bool, float, float]:
     """Of one size the cheapest of those whose price is known, else the fastest."""
+    price = price_in(gpu, USUAL_CURRENCY)
     return (
         gpu.memory_mib,
-        gpu.price is None,
-        gpu.price.amount if gpu.price else 0.0,
+        price is None,
+        price.amount if price else 0.0,
         -(gpu.bandwidth_gbs or 0.0),
     )
 

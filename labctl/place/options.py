@@ -1,28 +1,27 @@
 """From workloads and a rig to the placement problem: every option, and why a card gives none."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from math import floor
 
-from labctl.errors import BadInput
 from labctl.estimate.candidates.candidate import Candidate
-from labctl.estimate.claim import MIB, Estimate, Request, mib
+from labctl.estimate.speed import LAYER_MS
 from labctl.models.model import Model
-from labctl.place.fit import not_shared, not_supported, on_cards
-from labctl.place.group import Group
-from labctl.place.problem import Option, Reason, decitokens
+from labctl.place.placed import Placed, may_become, variant_id
+from labctl.place.problem import Option, Reason
 from labctl.place.rules import unsupported
-from labctl.place.splits import splits
-from labctl.place.variants import USUAL_KV_TYPES, Variant, variants
+from labctl.place.sites import Site, sites
+from labctl.place.variants import USUAL_KV_TYPES
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Workload
 
-# How many cards may share one model; more only cost time.
-MOST_SHARED = 8
+# How many hopes (`Offering.left_out`) a workload may have; each is an option more to search through.
+MOST_HOPES = 32
+# No option is faster: every layer costs so much whatever the cards are, and a model has at least one.
+MOST_DECITOKENS = floor(10 * 1000 / LAYER_MS[1])
 
 
 @dataclass(frozen=True)
@@ -50,19 +49,127 @@ class Offered:
     barred: Mapping[str, Reason]
 
 
-def offered(wish: Wish, rig: Rig) -> Offered:
-    """All options of one workload on all hosts."""
-    options: list[Option] = []
-    barred: dict[str, Reason] = {}
-    for host in rig.hosts:
-        allowed = []
-        for card in host.cards:
-            if reason := _barred(wish, card):
-                barred[card.id] = reason
+def offered(wish: Wish, rig: Rig, running_id: str | None = None) -> Offered:
+    """All options of one workload on all hosts. running_id: the `variant_id` of what runs now."""
+    offering = Offering(wish, rig, running_id)
+    offering.complete()
+    return offering.offered
+
+
+class Offering:
+    """The options of one workload, made rank by rank and no further than they are asked for: estimates take time."""
+
+    def __init__(self, wish: Wish, rig: Rig, running_id: str | None = None) -> None:
+        self._workload, self._service = wish.workload, wish.service
+        self._barred: dict[str, Reason] = {}
+        self._declared: list[Option] = []
+        self._sites: list[Site] = []
+        for host in rig.hosts:
+            allowed = []
+            for card in host.cards:
+                if reason := _barred(wish, card):
+                    self._barred[card.id] = reason
+                else:
+                    allowed.append(card)
+            if wish.workload.gpus.host not in (None, host.name):
+                continue
+            if wish.candidate is None:
+                self._declared += self._without_model(host, allowed)
             else:
-                allowed.append(card)
-        options += _on_host(wish, host, allowed)
-    return Offered(tuple(options), barred)
+                self._sites += sites(wish.workload, wish.candidate, host, allowed, wish.vision)
+        for site in self._sites:
+            site.running_id = running_id
+        self._left = list(range(len(self._sites[0].variants))) if self._sites else []
+        self._n_made = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no option is left out."""
+        return not self._left
+
+    @property
+    def offered(self) -> Offered:
+        """What was made so far. What asks least where nothing fits is only there at the end."""
+        options = [*self._declared]
+        for site in self._sites:
+            ways = site.found or ([site.least] if site.least and self.is_complete else [])
+            base = self._base(site.host)
+            for cards in site.places:
+                options += (_option(base, cards, way) for way in ways)
+        return Offered(tuple(options), self._barred)
+
+    def left_out(self) -> tuple[Option, ...]:
+        """For every option that was left out one that asks no more and promises no less, on the same cards or on none.
+
+        It claims nothing of the cards, takes the RAM, disk and ports that the service takes whatever the model, has
+        the least rank and more speed than any can have. One for each of the cards that an option could be on; where
+        these are many, one on no card for the whole host.
+        """
+        found: dict[tuple[str, tuple[str, ...]], Option] = {}
+        many = sum(len(site.places) for site in self._sites) > MOST_HOPES
+        for site in self._sites:
+            rank = next((rank for rank in self._left if site.takes(rank)), None)
+            if rank is None:
+                continue
+            base = replace(self._base(site.host), rank=rank, decitokens_per_second=MOST_DECITOKENS)
+            for cards in [()] if many else site.places:
+                hope = replace(base, claims_mib={card.id: 0 for card in cards})
+                place = (hope.host, tuple(hope.claims_mib))
+                if place not in found or rank < found[place].rank:
+                    found[place] = hope
+        return tuple(found.values())
+
+    def widen(self) -> None:
+        """Makes more options: as many ranks as there were so far."""
+        self._make(self._left[: max(1, self._n_made)])
+
+    def make_like(self, wanted_id: str) -> None:
+        """Makes all options that could have this `variant_id`."""
+        ranks = {
+            variant.rank
+            for site in self._sites
+            for variant in site.variants
+            if variant.rank in self._left and may_become(variant, wanted_id)
+        }
+        self._make(ranks)
+
+    def complete(self) -> None:
+        """Makes all that is left."""
+        self._make(self._left)
+
+    def _make(self, ranks: Iterable[int]) -> None:
+        made = sorted(ranks)
+        for site in self._sites:
+            for rank in made:
+                site.make(rank)
+        self._left = sorted(set(self._left) - set(made))
+        self._n_made += len(made)
+
+    def _base(self, host: Host) -> Option:
+        """What every option there takes."""
+        workload, service = self._workload, self._service
+        return Option(
+            workload=workload.name,
+            host=host.name,
+            claims_mib={},
+            ram_mib=service.ram_mib if workload.ram_mib is None else workload.ram_mib,
+            disk_mib=service.disk_mib if workload.disk_mib is None else workload.disk_mib,
+            ports=_ports(workload),
+        )
+
+    def _without_model(self, host: Host, allowed: list[Card]) -> Iterator[Option]:
+        """No card, a declared claim, or, for an engine that fills what is free, a whole card."""
+        workload, base = self._workload, self._base(host)
+        count = workload.gpus.count
+        told = {"vram_mib": workload.vram_mib} if workload.vram_mib else {}
+        base = replace(base, variant_id=variant_id(told), variant=told)
+        if not (workload.vram_mib or self._service.elastic or count):
+            yield base
+            return
+        for cards in combinations(allowed, count or 1):
+            claims = {card.id: workload.vram_mib or (card.usable_mib or 0) for card in cards}
+            if all(claims[card.id] <= (card.usable_mib or 0) for card in cards):
+                yield replace(base, claims_mib=claims)
 
 
 def _barred(wish: Wish, card: Card) -> Reason | None:
@@ -92,147 +199,17 @@ def _no_kernels(workload: Workload, candidate: Candidate, gpu: Gpu) -> Reason | 
     return "dtype" if any(each and each.part for each in lacking) else "compute_capability"
 
 
-def _on_host(wish: Wish, host: Host, allowed: list[Card]) -> Iterator[Option]:
-    workload = wish.workload
-    if workload.gpus.host not in (None, host.name):
-        return
-    if wish.candidate is None:
-        yield from _declared(wish, host, allowed)
-        return
-    known: dict[tuple[object, ...], list[Placed]] = {}
-    if workload.offload and not workload.gpus.count:
-        for placed in _placed(wish, Group(host, ())):
-            yield _option(wish, host, (), placed)
-    for cards in _subsets(workload, allowed):
-        group = Group(host, cards)
-        if not_shared(wish.candidate, group):
-            continue
-        kinds = tuple(
-            (card.gpu.name, card.memory_mib, card.usable_mib, card.power_limit_watts) for card in cards
-        )
-        if kinds not in known:
-            known[kinds] = list(_placed(wish, group))
-        for placed in known[kinds]:
-            yield _option(wish, host, cards, placed)
-
-
-def _declared(wish: Wish, host: Host, allowed: list[Card]) -> Iterator[Option]:
-    """Without a model: no card, a declared claim, or, for an engine that fills what is free, a whole card."""
-    workload, service = wish.workload, wish.service
-    ram = service.ram_mib if workload.ram_mib is None else workload.ram_mib
-    disk = service.disk_mib if workload.disk_mib is None else workload.disk_mib
-    count = workload.gpus.count
-    wants_card = bool(workload.vram_mib) or service.elastic or bool(count)
-
-    def option(claims: dict[str, int]) -> Option:
-        variant: dict[str, Any] = {"vram_mib": workload.vram_mib} if workload.vram_mib else {}
-        return Option(
-            workload.name, host.name, claims, ram, disk, _ports(workload), 0, 0, None, _id(variant), variant
-        )
-
-    if not wants_card:
-        yield option({})
-        return
-    for cards in combinations(allowed, count or 1):
-        claims = {card.id: workload.vram_mib or (card.usable_mib or 0) for card in cards}
-        if all(claims[card.id] <= (card.usable_mib or 0) for card in cards):
-            yield option(claims)
-
-
-def _subsets(workload: Workload, allowed: list[Card]) -> Iterator[tuple[Card, ...]]:
-    counts: Iterable[int] = range(1, min(len(allowed), MOST_SHARED) + 1)
-    if workload.gpus.count is not None:
-        counts = (workload.gpus.count,)
-    for count in counts:
-        yield from combinations(allowed, count)
-
-
-@dataclass(frozen=True)
-class Placed:
-    """One variant on cards of these kinds, in their order."""
-
-    variant: Variant
-    request: Request
-    estimate: Estimate
-    claims_mib: tuple[int, ...]
-    speed: float | None
-
-
-def _placed(wish: Wish, group: Group) -> Iterator[Placed]:
-    candidate = wish.candidate
-    assert candidate is not None
-    least: Placed | None = None
-    some_fit = False
-    for variant in variants(wish.workload, candidate, group.host.ram_mib, wish.vision):
-        if variant.without_card != (not group.cards):
-            continue
-        if not_supported(candidate, variant.quant, variant.request.kv_type_k, group):
-            continue
-        # A hidden card: with one in sight llama.cpp would still compute large batches there.
-        asked = on_cards(variant.request, group, candidate.engine) if group.cards else variant.request
-        for request in splits(candidate, variant.quant, asked, group):
-            try:
-                estimate = candidate.estimate(variant.quant, request)
-            except BadInput:
-                continue
-            claims = tuple(mib(card.high) for card in estimate.cards[: len(group.cards)])
-            if all(claim <= usable for claim, usable in zip(claims, group.usable_mib, strict=True)):
-                some_fit = True
-                speed = candidate.speed(variant.quant, estimate, group.runners, group.processor)
-                yield Placed(variant, request, estimate, claims, speed.decode.expected if speed else None)
-            elif least is None or max(claims) < max(least.claims_mib):
-                least = Placed(variant, request, estimate, claims, None)
-    if least is not None and not some_fit:
-        # No solver takes it; it says what these cards would have to have.
-        yield least
-
-
-def _option(wish: Wish, host: Host, cards: tuple[Card, ...], placed: Placed) -> Option:
-    workload, service = wish.workload, wish.service
-    ram = service.ram_mib if workload.ram_mib is None else workload.ram_mib
-    disk = service.disk_mib if workload.disk_mib is None else workload.disk_mib
-    described = _described(placed)
-    return Option(
-        workload=workload.name,
-        host=host.name,
-        claims_mib={card.id: claim for card, claim in zip(cards, placed.claims_mib, strict=True)},
-        ram_mib=ram + mib(placed.estimate.host.high),
-        disk_mib=disk + _weights_mib(placed),
-        ports=_ports(workload),
-        rank=placed.variant.rank,
-        decitokens_per_second=decitokens(placed.speed),
-        variant_id=_id(described),
-        variant=described,
+def _option(base: Option, cards: tuple[Card, ...], way: Placed) -> Option:
+    return replace(
+        base,
+        claims_mib={card.id: claim for card, claim in zip(cards, way.claims_mib, strict=True)},
+        ram_mib=base.ram_mib + way.ram_mib,
+        disk_mib=base.disk_mib + way.disk_mib,
+        rank=way.rank,
+        decitokens_per_second=way.decitokens_per_second,
+        variant_id=way.variant_id,
+        variant=way.variant,
     )
-
-
-def _weights_mib(placed: Placed) -> int:
-    places = (*placed.estimate.cards, placed.estimate.host)
-    return -(-sum(place.of("weights") for place in places) // MIB)
-
-
-def _described(placed: Placed) -> dict[str, Any]:
-    """What rendering needs to start the engine so that it holds what was claimed."""
-    request = placed.request
-    described: dict[str, Any] = {
-        "engine": request.engine,
-        "quant": placed.variant.quant,
-        "parallel": request.parallel,
-    }
-    if request.context:
-        described |= {"context": request.context, "kv_type": request.kv_type_k}
-    for name in ("n_cpu_moe", "tensor_split", "prompt_cache_mib"):
-        if value := getattr(request, name):
-            described[name] = list(value) if isinstance(value, tuple) else value
-    if request.n_gpu_layers < Request("llama.cpp", 0).n_gpu_layers:
-        described["n_gpu_layers"] = request.n_gpu_layers
-    if request.tensor_parallel > 1:
-        described["tensor_parallel"] = request.tensor_parallel
-    return described
-
-
-def _id(variant: Mapping[str, Any]) -> str:
-    return json.dumps(variant, sort_keys=True, separators=(",", ":"))
 
 
 def _ports(workload: Workload) -> tuple[int, ...]:

@@ -1,35 +1,26 @@
 """The whole question and its answer: workloads and a rig in, what goes where out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from labctl.place.as_needed import solved
 from labctl.place.build import build
-from labctl.place.options import Wish
-from labctl.place.problem import Incumbent, Option, Problem, Solution
+from labctl.place.problem import Option, Problem, Solution
 from labctl.place.problem_check import check
 from labctl.place.problem_limits import Usage
-from labctl.place.solver import Budget, solve
+from labctl.place.question import Question, refuse_unknown
+from labctl.place.solver import Budget
 from labctl.place.solver_explain import Refused, explain
-from labctl.rig.rig import Rig
 
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked. incumbents: where what runs now is, by workload; rebalance: it may move if that is better.
-
-    where: what a message about it names, usually the workloads file.
-    """
-
-    wishes: tuple[Wish, ...]
-    rig: Rig
-    incumbents: Mapping[str, Incumbent] = field(default_factory=dict)
-    rebalance: bool = False
-    where: str = "workloads"
+__all__ = ["Placement", "Question", "place", "problem_of"]
 
 
 @dataclass(frozen=True)
 class Placement:
-    """What goes where, and every workload that has no place."""
+    """What goes where, and every workload that has no place.
+
+    problem: as much of the complete problem (`problem_of`) as the answer depends on; all options of what has no place.
+    """
 
     question: Question
     problem: Problem
@@ -53,6 +44,7 @@ class Placement:
 
 def problem_of(question: Question) -> Problem:
     """All that the solver may know. Raises BadInput for workloads that no rig could ever hold together."""
+    refuse_unknown(question)
     problem = build(
         question.wishes, question.rig, incumbents=question.incumbents, rebalance=question.rebalance
     )
@@ -61,6 +53,6 @@ def problem_of(question: Question) -> Problem:
 
 def place(question: Question, budget: Budget | None = None) -> Placement:
     """The best placement, proven so unless the budget ends first. Raises BadInput as `problem_of` does."""
-    problem = problem_of(question)
-    solution = solve(problem, budget or Budget())
+    refuse_unknown(question)
+    problem, solution = solved(question, budget or Budget())
     return Placement(question, problem, solution, explain(problem, solution))

@@ -10,16 +10,30 @@ from labctl.place.fit import LAYERS_ARE_SPLIT
 from labctl.place.group import Group
 
 
-def splits(candidate: Candidate, quant: str, request: Request, group: Group) -> Iterator[Request]:
-    """The request with each distinct split in whole layers; as it is where layers are not split."""
-    n_layers, _ = candidate.layers
+def splits(
+    candidate: Candidate,
+    quant: str,
+    request: Request,
+    group: Group,
+    running: tuple[float, ...] | None = None,
+) -> Iterator[Request]:
+    """The request with each distinct split in whole layers; as it is where layers are not split.
+
+    running: how it is split now. Usable memory is never quite the same twice, and nothing is to be restarted for that.
+    """
+    if running is not None and len(running) != len(group.cards):
+        running = None
+    # Layers that stay in RAM are not dealt out; `n_gpu_layers` counts the output as one of them.
+    n_layers = min(candidate.layers[0], request.n_gpu_layers - 1)
     if len(group.cards) == 1 or candidate.engine not in LAYERS_ARE_SPLIT or n_layers < len(group.cards):
         yield request
+        if running is not None and candidate.engine in LAYERS_ARE_SPLIT and running != request.tensor_split:
+            yield replace(request, tensor_split=running)
         return
     equal = tuple(1.0 for _ in group.cards)
     usable = tuple(float(each) for each in group.usable_mib)
     seen = set()
-    for split in (equal, usable, _fastest_first(candidate, quant, request, group, n_layers)):
+    for split in (running, equal, usable, _fastest_first(candidate, quant, request, group, n_layers)):
         if split is None:
             continue
         total = sum(split)

@@ -11,12 +11,14 @@ from labctl.rig.gpu import Gpu, Price, Source
 
 def gpu(values: Mapping[str, Any]) -> Gpu:
     """The card that a checked file describes."""
-    price = values["price"]
     return Gpu(
         **{
             **values,
             "aliases": tuple(values["aliases"]),
-            "price": Price(price["amount"], price["currency"]) if price else None,
+            "prices": tuple(
+                Price(each["amount"], each["currency"], each["from"], each.get("used"), each.get("seen"))
+                for each in values["prices"]
+            ),
             "sources": tuple(Source(tuple(each["covers"]), each["from"]) for each in values["sources"]),
         }
     )

@@ -5,18 +5,24 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from labctl.rig.gpu import Architecture, Gpu, Price, Source
+from labctl.rig.gpu import Architecture, FormFactor, Gpu, Price, Source
 from labctl.yaml_document import read
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
 # What needs no source: names, and what follows from the name.
-UNSOURCED = {"name", "title", "aliases", "architecture", "unified_memory", "sources", "note"}
+UNSOURCED = {
+    "name", "title", "aliases", "architecture", "unified_memory", "sources", "note", "form_factor", "gpus_per_board",
+    "prices",  # each carries its own
+}  # fmt: skip
 
 
 class _Price(BaseModel):
     model_config = _STRICT
     amount: float = Field(gt=0)
     currency: str = Field(pattern="^[A-Z]{3}$")
+    used: bool | None = None
+    seen: str | None = Field(default=None, pattern=r"^20\d\d(-[01]\d)?$")
+    from_: str = Field(alias="from", min_length=8)
 
 
 class _Source(BaseModel):
@@ -48,9 +54,18 @@ class _Card(BaseModel):
     nvlink: bool | None
     nvlink_gbs: float | None = Field(gt=0)
     transient_peak_watts: int | None = Field(gt=0)
-    price: _Price | None
+    prices: list[_Price]
     sources: list[_Source]
     note: str | None = None
+    form_factor: FormFactor = "pcie"
+    gpus_per_board: int = Field(default=1, ge=1, le=16)
+
+    @model_validator(mode="after")
+    def _one_price_per_currency(self) -> "_Card":
+        given = [price.currency for price in self.prices]
+        if twice := sorted({each for each in given if given.count(each) > 1}):
+            raise ValueError(f"more than one price in {', '.join(twice)}")
+        return self
 
     @model_validator(mode="after")
     def _every_figure_has_one_source(self) -> "_Card":
@@ -74,6 +89,8 @@ def parse(text: str, where: str) -> Gpu:
         field.name: getattr(card, field.name) for field in fields(Gpu) if field.name in _Card.model_fields
     }
     values["aliases"] = tuple(card.aliases)
-    values["price"] = Price(card.price.amount, card.price.currency) if card.price else None
+    values["prices"] = tuple(
+        Price(each.amount, each.currency, each.from_, each.used, each.seen) for each in card.prices
+    )
     values["sources"] = tuple(Source(tuple(source.covers), source.from_) for source in card.sources)
     return Gpu(**values)

@@ -8,12 +8,22 @@ Architecture = Literal[
 ]
 
 
+# pcie: a board for a slot. module: soldered or on a carrier of its own (SXM, Jetson). system: a whole machine.
+FormFactor = Literal["pcie", "module", "system"]
+
+
 @dataclass(frozen=True)
 class Price:
-    """What one was offered for; new or used, as the source says."""
+    """What one was offered for. used, seen: None where the source does not say; seen: year, or year and month.
+
+    Of a range it is the upper end.
+    """
 
     amount: float
     currency: str
+    source: str
+    used: bool | None = None
+    seen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,7 @@ class Gpu:
     memory_mib: on the board, per GPU. cuda_memory_mib: what CUDA sees of it, which is less by what driver and ECC take;
     cuda_memory_floor_mib: at least so much, worked out from measured cards where this one was not.
     unified_memory: the CPU's own memory is the card's. bandwidth_gbs: 10⁹ bytes a second, from the data sheet.
+    prices: one per currency at most. gpus_per_board: where one board carries several, each is a card of this model.
     nvlink_gbs: per direction and card. transient_peak_watts: for milliseconds, far over the TDP.
     """
 
@@ -55,10 +66,12 @@ class Gpu:
     nvlink: bool | None
     nvlink_gbs: float | None
     transient_peak_watts: int | None
-    price: Price | None
+    prices: tuple[Price, ...]
     sources: tuple[Source, ...]
     note: str | None = None
     cuda_memory_floor_mib: int | None = None
+    form_factor: FormFactor = "pcie"
+    gpus_per_board: int = 1
 
     @property
     def capability(self) -> tuple[int, int]:

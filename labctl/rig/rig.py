@@ -94,6 +94,7 @@ class Host:
     """One machine. None: not known. host_watts: what it draws without its cards.
 
     disk_gib: the size of the file system that holds /var/lib; disk_free_gib: what of it is free now.
+    pcie_slots: lanes of each slot that takes a card, the occupied ones too.
     driver, cuda: versions of the NVIDIA driver, and of the newest CUDA that it runs.
     """
 
@@ -107,6 +108,7 @@ class Host:
     disk_free_gib: int | None = None
     driver: str | None = None
     cuda: str | None = None
+    pcie_slots: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ _VERSION = r"^\d+(\.\d+){1,3}$"
 _MOST_CARDS = 64
 _MOST_MIB = 16 * 1024 * 1024
 _Mib = Annotated[int, Field(ge=0, le=_MOST_MIB)]
+_Lanes = Annotated[int, Field(ge=1, le=16)]
 Pair = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
@@ -94,7 +95,10 @@ class _Cpu(BaseModel):
 
 
 class _Host(BaseModel):
-    """nvlink: pairs of card numbers, counted over all lines of `gpus`."""
+    """nvlink: pairs of card numbers, counted over all lines of `gpus`.
+
+    pcie_slots: lanes of each slot that takes a card, occupied or not, as [16, 4]; `labctl advise` goes by it.
+    """
 
     model_config = _STRICT
     name: str = Field(pattern=_NAME)
@@ -108,6 +112,7 @@ class _Host(BaseModel):
     disk_free_gib: int | None = Field(default=None, ge=0)
     driver: str | None = Field(default=None, pattern=_VERSION)
     cuda: str | None = Field(default=None, pattern=_VERSION)
+    pcie_slots: list[_Lanes] | None = Field(default=None, max_length=_MOST_CARDS)
 
     @model_validator(mode="after")
     def _links_join_cards(self) -> "_Host":
@@ -115,6 +120,16 @@ class _Host(BaseModel):
         for left, right in self.nvlink:
             if not (0 <= left < count and 0 <= right < count and left != right):
                 raise ValueError(f"nvlink: [{left}, {right}] are not two of this host's {count} cards")
+        return self
+
+    @model_validator(mode="after")
+    def _every_card_has_a_slot(self) -> "_Host":
+        count = sum(line.count for line in self.gpus)
+        # A machine whose GPU is soldered has none.
+        if self.pcie_slots and len(self.pcie_slots) < count:
+            raise ValueError(
+                f"pcie_slots: {len(self.pcie_slots)} slots for {count} cards; name every slot, also those on risers"
+            )
         return self
 
 
@@ -166,6 +181,7 @@ def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
         disk_free_gib=host.disk_free_gib,
         driver=host.driver,
         cuda=host.cuda,
+        pcie_slots=None if host.pcie_slots is None else tuple(host.pcie_slots),
     )
 
 

@@ -39,6 +39,10 @@ def _host(host: Host) -> Iterator[str]:
     yield _known("psu_watts", host.psu_watts, "placement checks the power supply with it")
     if host.host_watts is not None:
         yield f"    host_watts: {host.host_watts}"
+    slots = None if host.pcie_slots is None else list(host.pcie_slots)
+    yield _known(
+        "pcie_slots", slots, "lanes of each slot as [16, 4], and `labctl advise` counts the free ones"
+    )
     yield _known("disk_gib", host.disk_gib)
     if host.disk_free_gib is not None:
         yield f"    disk_free_gib: {host.disk_free_gib}"

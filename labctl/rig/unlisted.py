@@ -41,6 +41,9 @@ def unlisted(title: str, compute_capability: str, memory_mib: int, *, unified_me
         "cuda_memory_mib": memory_mib,
         "unified_memory": unified_memory,
         "sources": (),
+        "prices": (),
+        "form_factor": "pcie",
+        "gpus_per_board": 1,
     }
     return Gpu(**values)
 

@@ -71,6 +71,7 @@ class Workload:
 
     quants, kv_types: in order of preference; empty for automatic. vram_mib: declared, the whole claim on each card.
     displaces: those that step aside while this job runs. uses: whose network it joins. line: in the file, for messages.
+    format_key: the word that the file has for `quants`.
     """
 
     name: str
@@ -103,3 +104,4 @@ class Workload:
     volumes: tuple[tuple[str, str], ...] = ()
     devices: tuple[str, ...] = ()
     data: str | None = None
+    format_key: Literal["quant", "dtype"] = "quant"

@@ -124,6 +124,7 @@ def _workload(name: str, entry: Entry, line: int) -> Workload:
         volumes=tuple(sorted(entry.volumes.items())),
         devices=tuple(entry.devices),
         data=entry.data,
+        format_key="quant" if entry.dtype is None else "dtype",
     )
 
 

@@ -93,6 +93,58 @@ def test_the_rig_of_the_host_reads_back(aibox: ThrowawayHost, inventory: Path, t
     ]
 
 
+WORKLOADS = """\
+workloads:
+  chat: {service: container, image: example/chat:1, vram_mib: 9000, apart_from: [images]}
+  images: {service: container, image: example/images:1, vram_mib: 7000}
+  ui: {service: open-webui, uses: [chat]}
+"""
+
+
+def test_a_plan_against_what_our_units_hold(
+    aibox: ThrowawayHost, cards: Host, inventory: Path, tmp_path: Path
+) -> None:
+    """Real units in real cgroups; only their memory on the cards is made up."""
+    plan, workloads = tmp_path / "plan.json", tmp_path / "workloads.yaml"
+    workloads.write_text(WORKLOADS)
+    simulated_gpus.describe_to(aibox, cards)
+    placed = labctl("place", workloads, "--inventory", inventory, "--out", plan, "--json")
+    assert placed.exit_code == 0, placed.stdout + placed.stderr
+    on = {each["workload"]: each["gpus"] for each in placed.document["placements"]}
+    number = {uuid_of(index): index for index in (0, 1)}
+    pids = {}
+    for name in ("chat", "images"):
+        aibox.run(f"systemd-run --quiet --unit=labctl-{name}.service sleep 1h", sudo=True, check=False)
+        pids[name] = int(aibox.run(f"systemctl show --value -p MainPID labctl-{name}.service").stdout)
+    chat, images = (number[on[name][0]] for name in ("chat", "images"))
+
+    def holding(**held: tuple[int, int]) -> dict[int, list[Process]]:
+        """MiB and card, by workload."""
+        found: dict[int, list[Process]] = {0: [], 1: []}
+        for name, (amount, index) in held.items():
+            found[index].append(Process(pids[name], "/usr/bin/python3", amount))
+        return found
+
+    simulated_gpus.describe_to(aibox, cards, holding(chat=(8800, chat), images=(6000, images)))
+    same = labctl("diff", plan, "live", "--inventory", inventory, "--json")
+    assert (same.exit_code, same.document["units"]) == (0, []), same.stdout + same.stderr
+    assert same.document["not_seen"] == ["ui"]
+    again = labctl("place", workloads, "--inventory", inventory, "--keep", plan, "--json")
+    assert (again.exit_code, again.document["changes"]) == (0, [])
+    simulated_gpus.describe_to(aibox, cards, holding(chat=(9100, images), images=(7001, images)))
+    other = labctl("diff", plan, "live", "--inventory", inventory, "--json")
+    assert other.exit_code == 3
+    assert {(each["kind"], each["unit"]) for each in other.document["units"]} == {
+        ("wrong_card", "labctl-chat.service"),
+        ("silent", "labctl-chat.service"),
+        ("above_claim", "labctl-images.service"),
+    }
+    text = labctl("diff", plan, "live", "--inventory", inventory)
+    assert max(len(line) for line in text.stdout.splitlines()) <= 80
+    aibox.run("systemctl stop labctl-chat.service labctl-images.service", sudo=True, check=False)
+    simulated_gpus.describe_to(aibox, cards)
+
+
 def test_a_limit_is_for_root_within_its_range_and_gone_after_a_reboot(
     aibox: ThrowawayHost, inventory: Path
 ) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from labctl.errors import BadInput
-from labctl.secret import MASK, Secret
+from labctl.mask import MASK
+from labctl.secret import Secret
 
 _CANARY = "canary-5f1d"
 

@@ -6,6 +6,7 @@ import pytest
 
 from labctl.edges import catalog
 from labctl.errors import BadInput
+from labctl.place.prices import price_in
 from labctl.rig import catalogue
 from labctl.rig.gpu import Gpu
 
@@ -65,8 +66,14 @@ def test_the_cards_of_the_seeds(name: str) -> None:
 
 
 def test_prices_and_peaks_of_the_seeds() -> None:
-    assert {card.name: card.price.amount for card in CARDS if card.price} == PRICES
-    assert {card.price.currency for card in CARDS if card.price} == {"GBP"}
+    pounds = {card.name: price.amount for card in CARDS if (price := price_in(card, "GBP"))}
+    assert pounds == PRICES
+    assert {price.currency for card in CARDS for price in card.prices} == {"GBP", "USD"}
+    for card in CARDS:
+        for price in card.prices:
+            # One URL or document, and nothing that could not be a card's price.
+            assert price.source.startswith("https://") or "home lab post" in price.source
+            assert 20 < price.amount < 20_000
     assert catalog.gpu("rtx-3090").transient_peak_watts == 600
 
 
@@ -159,9 +166,14 @@ def test_a_slot_carries_what_its_generation_does() -> None:
         ("memory_mib: 24576", "memory_mib: lots", r"x\.yaml:6: `memory_mib`: .*valid integer.*found 'lots'"),
         ("tdp_watts: 350", "tdp_wats: 350", r"x\.yaml:1: a key is missing .*`tdp_watts`"),
         ("note", "note", ""),
-        ("  - covers: [price]", "  - covers: [prize]", r"no source covers price"),
+        ("  - covers: [power_min", "  - covers: [power_mean", r"no source covers power_min_watts"),
+        ("prices:", "price:", r"x\.yaml:\d+: .*`prices?`"),
+        ("currency: USD", "currency: GBP", r"more than one price in GBP"),
+        ("used: true", "used: maybe", r"used"),
+        ('seen: "2026-05"', 'seen: "May"', r"seen"),
+        ("form_factor", "form_factor", ""),
         ("architecture: ampere", "architecture: ampere\narchitecture: ada", r"x\.yaml:5: `architecture` stands twice"),
-        ("price: {amount: 1250, currency: GBP}", "price: {amount: 1250", r"x\.yaml:\d+: not YAML"),
+        ("{amount: 1250, currency: GBP,", "{amount: 1250, {", r"x\.yaml:\d+: not YAML"),
         ("cuda_memory_mib: 24123", "cuda_memory_mib: 99999", "cannot see more memory"),
     ],
 )  # fmt: skip

@@ -27,6 +27,7 @@ hosts:
     psu_watts: 1300
     host_watts: 90
     disk_gib: 2000
+    pcie_slots: [16, 8, 8, 4]
   - name: bare
 """
 
@@ -53,6 +54,7 @@ def test_everything() -> None:
     )
     assert (box.ram_mib, box.psu_watts, box.host_watts, box.disk_gib) == (64_000, 1300, 90, 2000)
     assert (box.cpu.sockets, box.cpu.cores, box.cpu.memory_bandwidth_gbs) == (2, 28, 153.6)
+    assert (box.pcie_slots, bare.pcie_slots) == ((16, 8, 8, 4), None)
     assert (bare.cards, bare.ram_mib, bare.cpu.sockets) == ((), None, 1)
     assert found.host("bare") is bare
 
@@ -98,6 +100,9 @@ REFUSED = {
     one_line("{model: rtx-3090}\n    ram_gib: .nan"): ":6: `hosts.0.ram_gib`: Input should be",
     one_line("{model: rtx-3090}\n    cpu: fast"): ":6: `hosts.0.cpu`: here belongs a mapping of keys to values",
     one_line("{model: rtx-3090}\n    nvlink: [[0, 3]]"): ":3: `hosts.0`: nvlink: [0, 3] are not two of this host",
+    one_line("{model: rtx-3090, count: 2}\n    pcie_slots: [16]"): ":3: `hosts.0`: pcie_slots: 1 slots for 2 cards; ",
+    one_line("{model: rtx-3090}\n    pcie_slots: [16, 0]"): ":6: `hosts.0.pcie_slots.1`: Input should be greater",
+    one_line("{model: rtx-3090}\n    pcie_slots: 2"): ":6: `hosts.0.pcie_slots`: ",
     one_line("{model: rtx-3090}\n  - name: h"): ":1: two with the same host: h",
     "name: a b\nhosts: [{name: h}]\n": ":1: `name`: String should match pattern",
     "name: r\nhosts: []\n": ":2: `hosts`: List should have at least 1 item",

@@ -99,6 +99,13 @@ def hosts(draw: st.DrawFn, name: str) -> Host:
         disk_free_gib=draw(st.one_of(st.none(), st.integers(0, 10**6))),
         driver=draw(st.sampled_from((None, "580.95.05", "390.1"))),
         cuda=draw(st.sampled_from((None, "13.0", "12.10"))),
+        pcie_slots=draw(
+            st.one_of(
+                st.none(),
+                st.just(()),
+                st.lists(st.integers(1, 16), min_size=len(both), max_size=len(both) + 3).map(tuple),
+            )
+        ),
     )
 
 

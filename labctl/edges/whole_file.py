@@ -1,0 +1,32 @@
+"""Files that a person asked for: there whole, or as they were before."""
+
+import os
+from pathlib import Path
+
+from labctl.errors import Failed
+
+
+def write_whole(path: Path, text: str, what: str) -> None:
+    """Write the file by renaming it into its place, so that no half of one is ever there. Raises Failed.
+
+    what: what the message calls it. A device or a pipe is written to as it is.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return
+        # The file that a link points to is written, and the link stays.
+        target = path.resolve()
+        partial = target.with_name(partial.name)
+        try:
+            with partial.open("xb") as file:
+                file.write(text.encode())
+                file.flush()
+                # A rename alone does not last a power cut: the new name could hold nothing.
+                os.fsync(file.fileno())
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise Failed(f"{what} cannot be written", where=str(path), found=error.strerror) from error

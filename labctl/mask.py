@@ -1,0 +1,3 @@
+"""What stands in the place of a secret, wherever one would be shown."""
+
+MASK = "*MASKED*"

@@ -1,0 +1,28 @@
+"""Which cards one driver runs: a host has one kernel module for all of its cards."""
+
+from collections.abc import Iterable
+
+from labctl.rig.gpu import Architecture, Gpu
+
+# Up to branch 580 and with the proprietary module alone; with the open one alone; not since branch 470.
+# https://developer.nvidia.com/blog/nvidia-transitions-fully-towards-open-source-gpu-kernel-modules/ and the release
+# notes of 580, the last branch for Maxwell, Pascal and Volta.
+PROPRIETARY_ONLY: frozenset[Architecture] = frozenset({"maxwell", "pascal", "volta"})
+OPEN_ONLY: frozenset[Architecture] = frozenset({"blackwell"})
+TOO_OLD: frozenset[Architecture] = frozenset({"kepler"})
+
+
+def no_common_driver(gpus: Iterable[Gpu]) -> str | None:
+    """Why no driver runs these cards together, in words; None where one does."""
+    found = sorted(set(gpus), key=lambda gpu: gpu.name)
+    for gpu in found:
+        if gpu.architecture in TOO_OLD:
+            return f"no driver of today runs a {gpu.title} any more"
+    older = [gpu for gpu in found if gpu.architecture in PROPRIETARY_ONLY]
+    newer = [gpu for gpu in found if gpu.architecture in OPEN_ONLY]
+    if older and newer:
+        return (
+            f"no driver runs both a {older[0].title} (NVIDIA's proprietary module alone) "
+            f"and a {newer[0].title} (the open one alone)"
+        )
+    return None

@@ -1,0 +1,56 @@
+"""No secret gets into a plan, and what is none stays."""
+
+import json
+
+import pytest
+
+from labctl.mask import MASK
+from labctl.plan.masked import is_secret, masked
+
+SECRETS = {
+    "HF_TOKEN": "x", "POSTGRES_PASSWORD": "hunter2", "OPENAI_API_KEY": "k", "apiKey": "k", "DB_PASS": "p",
+    "WEBUI_SECRET_KEY": "s", "AWS_ACCESS_KEY_ID": "AKIAABCDEFGHIJKLMNOP", "DATABASE_URL": "postgres://me:pw@db/x",
+    "WHATEVER": "hf_abcdefghijklmnop", "PEM": "-----BEGIN RSA PRIVATE KEY-----", "PASSWORD": "1234",
+}  # fmt: skip
+OPEN = {
+    "WEBUI_NAME": "Home", "MAX_TOKENS": "4096", "TOKENIZERS_PARALLELISM": "false", "WEBUI_AUTH": "False",
+    "POSTGRES_PASSWORD_FILE": "/run/secrets/pw", "KEY_REPEAT": "3", "USE_TOKEN": "true", "PASSWORD": "",
+    "URL": "https://example.org:8080/x@y", "KEYBOARD": "de", "PATH": "/usr/bin", "COMPASS": "north",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), SECRETS.items(), ids=SECRETS)
+def test_a_secret_is_left_out_and_its_place_is_named(name: str, value: str) -> None:
+    found = masked([(name, value), ("A", "b")], ())
+    assert (dict(found.env), found.secrets) == ({"A": "b"}, (f"env.{name}",))
+
+
+@pytest.mark.parametrize(("name", "value"), OPEN.items(), ids=OPEN)
+def test_what_is_none_stays(name: str, value: str) -> None:
+    assert not is_secret(name, value)
+
+
+def test_secrets_among_arguments() -> None:
+    args = (
+        "serve",
+        "--api-key",
+        "abc",
+        "--token=abc",
+        "--max-tokens",
+        "5",
+        "hf_abcdefghijklmnop",
+        "--api-key",
+    )
+    found = masked([], args)
+    assert found.args == (
+        "serve",
+        "--api-key",
+        MASK,
+        f"--token={MASK}",
+        "--max-tokens",
+        "5",
+        MASK,
+        "--api-key",
+    )
+    assert found.secrets == ("args[2]", "args[3]", "args[6]")
+    assert "abc" not in json.dumps([found.args, dict(found.env)])
