@@ -11,6 +11,7 @@ from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
+from labctl.cli.preflight import preflight
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -49,5 +50,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, fit, place, advise, diff, gpus, rig):
+for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig):
     app.command()(command)

@@ -1,5 +1,6 @@
 """Machines as they are now: this one, or those of an inventory."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.edges import nvml
@@ -40,13 +41,33 @@ def of_inventory(inventory: str) -> tuple[LiveHost, ...]:
     A host that cannot be read has no cards, and says why among its problems. Raises BadInput for an inventory that
     cannot be used.
     """
+    found = answers(inventory, SCRIPT)
+    return tuple(
+        read(name, said) if isinstance(said, str) else _unread(name, said.problem)
+        for name, said in found.items()
+    )
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """A host that could not be asked, and why."""
+
+    problem: str
+
+
+def answers(inventory: str, script: str) -> dict[str, str | NoAnswer]:
+    """What each host of `FILE`, or the one of `FILE:HOST`, prints for a script that changes nothing.
+
+    In the inventory's order; one remote command each, as the login user. Raises BadInput for an inventory that cannot
+    be used, Failed where no host was even tried.
+    """
     from labctl.edges import events
     from labctl.edges.deploy_runner import DeployRequest, run
 
     path, host = split(inventory)
-    request = DeployRequest("read", path, limit=(host,) if host else (), script=SCRIPT)
+    request = DeployRequest("read", path, limit=(host,) if host else (), script=script)
     names: tuple[str, ...] = ()
-    found: dict[str, LiveHost] = {}
+    found: dict[str, str | NoAnswer] = {}
     for event in run(request):
         match event:
             case events.Refused():
@@ -54,15 +75,15 @@ def of_inventory(inventory: str) -> tuple[LiveHost, ...]:
             case events.Started():
                 names = event.hosts
             case events.HostAnswered():
-                found[event.host] = read(event.host, event.output)
+                found[event.host] = event.output
             case events.HostFailed():
                 said = f"{event.message} — {event.hint}" if event.hint else event.message
-                found[event.host] = _unread(event.host, said)
+                found[event.host] = NoAnswer(said)
             case events.Note() if not event.host:
                 raise Failed(event.message, where=path, hint="run `labctl check` with this inventory and -v")
             case _:
                 pass
-    return tuple(found[name] for name in names if name in found)
+    return {name: found[name] for name in names if name in found}
 
 
 def rig(inventory: str | None = None) -> Rig:

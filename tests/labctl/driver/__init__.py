@@ -1,0 +1,1 @@
+"""What decides which driver a host gets."""
