@@ -8,6 +8,7 @@ from labctl.cli.advise_document import advise_document
 from labctl.cli.advise_text import advise_text
 from labctl.cli.assumed import Assumed, assumed
 from labctl.cli.place_answer import rig_of
+from labctl.cli.terminal import waiting
 from labctl.edges import catalog
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
@@ -36,7 +37,8 @@ def answer(asked: Asked) -> int:
     rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
     wanted = wishes(read_workloads(asked.workloads), asked.workloads)
     question = Question(wanted, rig, where=asked.workloads, assumptions=assumptions)
-    advice = advise(question, catalog.gpus(), known)
+    with waiting("Going through the catalogue"):
+        advice = advise(question, catalog.gpus(), known)
     if asked.as_json:
         print(json.dumps(advise_document(advice), indent=2))
     else:

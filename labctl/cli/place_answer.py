@@ -18,7 +18,7 @@ from labctl.cli.place_plan import (
     read_kept,
 )
 from labctl.cli.place_text import place_text
-from labctl.cli.terminal import here
+from labctl.cli.terminal import here, waiting
 from labctl.edges.rigs import read_rig
 from labctl.edges.whole_file import write_whole
 from labctl.edges.wishes import wishes
@@ -78,7 +78,8 @@ def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
     from labctl.edges.alternatives import CatalogueAlternatives
     from labctl.place.suggestions import suggestions
 
-    return suggestions(placement, CatalogueAlternatives(placement.question.where))
+    with waiting("Looking for what would give the rest a place"):
+        return suggestions(placement, CatalogueAlternatives(placement.question.where))
 
 
 def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:

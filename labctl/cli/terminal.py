@@ -3,6 +3,8 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 # No line is longer, however wide the window: text that crosses a screen is hard to read, and a pipe has no width.
@@ -53,3 +55,17 @@ def _can_show(text: str, encoding: str | None) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[None]:
+    """Tells a person at a terminal what takes so long, on stderr; gone when it is over."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print(f"{words} …", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        # Back to the line's start, and it is empty again (ECMA-48, EL).
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from labctl.cli.terminal import here
+from labctl.cli.terminal import here, waiting
 
 
 @pytest.mark.parametrize(("columns", "used"), [("200", 80), ("80", 80), ("61", 61), ("12", 40)])
@@ -42,3 +42,13 @@ def test_colour_is_for_a_person_who_did_not_say_otherwise(
 
 def test_a_pipe_has_no_colour() -> None:
     assert here().colour is False
+
+
+@pytest.mark.parametrize(("terminal", "expected"), [(True, "Looking …\r\x1b[K"), (False, "")])
+def test_what_takes_long_is_told_to_a_person_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, expected: str
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    with waiting("Looking"):
+        pass
+    assert capsys.readouterr() == ("", expected)
