@@ -3,6 +3,7 @@
 Nothing heavy is imported here or on the way to `--help` and `--version`: each command imports what it uses.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,14 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
     except (LabctlError, KeyboardInterrupt) as error:
         return _explain(_interrupted() if isinstance(error, KeyboardInterrupt) else error, arguments)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or error.filename is not None:
+            return _explain(_surprise(error), arguments)
+        # What could not be printed is still in the buffer, and the interpreter would try again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _explain(
+            Failed("the answer cannot be written", where="stdout", found=error.strerror), arguments
+        )
     except Exception as error:  # noqa: BLE001 - the last stop: a person gets a sentence, not a traceback
         return _explain(_surprise(error), arguments)
     return exit_code

@@ -11,14 +11,17 @@ def write_whole(path: Path, text: str, what: str) -> None:
 
     what: what the message calls it. A device or a pipe is written to as it is.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        if path.is_dir():
+            raise Failed(
+                f"{what} cannot be written", where=str(path), found="a folder", expected="a file's name"
+            )
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
             return
         # The file that a link points to is written, and the link stays.
         target = path.resolve()
-        partial = target.with_name(partial.name)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
             with partial.open("xb") as file:
                 file.write(text.encode())

@@ -185,9 +185,9 @@ class Offering:
                 yield replace(base, claims_mib=self._claimed(around))
 
     def _claimed(self, cards: Iterable[Card]) -> dict[str, int]:
-        """What is declared, or all of a card."""
-        declared = self._workload.vram_mib
-        return {card.id: (card.usable_mib or 0) if declared is None else declared for card in cards}
+        """What is declared, or all of a card, and not less than makes it worth having."""
+        declared, least = self._workload.vram_mib, self._service.least_vram_mib
+        return {card.id: max(card.usable_mib or 0, least) if declared is None else declared for card in cards}
 
 
 def _barred(wish: Wish, card: Card) -> Reason | None:

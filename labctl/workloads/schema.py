@@ -74,7 +74,7 @@ class Entry(BaseModel):
     """One workload, as written."""
 
     model_config = _STRICT
-    service: str = Field(description="A service of the catalogue: `labctl services` lists them.")
+    service: str = Field(description="A service of the catalogue: a file of labctl/catalog/services.")
     model: str | None = Field(default=None, description="A catalogue name, a path, or org/name.")
     quant: str | Annotated[list[str], Field(min_length=1)] = Field(
         default="auto", description="One, several in order of preference, or auto."

@@ -14,7 +14,7 @@ class Service(BaseModel):
 
     engine: whose rules say what its model takes; null where no model is loaded onto a card, or where only a declared
     `vram_mib` says so. elastic: its clients decide what it loads, so it gets a card of its own unless capped by
-    `vram_mib`. stateful: keeps data of the person's, so it stays on its host. ram_mib, disk_mib: of the program itself.
+    `vram_mib`; least_vram_mib: what such a card must have free to be of use. stateful: keeps data of the person's, so it stays on its host. ram_mib, disk_mib: of the program itself.
     ports: the container's, that are published on the host.
     """
 
@@ -24,6 +24,7 @@ class Service(BaseModel):
     engine: ServiceEngine | None
     needs_model: bool
     elastic: bool
+    least_vram_mib: int = Field(default=0, ge=0)
     stateful: bool
     ram_mib: int = Field(ge=0)
     disk_mib: int = Field(ge=0)

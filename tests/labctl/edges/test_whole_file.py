@@ -37,6 +37,13 @@ def test_a_full_disk_leaves_the_old_one(
     assert list(tmp_path.iterdir()) == [file]
 
 
+@pytest.mark.parametrize("path", ["/", ".", ".."])
+def test_a_folder_is_no_file(path: str) -> None:
+    with pytest.raises(Failed, match="the page cannot be written") as failed:
+        write_whole(Path(path), "new", "the page")
+    assert failed.value.found == "a folder"
+
+
 def test_a_link_stays_one(tmp_path: Path) -> None:
     target = tmp_path / "elsewhere" / "page.html"
     target.parent.mkdir()

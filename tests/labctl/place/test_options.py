@@ -73,6 +73,18 @@ def test_a_declared_claim_that_has_no_place_says_what_each_card_would_need(
     assert [(each.needs_mib, each.reason) for each in refused.refusals] == expected
 
 
+def test_an_engine_that_fills_a_card_gets_one_that_is_worth_filling(home: dict[str, Wish], rig: Rig) -> None:
+    small = replace(rig.cards[0], memory_mib=4_000, nvlink=())
+    rig = replace(rig, hosts=(replace(rig.hosts[0], cards=(small, replace(rig.cards[1], nvlink=()))),))
+    wish = replace(home["images"], candidate=None)
+    images = replace(wish, workload=replace(wish.workload, model=None))
+    (chosen,) = place(Question((images,), rig)).placed.values()
+    assert dict(chosen.claims_mib) == {"aibox/1": rig.cards[1].usable_mib}
+    rig = replace(rig, hosts=(replace(rig.hosts[0], cards=(small,)),))
+    (refused,) = place(Question((images,), rig)).refused
+    assert [(each.needs_mib, each.reason) for each in refused.refusals] == [(4096, "too_small")]
+
+
 def test_variants_are_ranked_by_wish_and_never_more_than_a_card_has(home: dict[str, Wish], rig: Rig) -> None:
     changes: dict[str, Any] = {
         "context": Amount(16384, 8192),
