@@ -17,6 +17,7 @@ from labctl.place.rules import unsupported
 from labctl.place.suggestion import Alternatives
 from labctl.place.suggestion_levers import Ladder, wish_of
 from labctl.place.suggestion_rig import cards_lever, changed_host, psu_of, spared
+from labctl.place.suggestion_sharing import fills_a_card
 from labctl.place.variants import USUAL_KV_TYPES
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig
@@ -61,18 +62,19 @@ def cards_added(placement: Placement, wish: Wish, other: Alternatives) -> list[L
     What the power supply bears goes first, then each with a larger one.
     """
     rig, found = placement.question.rig, []
-    for host in _hosts(rig, wish):
+    for number, host in enumerate(_hosts(rig, wish)):
         gpus = [gpu for gpu in other.cards() if _serves(wish, gpu)]
-        for round_, count in enumerate(_CARDS_AT_ONCE):
+        for count in _CARDS_AT_ONCE:
             chosen = _Chosen(placement, wish, host)
             ways = [way for gpu in gpus for way in _ways(rig, host, gpu, count)]
             for step, some in enumerate(_orders(host, placement.question.wishes, ways)):
-                rungs = islice(filter(chosen.may_help, some), _MOST_TRIED)
+                rungs = list(islice(filter(chosen.may_help, some), _MOST_TRIED))
                 ladder = tuple(cards_lever(rig, each.built, each.psu_watts) for each in rungs)
-                found.append((round_, step, ladder))
+                larger = any(each.psu_watts for each in rungs)
+                found.append(((count, larger, number, step), ladder))
             if chosen.alone:
                 break
-    return [ladder for *_, ladder in sorted(found, key=lambda each: each[:2]) if ladder]
+    return [ladder for _, ladder in sorted(found, key=lambda each: each[0]) if ladder]
 
 
 class _Chosen:
@@ -96,24 +98,24 @@ class _Chosen:
 
 
 def _hosts(rig: Rig, wish: Wish) -> list[Host]:
-    """Where a card would serve it; none where the person named single cards."""
+    """Where a card would serve it, those that have cards first; none where the person named single cards."""
     limits = wish.workload.gpus
     if limits.uuids:
         return []
-    return [
+    found = [
         host
         for host in rig.hosts
         if limits.host in (None, host.name) and not any(card.gpu.unified_memory for card in host.cards)
     ]
+    return sorted(found, key=lambda host: not host.cards)
 
 
 def _serves(wish: Wish, gpu: Gpu) -> bool:
-    models, workload = wish.workload.gpus.models, wish.workload
+    models = wish.workload.gpus.models
     if not fits_a_slot(gpu) or (models and gpu.name not in models):
         return False
     if wish.candidate is None:
-        fills = wish.service.elastic and workload.vram_mib is None
-        return not fills or gpu.memory_mib >= _LEAST_BOARD_MIB
+        return not fills_a_card(wish) or gpu.memory_mib >= _LEAST_BOARD_MIB
     return bool(_formats(wish, gpu))
 
 
@@ -182,11 +184,7 @@ def _least_claims(placement: Placement) -> dict[str, int]:
     for option in placement.problem.options:
         claimed = sum(option.claims_mib.values())
         least[option.workload] = min(claimed, least.get(option.workload, claimed))
-    elastic = {
-        each.workload.name
-        for each in placement.question.wishes
-        if each.service.elastic and each.candidate is None and each.workload.vram_mib is None
-    }
+    elastic = {each.workload.name for each in placement.question.wishes if fills_a_card(each)}
     return {name: claimed for name, claimed in least.items() if name not in elastic}
 
 

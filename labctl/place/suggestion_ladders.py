@@ -5,7 +5,15 @@ from labctl.place.suggestion import KINDS, Alternatives
 from labctl.place.suggestion_cards import cards_added
 from labctl.place.suggestion_levers import Ladder, on_workload, wish_of
 from labctl.place.suggestion_rig import disk_added, limits_lowered, psu_enlarged, ram_added
-from labctl.place.suggestion_sharing import capped, in_turn, limits_lifted, ports_freed, together
+from labctl.place.suggestion_sharing import (
+    best_free_mib,
+    capped,
+    given_a_model,
+    in_turn,
+    limits_lifted,
+    ports_freed,
+    together,
+)
 from labctl.place.suggestion_targets import Target
 
 _NO_KERNELS = {"dtype", "compute_capability"}
@@ -15,18 +23,20 @@ def written(placement: Placement, name: str, target: Target, other: Alternatives
     """What a person could write to get a target out of the way, that which takes least away first."""
     question = placement.question
     wish = wish_of(question, name)
+    most_mib = max((card.usable_mib or 0 for card in question.rig.cards), default=0)
     ladders: list[Ladder] = []
     match target.what:
         case "own":
             refused = next(each for each in placement.refused if each.workload == name)
             reasons = {each.reason for each in refused.refusals}
             ladders += on_workload(wish, other, every_format=bool(reasons & _NO_KERNELS))
+            ladders += capped(wish, most_mib, best_free_mib(placement))
+            ladders += given_a_model(wish, other)
             ladders += limits_lifted(wish, "pin")
             if "port" in reasons:
                 ladders += ports_freed(wish)
         case "other":
             holder = wish_of(question, target.name)
-            most_mib = max((card.usable_mib or 0 for card in question.rig.cards), default=0)
             ladders += on_workload(holder, other, every_format=False)
             ladders += capped(holder, most_mib)
             ladders += limits_lifted(holder, "move")

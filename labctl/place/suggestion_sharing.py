@@ -6,7 +6,7 @@ from itertools import islice
 
 from labctl.place.options import Wish
 from labctl.place.placement import Placement, Question
-from labctl.place.suggestion import Change, Kind, Written
+from labctl.place.suggestion import Alternatives, Change, Kind, Written
 from labctl.place.suggestion_levers import Ladder, Lever, entry, listed, wish_of
 from labctl.workloads.workload import GpuLimits, Window, Workload
 
@@ -18,7 +18,10 @@ WINDOWS = (
 )
 # Engines whose work can wait for its hour.
 _CAN_WAIT = ("comfyui", "diffusers", "training")
-_CAP_STEP_MIB = 512
+# Caps are round figures, and less than the least is of no use to any engine.
+_CAP_STEP_MIB, _LEAST_CAP_MIB = 512, 2048
+# For an engine without one, the larger first; names of the catalogue.
+_PICTURE_MODELS = ("sdxl", "sd1.5")
 Hours = tuple[str, Window]
 
 
@@ -107,13 +110,45 @@ def ports_freed(wish: Wish) -> Iterator[Ladder]:
     yield (Lever("port", apply),)
 
 
-def capped(wish: Wish, most_mib: int) -> Iterator[Ladder]:
-    """An engine that fills what is free, held to less: a half of the card, then a quarter."""
-    name = wish.workload.name
-    if wish.candidate is not None or not wish.service.elastic or wish.workload.vram_mib:
+def fills_a_card(wish: Wish) -> bool:
+    """Whether it takes all that a card has: its clients choose what it loads, and nobody said how much."""
+    return wish.candidate is None and wish.service.elastic and wish.workload.vram_mib is None
+
+
+def capped(wish: Wish, most_mib: int, free_mib: int = 0) -> Iterator[Ladder]:
+    """An engine that fills what is free, held to less: to what is free, to a half of the card, to a quarter."""
+    if not fills_a_card(wish):
         return
-    caps = [most_mib // part // _CAP_STEP_MIB * _CAP_STEP_MIB for part in (2, 4)]
-    yield tuple(_cap(name, cap) for cap in caps if cap)
+    least = max(_LEAST_CAP_MIB, wish.service.least_vram_mib)
+    caps = [each // _CAP_STEP_MIB * _CAP_STEP_MIB for each in (free_mib, most_mib // 2, most_mib // 4)]
+    yield tuple(_cap(wish.workload.name, cap) for cap in dict.fromkeys(caps) if cap >= least)
+
+
+def best_free_mib(placement: Placement) -> int:
+    """What is left on the card that has most left, under this placement."""
+    held: dict[str, int] = {}
+    for option in placement.placed.values():
+        for card, claim in option.claims_mib.items():
+            held[card] = held.get(card, 0) + claim
+    return max(
+        ((card.usable_mib or 0) - held.get(card.id, 0) for card in placement.question.rig.cards), default=0
+    )
+
+
+def given_a_model(wish: Wish, other: Alternatives) -> Iterator[Ladder]:
+    """An engine that makes pictures, held to one model: it then claims what that one takes, not a card of its own."""
+    if not fills_a_card(wish) or wish.service.engine != "comfyui":
+        return
+    yield tuple(_made_with(wish.workload.name, model, other) for model in _PICTURE_MODELS)
+
+
+def _made_with(name: str, model: str, other: Alternatives) -> Lever:
+    def apply(question: Question, _: Placement | None) -> Change | None:
+        changed = other.wish(replace(wish_of(question, name).workload, model=model))
+        note = "it claims what that model takes, not a card of its own"
+        return None if changed is None else entry(question, "model", [f"model: {model}"], note, changed)
+
+    return Lever("model", apply)
 
 
 def _cap(name: str, cap_mib: int) -> Lever:

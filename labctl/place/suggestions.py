@@ -19,7 +19,7 @@ from labctl.place.suggestion_levers import Ladder, Lever, leanest
 from labctl.place.suggestion_targets import Target, relieved, targets
 
 # Questions solved for one workload: for what is written, for two of those together, for what is bought.
-MOST_RELIEVED, MOST_WRITTEN, MOST_TOGETHER, MOST_BOUGHT = 32, 40, 30, 12
+MOST_RELIEVED, MOST_WRITTEN, MOST_TOGETHER, MOST_BOUGHT = 32, 40, 30, 16
 # Enough to choose from; those that take least away are tried first.
 ENOUGH, ENOUGH_TOGETHER, ENOUGH_BOUGHT = 6, 3, 2
 # Of a problem with so many options one solution is work enough: a part of those questions is asked.

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from labctl.cli import place_answer
-from labctl.edges import candidates
+from labctl.edges import candidates, catalog
 from labctl.edges import wishes as wishes_edge
 from tests.labctl.cli.fit_command import Command
 
@@ -163,4 +163,29 @@ def test_a_card_is_judged_together_with_those_that_are_there(place: Command, tmp
     (refused,) = document["unplaced"]
     bought = [each["writes"] for each in refused["suggestions"] if "card" in each["kinds"]]
     assert bought == [["--add tesla-m40-24gb"], ["--add rtx-3090"]]
+    assert hold(place, document, workloads, rig, tmp_path) == len(refused["suggestions"])
+
+
+@pytest.mark.parametrize(
+    ("entries", "name", "first"),
+    [
+        ("a: {service: container, image: a/b:1, vram_mib: 17000, priority: 90}, b: {service: ollama}",
+         "b", ["b.vram_mib: 5632"]),
+        ("a: {service: container, image: a/b:1, vram_mib: 8000, priority: 90}, b: {service: comfyui}",
+         "b", ["b.vram_mib: 14848"]),
+        ("a: {service: ollama}, b: {service: comfyui}", "b", ["b.vram_mib: 11264", "a.vram_mib: 11264"]),
+    ],
+)  # fmt: skip
+def test_an_engine_that_fills_a_card_is_capped_before_a_card_is_bought(
+    entries: str, name: str, first: list[str], place: Command, tmp_path: Path
+) -> None:
+    workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
+    workloads.write_text(f"workloads: {{{entries}}}\n")
+    rig.write_text("{name: r, hosts: [{name: box, gpus: [{model: rtx-3090}], ram_gib: 64}]}\n")
+    document = place(str(workloads), "--rig", str(rig), "--json").document
+    (refused,) = document["unplaced"]
+    assert refused["workload"] == name
+    assert refused["suggestions"][0]["writes"] == first
+    added = [line.split()[1] for each in refused["suggestions"] for line in each["writes"] if "--add" in line]
+    assert all(catalog.gpu(each).memory_mib >= 6144 for each in added)
     assert hold(place, document, workloads, rig, tmp_path) == len(refused["suggestions"])

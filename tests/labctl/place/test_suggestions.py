@@ -33,7 +33,7 @@ class Simulated:
     """Simulated alternatives: three models, four formats, four cards."""
 
     def wish(self, workload: Workload) -> Wish | None:
-        return wished(workload)
+        return wished(workload) if workload.model in (None, *MODELS) else None
 
     def formats(self, wish: Wish) -> Sequence[str]:
         return FORMATS if wish.candidate is not None else ()
