@@ -120,11 +120,13 @@ class Suggestion:
 
         So nobody is sent to the processor for what a limit lifted would do as well.
         """
-        heaviest = sorted((KINDS.index(kind) for kind in self.kinds), reverse=True)
         costs = sum(kind in BOUGHT for kind in self.kinds)
+        # A limit that goes with a purchase is set once: no reason for a dearer card.
+        counted = [kind for kind in self.kinds if not (costs and kind == "power_limit")]
+        heaviest = sorted((KINDS.index(kind) for kind in counted), reverse=True)
         others = sum(name != self.workload for name in self.on)
         harm = sum(each.harm for each in self.worse)
-        return (costs, len(self.kinds), harm, heaviest[0], others, *heaviest[1:])
+        return (costs, len(counted), harm, heaviest[0], others, *heaviest[1:])
 
 
 class Alternatives(Protocol):

@@ -189,3 +189,24 @@ def test_an_engine_that_fills_a_card_is_capped_before_a_card_is_bought(
     added = [line.split()[1] for each in refused["suggestions"] for line in each["writes"] if "--add" in line]
     assert all(catalog.gpu(each).memory_mib >= 6144 for each in added)
     assert hold(place, document, workloads, rig, tmp_path) == len(refused["suggestions"])
+
+
+def test_a_purchase_leaves_the_power_supply_a_tenth_or_names_a_larger_one(
+    place: Command, tmp_path: Path
+) -> None:
+    """Host 75 W, RTX 3060 170 W, Tesla M40 250 W: 495 W, which is nine tenths of 550 W."""
+    workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
+    workloads.write_text("workloads: {a: {service: container, image: a/b:1, vram_mib: 20000}}\n")
+    for watts, said in ((550, False), (540, True)):
+        rig.write_text(
+            "{name: r, hosts: [{name: box, gpus: [{model: rtx-3060}], ram_gib: 32, "
+            f"host_watts: 75, psu_watts: {watts}}}]}}\n"
+        )
+        document = place(str(workloads), "--rig", str(rig), "--json").document
+        suggestions = document["unplaced"][0]["suggestions"]
+        card = next(each for each in suggestions if "--add tesla-m40-24gb" in each["writes"])
+        assert "needs a fan of its own" in card["change"]
+        assert (len(card["writes"]) > 1) == said, card["writes"]
+        for limit in (line for line in card["writes"] if "--power-limit" in line):
+            name, _, held = limit.split()[1].partition("=")
+            assert int(held) >= 0.6 * {"box/0": 170, "box/new-1": 250}[name]
