@@ -1,9 +1,10 @@
 """Levers on the rig: what a host's power supply, RAM and disk would have to be, and which card would do."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from labctl.place.additions import Addition, additions, fits_a_slot
+from labctl.place.additions import Addition
 from labctl.place.build import gpu_watts, host_watts
 from labctl.place.group import short_title
 from labctl.place.placement import Placement, Question
@@ -11,8 +12,7 @@ from labctl.place.prices import USUAL_CURRENCY, price_in
 from labctl.place.suggestion import Change, Kind, Written
 from labctl.place.suggestion_levers import Ladder, Lever
 from labctl.place.what_if import power_range, with_power_limit, with_ram
-from labctl.rig.gpu import Gpu
-from labctl.rig.rig import Card, Host, Rig, default_reserved_mib, visible_mib
+from labctl.rig.rig import Card, Host, Rig
 
 # As they are sold: kits of memory modules, power supplies, disks.
 RAM_GIB = (4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
@@ -22,8 +22,10 @@ _MIB_PER_GIB = 1024
 # More than three sizes up would be another machine.
 _STEPS = 3
 _LIMIT_STEP_WATTS = 5
-# So many cards are tried of known price, and so many of each size of the others.
-MOST_CARDS = 5
+# Nothing is bought that leaves a power supply less: spikes are higher than limits, and it ages.
+SPARE_PERCENT = 10
+# Cards for servers, cooled by the server's own fans: in a desktop they overheat within minutes.
+_PASSIVE = re.compile(r"^tesla-|^a(2|10|30|40)$|^a100-|^l(4|20|40|40s)$|-server$")
 
 
 def _lever(kinds: tuple[Kind, ...], writes: Sequence[str], note: str, change: Callable[[Rig], Rig]) -> Lever:
@@ -91,7 +93,7 @@ def _psu(host: Host) -> Lever | None:
         ("psu",),
         [f"hosts.{host.name}.psu_watts: {watts}"],
         f"a power supply of {watts} W",
-        lambda rig: _changed(rig, host.name, lambda found: replace(found, psu_watts=watts)),
+        lambda rig: changed_host(rig, host.name, lambda found: replace(found, psu_watts=watts)),
     )
 
 
@@ -128,37 +130,12 @@ def _disk(host: Host, gib: int) -> Lever:
         ("disk",),
         [f"hosts.{host.name}.disk_gib: {gib}"],
         f"a disk of {gib} GiB in the place of {host.disk_gib}",
-        lambda rig: _changed(rig, host.name, lambda found: replace(found, disk_gib=gib)),
+        lambda rig: changed_host(rig, host.name, lambda found: replace(found, disk_gib=gib)),
     )
 
 
-def cards_that_do(gpus: Sequence[Gpu], need_mib: int) -> tuple[list[Gpu], list[Gpu]]:
-    """Those that hold so much: of known price, cheapest first; and of the others one of each size, smallest first."""
-    fitting = [gpu for gpu in gpus if fits_a_slot(gpu) and usable_mib(gpu) >= need_mib]
-    cost = {gpu.name: price.amount for gpu in fitting if (price := price_in(gpu, USUAL_CURRENCY))}
-    priced = sorted((gpu for gpu in fitting if gpu.name in cost), key=lambda gpu: cost[gpu.name])
-    sizes: dict[int, Gpu] = {}
-    for gpu in sorted(fitting, key=lambda gpu: (gpu.tdp_watts or 0, gpu.name)):
-        if gpu.name not in cost:
-            sizes.setdefault(gpu.memory_mib, gpu)
-    return priced[:MOST_CARDS], [sizes[size] for size in sorted(sizes)][:MOST_CARDS]
-
-
-def usable_mib(gpu: Gpu) -> int:
-    """What claims may fill of a new card."""
-    visible = visible_mib(gpu)
-    return visible - default_reserved_mib(visible)
-
-
-def card_levers(rig: Rig, host: Host, gpus: Sequence[Gpu], count: int) -> tuple[Ladder, Ladder]:
-    """So many new cards of one of these models: as the power supply bears it, and with a larger one."""
-    built = [addition for gpu in gpus for addition in additions(rig, host, gpu, count)]
-    as_it_is = tuple(_new_cards(rig, each) for each in built if each.psu_watts_needed is None)
-    larger = ((each, psu_of(each.psu_watts_needed)) for each in built if each.psu_watts_needed is not None)
-    return as_it_is, tuple(_new_cards(rig, each, watts) for each, watts in larger if watts is not None)
-
-
-def _new_cards(rig: Rig, built: Addition, psu_watts: int | None = None) -> Lever:
+def cards_lever(rig: Rig, built: Addition, psu_watts: int | None = None) -> Lever:
+    """New cards, as built into the rig. psu_watts: of the larger power supply that goes with them."""
     gpu, host = built.gpu, built.host
     several = "" if len(rig.hosts) == 1 and built.count == 1 else f":{built.count}"
     several += "" if len(rig.hosts) == 1 else f":{host}"
@@ -171,11 +148,13 @@ def _new_cards(rig: Rig, built: Addition, psu_watts: int | None = None) -> Lever
     note = f"{many}{short_title(gpu)} of {gpu.tdp_watts} W"
     if price := price_in(gpu, USUAL_CURRENCY):
         note += f", about {price.amount:.0f} {price.currency}"
+    if _PASSIVE.search(gpu.name):
+        note += ", needs a fan of its own"
     changed = built.rig
     if psu_watts is not None:
         writes.append(f"hosts.{host}.psu_watts: {psu_watts}")
         note += f", and a power supply of {psu_watts} W"
-        changed = _changed(changed, host, lambda found: replace(found, psu_watts=psu_watts))
+        changed = changed_host(changed, host, lambda found: replace(found, psu_watts=psu_watts))
     kinds: list[Kind] = ["swap" if built.replaced else "card"]
     kinds += ["power_limit"] if built.limits else []
     kinds += ["psu"] if psu_watts is not None else []
@@ -193,8 +172,13 @@ def _merged(found: Rig, before: Rig, changed: Rig) -> Rig:
 
 
 def psu_of(watts: int) -> int | None:
-    """The smallest that is sold and gives so much; None where none does."""
-    return next((each for each in PSU_WATTS if each >= watts), None)
+    """The smallest that is sold and gives so much with some to spare; None where none does."""
+    return next((each for each in PSU_WATTS if spared(each) >= watts), None)
+
+
+def spared(psu_watts: int) -> int:
+    """What of a power supply to make use of, in watts: all but a tenth."""
+    return psu_watts * (100 - SPARE_PERCENT) // 100
 
 
 def spare_watts(host: Host) -> int | None:
@@ -206,5 +190,6 @@ def _unified(host: Host) -> bool:
     return any(card.gpu.unified_memory for card in host.cards)
 
 
-def _changed(rig: Rig, name: str, change: Callable[[Host], Host]) -> Rig:
+def changed_host(rig: Rig, name: str, change: Callable[[Host], Host]) -> Rig:
+    """The rig with one of its hosts changed."""
     return replace(rig, hosts=tuple(change(host) if host.name == name else host for host in rig.hosts))

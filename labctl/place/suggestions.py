@@ -53,6 +53,8 @@ class _Search:
         self._known: dict[tuple[Target, Target], bool] = {}
         self._made: dict[tuple[_Way, Target], list[Ladder]] = {}
         self._part = SHARE_OF_LARGE if len(placement.problem.options) > LARGE else 1
+        # The same card may stand in several orders of trying.
+        self._in_vain: set[tuple[str, ...]] = set()
         self._left = 0
 
     def found(self) -> tuple[Suggestion, ...]:
@@ -164,8 +166,14 @@ class _Search:
     def _tried(self, levers: Sequence[Lever]) -> tuple[Change, Placement] | None:
         """Widely first; then with only so much of it as the answer makes use of, if that holds too."""
         wide = self._applied(levers, None)
-        if wide is None:
+        if wide is None or wide.writes in self._in_vain:
             return None
+        helps = self._helps(levers, wide)
+        if helps is None:
+            self._in_vain.add(wide.writes)
+        return helps
+
+    def _helps(self, levers: Sequence[Lever], wide: Change) -> tuple[Change, Placement] | None:
         # All variants of a model take a second to estimate; mostly not even the one that asks least helps.
         if wide.on and self._holding(leanest(wide.question, wide.on)) is None:
             return None

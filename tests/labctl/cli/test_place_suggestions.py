@@ -149,3 +149,18 @@ def test_the_first_is_what_takes_least_away(
     (refused,) = document["unplaced"]
     assert expected in refused["suggestions"][0]["change"]
     assert hold(place, document, workloads, rig, tmp_path) == len(refused["suggestions"])
+
+
+def test_a_card_is_judged_together_with_those_that_are_there(place: Command, tmp_path: Path) -> None:
+    """No card of 24 GiB holds a model of 70B, and two of them do: another one like it, or the cheapest."""
+    workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
+    workloads.write_text("workloads: {big: {service: llama.cpp, model: llama-3.3-70b}}\n")
+    rig.write_text(
+        "{name: r, hosts: [{name: box, gpus: [{model: rtx-3090}], ram_gib: 64, psu_watts: 1000, "
+        "pcie_slots: [16, 16]}]}\n"
+    )
+    document = place(str(workloads), "--rig", str(rig), "--json").document
+    (refused,) = document["unplaced"]
+    bought = [each["writes"] for each in refused["suggestions"] if "card" in each["kinds"]]
+    assert bought == [["--add tesla-m40-24gb"], ["--add rtx-3090"]]
+    assert hold(place, document, workloads, rig, tmp_path) == len(refused["suggestions"])
