@@ -34,8 +34,9 @@ class Asked:
 def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for what cannot be meant as it stands."""
     known = _market(asked.budget, asked.prices)
+    workloads = read_workloads(asked.workloads)
     rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
-    wanted = wishes(read_workloads(asked.workloads), asked.workloads)
+    wanted = wishes(workloads, asked.workloads)
     question = Question(wanted, rig, where=asked.workloads, assumptions=assumptions)
     with waiting("Going through the catalogue"):
         advice = advise(question, catalog.gpus(), known)

@@ -24,10 +24,12 @@ from labctl.edges.whole_file import write_whole
 from labctl.edges.wishes import wishes
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import ANSWER_IS_NO, DONE, BadInput
+from labctl.place.faster import faster
 from labctl.place.placement import Placement, Question, place, problem_of
 from labctl.place.problem_json import dump
 from labctl.place.suggestion import Suggestion
 from labctl.rig.rig import Rig
+from labctl.workloads.workload import Workload
 
 
 @dataclass(frozen=True)
@@ -50,23 +52,25 @@ class Asked:
 
 def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
+    # The file first: a typo in its name is found before a machine is asked.
+    workloads = read_workloads(asked.workloads)
     rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
     kept = read_kept(asked.plans, rig)
-    placement = place(_question(asked, rig, assumptions, kept))
+    placement = place(_question(asked, workloads, rig, assumptions, kept))
     if asked.problem is not None:
         write_whole(asked.problem, dump(problem_of(placement.question)), "the problem")
     found = planned(placement, kept, asked.plans)
-    helps = _suggested(placement)
+    helps, slow = _suggested(placement), faster(placement)
     if asked.html is not None:
         from labctl.cli.place_page import place_page
 
-        write_whole(asked.html, place_page(placement, change_sentences(found), helps), "the page")
+        write_whole(asked.html, place_page(placement, change_sentences(found), helps, slow), "the page")
         print(f"The page is in {asked.html}.", file=sys.stderr)
     if asked.as_json:
-        print(json.dumps(place_document(placement, helps) | planned_document(found), indent=2))
+        print(json.dumps(place_document(placement, helps, slow) | planned_document(found), indent=2))
     else:
         terminal = here()
-        text = place_text(placement, terminal, helps)
+        text = place_text(placement, terminal, helps, slow)
         print(text + terminal.spelled(planned_text(found, terminal.columns)), end="")
     return ANSWER_IS_NO if placement.refused else DONE
 
@@ -82,9 +86,11 @@ def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
         return suggestions(placement, CatalogueAlternatives(placement.question.where))
 
 
-def _question(asked: Asked, rig: Rig, assumptions: tuple[str, ...], kept: Kept | None) -> Question:
+def _question(
+    asked: Asked, workloads: Sequence[Workload], rig: Rig, assumptions: tuple[str, ...], kept: Kept | None
+) -> Question:
     return Question(
-        wishes(read_workloads(asked.workloads), asked.workloads, {card.gpu.name for card in rig.cards}),
+        wishes(workloads, asked.workloads, {card.gpu.name for card in rig.cards}),
         rig,
         kept.incumbents if kept else {},
         rebalance=asked.rebalance,

@@ -5,15 +5,21 @@ from dataclasses import asdict
 
 from labctl.cli.place_suggestions import suggestion_documents
 from labctl.errors import SCHEMA_VERSION
+from labctl.place.faster import Faster
 from labctl.place.placement import Placement
 from labctl.place.power import power
 from labctl.place.suggestion import Suggestion
 
 
 def place_document(
-    placement: Placement, found: Mapping[str, Sequence[Suggestion]] | None = None
+    placement: Placement,
+    found: Mapping[str, Sequence[Suggestion]] | None = None,
+    slow: Sequence[Faster] = (),
 ) -> dict[str, object]:
-    """The answer as one JSON document. Every key is always there. found: suggestions, by workload."""
+    """The answer as one JSON document. Every key is always there.
+
+    found: suggestions, by workload. slow: what would run faster otherwise.
+    """
     usage, rig, solution = placement.usage, placement.question.rig, placement.solution
     return {
         "schema_version": SCHEMA_VERSION,
@@ -63,5 +69,14 @@ def place_document(
         "power": {host.name: asdict(power(host)) for host in rig.hosts},
         "tiers": [{"value": tier.value, "bound": tier.bound} for tier in solution.tiers],
         "optimal": solution.optimal,
+        "faster": [
+            {
+                "workload": each.workload,
+                "change": f"{each.workload}.offload: false",
+                "tokens_per_second": {"now": each.now_decitokens / 10, "then": each.then_decitokens / 10},
+                "variant": dict(each.option.variant),
+            }
+            for each in slow
+        ],
         "assumptions": list(placement.question.assumptions),
     }

@@ -10,10 +10,11 @@ from labctl import __version__
 from labctl.cli.place_bars import lengths, patterns
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
-from labctl.cli.place_rows import proof, rows, verdict
+from labctl.cli.place_rows import faster_sentences, proof, rows, verdict
 from labctl.cli.place_suggestions import TRIED, suggestion_sentences
 from labctl.cli.place_text import card_title, host_facts, power_line
 from labctl.edges.templates import render_html
+from labctl.place.faster import Faster
 from labctl.place.placement import Placement
 from labctl.place.power import Power
 from labctl.place.solver_explain import Refused
@@ -85,10 +86,12 @@ def place_page(
     placement: Placement,
     changes: Sequence[str] = (),
     found: Mapping[str, Sequence[Suggestion]] | None = None,
+    slow: Sequence[Faster] = (),
 ) -> str:
     """The whole page.
 
     changes: what is said of those against a plan, and each of them. found: what would give those without a place one.
+    slow: what would run faster otherwise.
     """
     hosts = pictures(placement)
     page = _Page(hosts)
@@ -104,6 +107,7 @@ def place_page(
         hosts=[page.host(host) for host in hosts],
         key=page.key(),
         rows=rows(placement),
+        slow=list(faster_sentences(placement, slow)),
         look=page.look,
         gib=gib,
         changes=changes,

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from labctl.cli.place_picture import cards_named
+from labctl.place.drivers import no_common_driver
 from labctl.place.placement import Placement
 from labctl.place.problem import Reason, Workload, may_share
+from labctl.place.rules import unsupported
 from labctl.place.solver_explain import Refusal, Refused
+from labctl.place.variants import USUAL_KV_TYPES
 
 _REASONS: dict[Reason, str] = {
     "too_small": "the card is too small",
@@ -74,11 +77,31 @@ def _why(placement: Placement, name: str, refusal: Refusal) -> str:
         return _exclusive(placement, asking, there, refusal)
     if refusal.reason == "full" and there:
         return f"beside {_names(there)} too little is left"
+    if refusal.reason == "driver":
+        return _no_driver(placement, refusal) or _REASONS[refusal.reason]
+    if refusal.reason in {"dtype", "compute_capability"}:
+        return _no_kernels(placement, name, refusal) or _REASONS[refusal.reason]
     if refusal.reason == "unknown_memory" and _changes_soon(placement, refusal):
         return "its memory changes with the next reboot (ECC)"
     if refusal.reason == "ram" and (ram := placement.question.rig.host(refusal.host).ram_mib):
         return f"not enough RAM: {ram / 1024:.0f} GiB for all"
     return _REASONS[refusal.reason]
+
+
+def _no_driver(placement: Placement, refusal: Refusal) -> str | None:
+    host = placement.question.rig.host(refusal.host)
+    return no_common_driver(card.gpu for card in host.cards if card.gpu.capability >= (5, 0))
+
+
+def _no_kernels(placement: Placement, name: str, refusal: Refusal) -> str | None:
+    """What of the first format that was asked for is in the way."""
+    wish = next(each for each in placement.question.wishes if each.workload.name == name)
+    card = next((each for each in placement.question.rig.cards if each.id == refusal.card), None)
+    if wish.candidate is None or card is None:
+        return None
+    kv_type = (wish.workload.kv_types or USUAL_KV_TYPES)[0]
+    found = unsupported(wish.candidate.engine, wish.candidate.quants[0], kv_type, card.gpu)
+    return found.sentence if found else None
 
 
 def _changes_soon(placement: Placement, refusal: Refusal) -> bool:

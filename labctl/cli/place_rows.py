@@ -1,14 +1,17 @@
 """The tables of an answer, as words: what runs how, what it takes, what may still be better. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
 from labctl.cli.fit_text import rate, tokens
 from labctl.cli.place_picture import cards_named, window
+from labctl.place.faster import Faster
+from labctl.place.fit import SHARED
 from labctl.place.options import Wish
 from labctl.place.placement import Placement
 from labctl.place.problem import Option, Value, Workload
+from labctl.place.sites import MOST_SHARED, tries_every_group
 from labctl.rig.rig import Card
 
 # Of the seven tiers, what an open bound leaves possible.
@@ -70,11 +73,25 @@ def verdict(placement: Placement) -> str:
     return f"No: {len(refused)} of {count} of {where} {have} no place on {rig}: {names}."
 
 
+def faster_sentences(placement: Placement, found: Sequence[Faster]) -> Iterator[str]:
+    """What would run faster, and what to write for that."""
+    wishes = {wish.workload.name: wish for wish in placement.question.wishes}
+    for each in found:
+        how = ", ".join(_how(wishes[each.workload], each.option))
+        now, then = rate(each.now_decitokens / 10), rate(each.then_decitokens / 10)
+        yield (
+            f"{each.workload} does {now} tokens/s with layers in RAM, and would do {then} with "
+            f"`{each.workload}.offload: false`: {how}."
+        )
+
+
 def proof(placement: Placement) -> str:
     """Whether a better placement may exist, and in which way."""
     solution = placement.solution
-    if solution.optimal:
+    if solution.optimal and _tries_every_group(placement):
         return "No better placement exists: proven."
+    if solution.optimal:
+        return "No better placement exists of those tried: with so many cards not every group of them is."
     open_tier = next((n for n, tier in enumerate(solution.tiers) if tier.value != tier.bound), None)
     if open_tier is None:
         return "A better placement may exist: the search stopped at its budget."
@@ -82,6 +99,16 @@ def proof(placement: Placement) -> str:
     how_far = f" ({_figure(open_tier, tier.value)} here, at most {_figure(open_tier, tier.bound)})"
     figures = how_far if open_tier == 3 else ""
     return f"A better placement may exist: {_OPEN[open_tier]}{figures}; the search stopped at its budget."
+
+
+def _tries_every_group(placement: Placement) -> bool:
+    question = placement.question
+    for wish in question.wishes:
+        several = 1 if wish.candidate is None or wish.candidate.engine not in SHARED else MOST_SHARED
+        most = several if wish.workload.gpus.count is None else wish.workload.gpus.count
+        if most > 1 and not all(tries_every_group(host.cards, most) for host in question.rig.hosts):
+            return False
+    return True
 
 
 def _figure(tier: int, value: Value) -> str:

@@ -6,9 +6,10 @@ from labctl.cli.columns import Side, table, wrapped
 from labctl.cli.place_bars import ASCII, UNICODE, Bar, Palette, bar, lengths, letters_of, names_on, palette
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
-from labctl.cli.place_rows import Row, proof, rows, verdict
+from labctl.cli.place_rows import Row, faster_sentences, proof, rows, verdict
 from labctl.cli.place_suggestions import TRIED, suggestion_lines
 from labctl.cli.terminal import ANY_TERMINAL, Terminal
+from labctl.place.faster import Faster
 from labctl.place.group import short_title
 from labctl.place.placement import Placement
 from labctl.place.solver_explain import Refused
@@ -21,16 +22,18 @@ def place_text(
     placement: Placement,
     terminal: Terminal = ANY_TERMINAL,
     found: Mapping[str, Sequence[Suggestion]] | None = None,
+    slow: Sequence[Faster] = (),
 ) -> str:
     """The whole answer, ending in a line end.
 
-    found: what would give those without a place one, by workload; None where nobody looked.
+    found: what would give those without a place one, by workload; None where nobody looked. slow: what could do better.
     """
     text = _Text(placement, terminal)
     paragraphs = [
         text.verdict(),
         *text.hosts(),
         text.workloads(),
+        text.slow(slow),
         text.power(),
         *(text.refused(each, found or {}) for each in placement.refused),
         text.tried(found or {}),
@@ -92,6 +95,14 @@ class _Text:
         together = "together " if len(found) > 1 else ""
         ram = f", {together}{gib(ram_mib)} GiB of RAM" if ram_mib else ""
         return self._wrapped(f"Without a card on {host}: {named}{ram}", later="  ") if found else []
+
+    def slow(self, found: Sequence[Faster]) -> list[str]:
+        """What would run faster otherwise."""
+        return [
+            self._painted(line, _YELLOW)
+            for sentence in faster_sentences(self._placement, found)
+            for line in self._wrapped(f"! {sentence}", later="  ")
+        ]
 
     def power(self) -> list[str]:
         """A line for each host; a warning right below it."""

@@ -58,11 +58,20 @@ def assembled(
 def _host(host: RigHost) -> Host:
     return Host(
         name=host.name,
-        ram_mib=host.ram_mib,
+        ram_mib=_ram_mib(host),
         disk_mib=None if host.disk_gib is None else host.disk_gib * _MIB_PER_GIB,
         psu_watts=host.psu_watts,
         watts=host_watts(host) + gpu_watts(host),
     )
+
+
+def _ram_mib(host: RigHost) -> int | None:
+    """What may be claimed. Where a card shares it, what others hold and the card's margin are missing here, too."""
+    pool = host.ram_mib
+    for card in host.cards:
+        if pool is not None and card.gpu.unified_memory and card.memory_mib is not None:
+            pool = max(0, min(pool, card.memory_mib) - card.foreign_mib - card.reserved_mib)
+    return pool
 
 
 def gpu_watts(host: RigHost) -> int:

@@ -86,8 +86,10 @@ def _first_to_name(gpu: Gpu) -> tuple[int, bool, float, float]:
 
 def _needs(candidate: Candidate, quant: str, request: Request, gpus: list[Gpu], count: int) -> int | None:
     """On a card with memory of its own; a machine with unified memory takes the host's part on top."""
-    gpu = next((each for each in gpus if not each.unified_memory), None)
-    if gpu is None:
-        return None
-    found = fit(candidate, quant, request, imagined(gpu, count), search=False)
-    return max(found.needs_mib, default=None)
+    for gpu in gpus:
+        if gpu.unified_memory:
+            continue
+        # Where the engine does not run at all nothing is known of its needs.
+        if found := fit(candidate, quant, request, imagined(gpu, count), search=False).needs_mib:
+            return max(found)
+    return None

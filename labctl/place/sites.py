@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, islice
 from math import comb
 
 from labctl.errors import BadInput
@@ -97,9 +97,7 @@ def sites(
     if workload.gpus.count == 0 or (workload.offload and not workload.gpus.count):
         found[()] = Site(host, candidate, ways, [()])
     for cards in _subsets(workload, allowed):
-        kinds = tuple(
-            (card.gpu.name, card.memory_mib, card.usable_mib, card.power_limit_watts) for card in cards
-        )
+        kinds = tuple(kind(card) for card in cards)
         if kinds in found:
             found[kinds].places.append(cards)
         elif not not_shared(candidate, Group(host, cards)):
@@ -116,8 +114,43 @@ def _subsets(workload: Workload, allowed: list[Card]) -> Iterator[tuple[Card, ..
 
 
 def groups(cards: Sequence[Card], count: int) -> Iterator[tuple[Card, ...]]:
-    """So many of the cards: every group, or where those are too many every row of neighbours in PCI order."""
+    """So many of the cards, in PCI order: every group, or where those are too many those that differ in kind.
+
+    Of equal cards then neighbours are taken, which leaves out groups that come to the same on empty cards.
+    """
     if comb(len(cards), count) <= MOST_GROUPS:
         yield from combinations(cards, count)
-    else:
-        yield from (tuple(cards[first : first + count]) for first in range(len(cards) - count + 1))
+        return
+    kinds: dict[tuple[object, ...], list[int]] = {}
+    for place, card in enumerate(cards):
+        kinds.setdefault(kind(card), []).append(place)
+    for group in islice(_of_kinds(list(kinds.values()), count), 4 * MOST_GROUPS):
+        yield tuple(cards[place] for place in sorted(group))
+
+
+def tries_every_group(cards: Sequence[Card], most: int) -> bool:
+    """Whether `groups` leaves nothing out for up to so many cards at once."""
+    return all(comb(len(cards), count) <= MOST_GROUPS for count in range(1, min(len(cards), most) + 1))
+
+
+def kind(card: Card) -> tuple[object, ...]:
+    """Equal for cards that come to the same for a model while they are empty."""
+    return (card.gpu.name, card.memory_mib, card.usable_mib, card.power_limit_watts)
+
+
+def _of_kinds(kinds: list[list[int]], count: int) -> Iterator[tuple[int, ...]]:
+    """Positions; first those of few kinds."""
+    if count == 0:
+        yield ()
+        return
+    if not kinds:
+        return
+    first, rest = kinds[0], kinds[1:]
+    for many in range(min(count, len(first)), -1, -1):
+        if count - many > sum(map(len, rest)):
+            break
+        rows = (
+            [tuple(first[start : start + many]) for start in range(len(first) - many + 1)] if many else [()]
+        )
+        for others in _of_kinds(rest, count - many):
+            yield from ((*row, *others) for row in rows)

@@ -1,5 +1,6 @@
 """A rig file as a `Rig`. Reading the file and the GPU catalogue is the caller's."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
@@ -180,7 +181,7 @@ def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
     cpu = host.cpu or _Cpu()
     return Host(
         name=host.name,
-        cards=tuple(_with_peers(card, links) for card in cards),
+        cards=_in_pci_order([_with_peers(card, links) for card in cards]),
         cpu=Cpu(cpu.model, cpu.sockets, cpu.cores, cpu.memory_bandwidth_gbs, cpu.tdp_watts),
         ram_mib=None if host.ram_gib is None else int(1024 * host.ram_gib),
         psu_watts=host.psu_watts,
@@ -190,6 +191,25 @@ def _host(host: _Host, where: str, find_gpu: Callable[[str], Gpu]) -> Host:
         driver=host.driver,
         cuda=host.cuda,
         pcie_slots=None if host.pcie_slots is None else tuple(host.pcie_slots),
+    )
+
+
+def _in_pci_order(cards: list[Card]) -> tuple[Card, ...]:
+    """As CUDA counts them with CUDA_DEVICE_ORDER=PCI_BUS_ID, where every card says its slot; else as written."""
+    if not all(card.pci for card in cards):
+        return tuple(cards)
+    order = sorted(
+        cards, key=lambda card: [int(part, 16) for part in re.findall(r"[0-9a-fA-F]+", card.pci or "")][-3:]
+    )
+    place = {card.index: index for index, card in enumerate(order)}
+    return tuple(
+        replace(
+            card,
+            index=index,
+            id=f"{card.host}/{index}" if card.id == f"{card.host}/{card.index}" else card.id,
+            nvlink=tuple(sorted(place[peer] for peer in card.nvlink)),
+        )
+        for index, card in enumerate(order)
     )
 
 

@@ -14,8 +14,8 @@ class Service(BaseModel):
 
     engine: whose rules say what its model takes; null where no model is loaded onto a card, or where only a declared
     `vram_mib` says so. elastic: its clients decide what it loads, so it gets a card of its own unless capped by
-    `vram_mib`; least_vram_mib: what such a card must have free to be of use. stateful: keeps data of the person's, so it stays on its host. ram_mib, disk_mib: of the program itself.
-    ports: the container's, that are published on the host.
+    `vram_mib`; least_vram_mib: what such a card must have free to be of use. stateful: keeps data of the person's, so
+    it stays on its host. ram_mib, disk_mib: of the program itself. ports: the container's, published on the host.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)

@@ -22,6 +22,7 @@ CONTRACT = {
     "tiers",
     "optimal",
     "assumptions",
+    "faster",
     "changes",
     "out",
 }
@@ -184,3 +185,24 @@ def test_unified_memory_of_unknown_size_is_asked_for_in_the_rig(place: Command, 
     said = place(HOME, "--rig", str(rig))
     assert said.code == 2
     assert f"{rig}: hosts.spark.ram_gib: unified memory is RAM" in said.err
+
+
+def test_what_would_run_much_faster_is_told_and_true(place: Command, tmp_path: Path) -> None:
+    text = (
+        "workloads:\n  chat: {service: llama.cpp, model: qwen2.5-7b, quant: [Q8_0, Q4_K_M], context: 32768, "
+        "offload: true, gpus: {count: 1}}\n"
+    )
+    file, rig = tmp_path / "mine.yaml", "workloads/rigs/budget-3060.yaml"
+    file.write_text(text.replace("context: 32768", "context: 65536"))
+    (told,) = place(str(file), "--rig", rig, "--json").document["faster"]
+    assert told["change"] == "chat.offload: false"
+    assert f"would do {told['tokens_per_second']['then']:.0f} with" in " ".join(
+        place(str(file), "--rig", rig).out.split()
+    )
+    now = told["tokens_per_second"]["now"]
+    file.write_text(file.read_text().replace("offload: true", "offload: false"))
+    after = place(str(file), "--rig", rig, "--json").document
+    (chat,) = after["placements"]
+    assert chat["tokens_per_second"] == told["tokens_per_second"]["then"] >= 1.5 * now
+    assert chat["variant"] == told["variant"]
+    assert after["faster"] == []

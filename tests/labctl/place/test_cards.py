@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from labctl.edges import catalog
 from labctl.place.cards import COUNTS, SOLD, enough, imagined
 from labctl.place.fit import fit
 from labctl.rig.rig import visible_mib
@@ -34,6 +35,12 @@ def test_no_smaller_card_would_do_and_none_is_named_twice(weights: int) -> None:
         smallest = min(each.gpu.memory_mib for each in alone)
         sold = [gpu for gpu in known_gpus() if gpu.title.startswith(SOLD) and gpu.memory_mib < smallest]
         assert not any(fit(candidate, "F16", request(), imagined(gpu, 1)).fits for gpu in sold)
+
+
+def test_cards_that_an_engine_does_not_run_on_hide_no_others() -> None:
+    candidate = Straight(10_000, 0, engine="vllm", quants=("F16",))
+    old, new = catalog.gpu("gtx-750-ti"), catalog.gpu("rtx-3090")
+    assert [each.gpu for each in enough(candidate, "F16", request(), (old, new))] == [new]
 
 
 def test_eight_gigabytes_are_named_where_they_do() -> None:

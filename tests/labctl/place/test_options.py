@@ -14,6 +14,7 @@ from labctl.estimate.claim import Request
 from labctl.place.options import Offered, Wish, offered
 from labctl.place.placement import Question, place
 from labctl.place.problem import Option
+from labctl.place.sites import groups
 from labctl.rig.rig import Host, Rig
 from labctl.workloads.workload import Amount, GpuLimits
 from labctl.workloads.workloads_file import parse
@@ -233,3 +234,38 @@ def test_no_estimate_is_below_the_least(home: dict[str, Wish]) -> None:
         estimate = candidate.estimate("Q4_K_M", request)
         least = candidate.least_bytes("Q4_K_M", request)
         assert 0.5 * estimate.of("weights") < least <= estimate.of("weights") + estimate.of("kv_cache")
+
+
+def test_every_kind_of_cards_is_tried_where_not_every_group_is(home: dict[str, Wish]) -> None:
+    names = ("rtx-3090", "rtx-3060") * 6
+    rig = rig_of(names)
+    wish = replace(
+        home["search"], workload=replace(home["search"].workload, vram_mib=20_000, gpus=GpuLimits(count=4))
+    )
+    (chosen,) = place(Question((wish,), rig)).placed.values()
+    assert {rig.cards[int(card.split("/")[1])].gpu.name for card in chosen.claims_mib} == {"rtx-3090"}
+    assert len(set(groups(rig.cards, 4))) == len(list(groups(rig.cards, 4)))
+
+
+def test_cards_that_no_driver_runs_together_are_not_used(home: dict[str, Wish]) -> None:
+    found = of(home, "search", rig_of(("tesla-p40", "rtx-5090")))
+    assert not found.options
+    assert found.barred == {"you/0": "driver", "you/1": "driver"}
+
+
+def test_one_memory_keeps_its_margin_and_what_others_hold(home: dict[str, Wish]) -> None:
+    (spark,) = read_rig("workloads/rigs/dgx-spark.yaml").hosts
+    (one,) = spark.cards
+    held = Rig("held", (replace(spark, cards=(replace(one, foreign_mib=60_000),)),))
+    first, second = (
+        replace(
+            home["search"], workload=replace(home["search"].workload, name=name, vram_mib=vram, ram_mib=ram)
+        )
+        for name, vram, ram in (("big", 40_000, 0), ("wide", 0, 30_000))
+    )
+    found = place(Question((first, second), held))
+    assert [each.workload for each in found.refused] == ["wide"] or [
+        each.workload for each in found.refused
+    ] == ["big"]
+    total = (one.memory_mib or 0) - 60_000 - one.reserved_mib
+    assert sum(found.usage.ram_mib.values()) <= total < 40_000 + 30_000

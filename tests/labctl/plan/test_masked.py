@@ -10,12 +10,17 @@ from labctl.plan.masked import is_secret, masked
 SECRETS = {
     "HF_TOKEN": "x", "POSTGRES_PASSWORD": "hunter2", "OPENAI_API_KEY": "k", "apiKey": "k", "DB_PASS": "p",
     "WEBUI_SECRET_KEY": "s", "AWS_ACCESS_KEY_ID": "AKIAABCDEFGHIJKLMNOP", "DATABASE_URL": "postgres://me:pw@db/x",
-    "WHATEVER": "hf_abcdefghijklmnop", "PEM": "-----BEGIN RSA PRIVATE KEY-----", "PASSWORD": "1234",
+    "WHATEVER": "hf_abcdefghijklmnop",
+    "LITELLM_MASTER_KEY": "m", "PGPASSWORD": "p", "dbpassword": "p",
+    "REDISCLI_AUTH": "a", "HASH_SALT": "s", "LICENSE_KEY": "l",
+    "HEADER": "Authorization: Bearer abcdef123", "COOKIE": "eyJhbGciOi.eyJzdWIi.c2ln", "MY_PW": "zz",
+    "NOTIFY": "https://hooks.slack.com/services/T0/B0/x", "PEM": "-----BEGIN RSA PRIVATE KEY-----", "PASSWORD": "1234",
 }  # fmt: skip
 OPEN = {
     "WEBUI_NAME": "Home", "MAX_TOKENS": "4096", "TOKENIZERS_PARALLELISM": "false", "WEBUI_AUTH": "False",
     "POSTGRES_PASSWORD_FILE": "/run/secrets/pw", "KEY_REPEAT": "3", "USE_TOKEN": "true", "PASSWORD": "",
     "URL": "https://example.org:8080/x@y", "KEYBOARD": "de", "PATH": "/usr/bin", "COMPASS": "north",
+    "AUTHOR": "me", "MASTER": "yes", "SESSION_NAME": "night",
 }  # fmt: skip
 
 
@@ -53,4 +58,8 @@ def test_secrets_among_arguments() -> None:
         "--api-key",
     )
     assert found.secrets == ("args[2]", "args[3]", "args[6]")
+    shown = masked(
+        [], ("-pS3cret", "-p8080", "-parallel", "-p", "--masterkey=abc", "--header", "X-Auth: Bearer abcdefg")
+    )
+    assert shown.args == (f"-p{MASK}", "-p8080", "-parallel", "-p", f"--masterkey={MASK}", "--header", MASK)
     assert "abc" not in json.dumps([found.args, dict(found.env)])

@@ -122,3 +122,18 @@ def test_one_uuid_names_one_card() -> None:
     line = "      - {model: rtx-3090, uuid: GPU-0123abcd}\n"
     with pytest.raises(BadInput, match="two with the same uuid: GPU-0123abcd"):
         rig(f"name: r\nhosts:\n  - name: h\n    gpus:\n{line}{line}")
+
+
+def test_cards_that_say_their_slot_come_in_pci_order() -> None:
+    found = rig(
+        "name: two\nhosts:\n  - name: box\n    nvlink: [[0, 2]]\n    gpus:\n"
+        '      - {model: rtx-3090, pci: "41:00.0"}\n'
+        '      - {model: rtx-3060, pci: "0000:02:00.0"}\n'
+        '      - {model: rtx-3090, pci: "00000000:01:00.0"}\n'
+    )
+    assert [(card.id, card.gpu.name, card.nvlink) for card in found.cards] == [
+        ("box/0", "rtx-3090", (2,)),
+        ("box/1", "rtx-3060", ()),
+        ("box/2", "rtx-3090", (0,)),
+    ]
+    assert [card.pci for card in found.cards] == ["00000000:01:00.0", "0000:02:00.0", "41:00.0"]
