@@ -147,7 +147,7 @@ def cards_lever(rig: Rig, built: Addition, psu_watts: int | None = None) -> Leve
     many = f"{built.count} × " if built.count > 1 else ""
     note = f"{many}{short_title(gpu)} of {gpu.tdp_watts} W"
     if price := price_in(gpu, USUAL_CURRENCY):
-        note += f", about {price.amount:.0f} {price.currency}"
+        note += f", about {price.amount * built.count:.0f} {price.currency}"
     if _PASSIVE.search(gpu.name):
         note += ", needs a fan of its own"
     changed = built.rig
