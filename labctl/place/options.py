@@ -187,9 +187,15 @@ class Offering:
                 yield replace(base, claims_mib=self._claimed(around))
 
     def _claimed(self, cards: Iterable[Card]) -> dict[str, int]:
-        """What is declared, or all of a card, and not less than makes it worth having."""
-        declared, least = self._workload.vram_mib, self._service.least_vram_mib
-        return {card.id: max(card.usable_mib or 0, least) if declared is None else declared for card in cards}
+        """What is declared, or all that is free of a card; what a card is worth having for where it is not."""
+        declared = self._workload.vram_mib
+        return {card.id: self._filled_mib(card) if declared is None else declared for card in cards}
+
+    def _filled_mib(self, card: Card) -> int:
+        """By what the card is, so that an engine stays when others take a little of it, up to half of the least."""
+        usable, least = card.usable_mib or 0, self._service.least_vram_mib
+        worth_having = (card.memory_mib or 0) - card.reserved_mib >= least and 2 * usable >= least > 0
+        return usable if worth_having or not least else max(least, usable + 1)
 
 
 def _barred(wish: Wish, card: Card) -> Reason | None:
