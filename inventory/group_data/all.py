@@ -1,6 +1,14 @@
 """Settings of every host. Each name is a role; what is not said here has the default shown."""
 
-from labctl.settings import BaseData, FirewallData, PodmanData
+from labctl.settings import (
+    BaseData,
+    ContainerToolkitData,
+    CudaData,
+    FirewallData,
+    NvidiaDriverData,
+    NvidiaPersistenceData,
+    PodmanData,
+)
 
 base: BaseData = {
     "packages": [],  # more packages of the distribution
@@ -15,6 +23,20 @@ firewall: FirewallData = {
     "exposed": [],  # what else may be reached: {"port": 443, "from": ["192.168.1.0/24"]}
     "undo_seconds": 45,  # a change that nobody can log in after is undone by the host after this time
 }
+
+# A host without a card of NVIDIA's gets none of the next four. Look first: labctl preflight inventory/home.py
+nvidia_driver: NvidiaDriverData = {
+    "manage": True,  # False: leave the driver this host has alone
+    "source": None,  # "nvidia" or "distribution"; None: what labctl preflight says
+    "branch": None,  # 580; None: what labctl preflight says
+    "flavour": None,  # "open" or "proprietary" kernel module; None: what labctl preflight says
+    "reboot": True,  # when another driver is loaded than the one that is installed; False: a person does it
+}
+cuda: CudaData = {
+    "toolkit": True,  # CUDA 12's compiler on the host; False: containers bring their own
+}
+nvidia_persistence: NvidiaPersistenceData = {"manage": True}
+container_toolkit: ContainerToolkitData = {"manage": True}
 
 podman: PodmanData = {
     "storage": "/var/lib/containers/storage",
