@@ -10,9 +10,10 @@ from labctl.hoststate.units import Unit
 from roles.base.deploy import base
 from roles.firewall.deploy import firewall
 from roles.firewall.ruleset import RULES, Ruleset
+from roles.gpu_power.deploy import gpu_power
 from roles.podman.deploy import podman
 
-ROLES = (base, firewall, podman)  # as in deploy/gpu_host.py
+ROLES = (base, firewall, podman, gpu_power)  # as in deploy/gpu_host.py
 
 
 @dataclass(frozen=True)

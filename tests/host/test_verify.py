@@ -22,6 +22,12 @@ CLOCK = "the clock is synchronised"
 HELD = "driver and kernel are held back from updates"
 # What a container cannot show; limits only where the machine outside is as strict.
 NOT_RUN_HERE = {CLOCK, HELD, "the kernel settings asked for are in force"}
+# A machine without a card, of which nothing is asked.
+NOT_RUN_HERE |= {
+    "each card has the power limit asked for",
+    "each card that is to be limited answers",
+    "the limits are set again after sleep and after a driver that was loaded anew",
+}
 LIMITS = {"a new service gets the limits inference needs", "a login gets the limits inference needs"}
 
 # Each command plants one fault in the base system; the check that must find it.
@@ -99,7 +105,7 @@ def test_a_converged_host_passes_and_says_what_cannot_be_shown_here(inventory: P
     assert NOT_RUN_HERE <= names(run, "not run here") <= NOT_RUN_HERE | LIMITS
     about = run.host("verified")
     assert {check["role"] for check in about["checks"] if check["status"] == "passed"} == set(about["roles"])
-    assert about["roles"] == ["base", "firewall", "podman"]
+    assert about["roles"] == ["base", "firewall", "podman", "gpu_power"]
     # A check that asked four times would wait for four round trips.
     assert about["remote_commands"] <= 2 * len(about["checks"])
 

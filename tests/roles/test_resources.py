@@ -7,16 +7,18 @@ from labctl.hoststate.files import Files
 from labctl.hoststate.packages import Packages
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.survey import union
-from labctl.settings import BaseData, FirewallData, PodmanData
+from labctl.settings import BaseData, FirewallData, GpuPowerData, PodmanData
 from roles.base.deploy import base
 from roles.base.settings import BaseSettings
 from roles.firewall.deploy import firewall
 from roles.firewall.settings import FirewallSettings
+from roles.gpu_power.deploy import gpu_power
+from roles.gpu_power.settings import GpuPowerSettings
 from roles.podman.deploy import podman
 from roles.podman.settings import PodmanSettings
 from tests.roles.host_facts import host_facts
 
-_ROLES = (base, firewall, podman)
+_ROLES = (base, firewall, podman, gpu_power)
 _HOSTS = [("debian 13", "trixie"), ("ubuntu 24.04", "noble"), ("ubuntu 26.04", "resolute")]
 
 
@@ -92,7 +94,12 @@ def test_debian_12_is_refused_by_podman_with_the_way_out() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "settings"),
-    [(BaseData, BaseSettings), (FirewallData, FirewallSettings), (PodmanData, PodmanSettings)],
+    [
+        (BaseData, BaseSettings),
+        (FirewallData, FirewallSettings),
+        (PodmanData, PodmanSettings),
+        (GpuPowerData, GpuPowerSettings),
+    ],
 )
 def test_the_inventorys_types_know_every_setting(typed: type, settings: type[BaseSettings]) -> None:
     assert set(typed.__annotations__) == set(settings.model_fields)
