@@ -5,6 +5,7 @@ from roles.base.deploy import base
 from roles.container_toolkit.deploy import container_toolkit
 from roles.cuda.deploy import cuda
 from roles.firewall.deploy import firewall
+from roles.gpu_power.deploy import gpu_power
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
@@ -16,6 +17,6 @@ deploy_roles(
     cuda,
     nvidia_persistence,
     container_toolkit,
-    # gpu_power has its place here
     podman,
+    gpu_power,  # last: one card that refuses its limit must not keep the host from the rest
 )

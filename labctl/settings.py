@@ -94,3 +94,10 @@ class PodmanData(TypedDict, total=False):
     mirrors: list[RegistryMirrorData]
     logins: list[RegistryLoginData]
     prune: str
+
+
+class GpuPowerData(TypedDict, total=False):
+    """`gpu_power`: see roles/gpu_power/settings.py."""
+
+    limits: dict[str, int]
+    budget_watts: int | None

@@ -5,6 +5,7 @@ from labctl.settings import (
     ContainerToolkitData,
     CudaData,
     FirewallData,
+    GpuPowerData,
     NvidiaDriverData,
     NvidiaPersistenceData,
     PodmanData,
@@ -44,4 +45,10 @@ podman: PodmanData = {
     "mirrors": [],  # {"registry": "docker.io", "mirror": "nas.home:5000", "insecure": True}
     "logins": [],  # {"registry": "ghcr.io", "username": "me", "password": Secret.env("GHCR_TOKEN")}
     "prune": "weekly",
+}
+
+# Try them first: labctl power --set rtx-3090=280
+gpu_power: GpuPowerData = {
+    "limits": {},  # watts, by model, by UUID or for "all": {"rtx-3090": 280}; every name must be a card of the host
+    "budget_watts": None,  # for all cards of a host together, split where it costs the least speed
 }

@@ -58,6 +58,7 @@ def role(
                     return
                 wanted = _resources(value, settings)
                 session.register(name, wanted)
+                session.refuse()
                 _converge(wanted)
 
         return RoleDeploy(value, cast("Callable[[], None]", run))
@@ -87,6 +88,7 @@ def deploy_roles(*roles: RoleDeploy) -> None:
         for name, resources in wanted.items():
             session.register(name, resources)
         session.register(RECEIPT_ROLE, [last])
+        session.refuse()
         for name, resources in wanted.items():
             with host.deploy(name, None, None):
                 _converge(resources)

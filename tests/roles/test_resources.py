@@ -12,6 +12,7 @@ from labctl.settings import (
     ContainerToolkitData,
     CudaData,
     FirewallData,
+    GpuPowerData,
     NvidiaDriverData,
     NvidiaPersistenceData,
     PodmanData,
@@ -24,6 +25,8 @@ from roles.cuda.deploy import cuda
 from roles.cuda.settings import CudaSettings
 from roles.firewall.deploy import firewall
 from roles.firewall.settings import FirewallSettings
+from roles.gpu_power.deploy import gpu_power
+from roles.gpu_power.settings import GpuPowerSettings
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_driver.settings import NvidiaDriverSettings
 from roles.nvidia_persistence.deploy import nvidia_persistence
@@ -33,7 +36,7 @@ from roles.podman.settings import PodmanSettings
 from tests.roles.gpu_host import TWO_3090
 from tests.roles.host_facts import host_facts
 
-_ROLES = (base, firewall, nvidia_driver, cuda, nvidia_persistence, container_toolkit, podman)
+_ROLES = (base, firewall, nvidia_driver, cuda, nvidia_persistence, container_toolkit, podman, gpu_power)
 _HOSTS = [("debian 13", "trixie"), ("ubuntu 24.04", "noble"), ("ubuntu 26.04", "resolute")]
 
 
@@ -119,6 +122,7 @@ def test_debian_12_is_refused_by_podman_with_the_way_out() -> None:
         (CudaData, CudaSettings),
         (NvidiaPersistenceData, NvidiaPersistenceSettings),
         (ContainerToolkitData, ContainerToolkitSettings),
+        (GpuPowerData, GpuPowerSettings),
     ],
 )
 def test_the_inventorys_types_know_every_setting(typed: type, settings: type[BaseSettings]) -> None:
