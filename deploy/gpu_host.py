@@ -2,12 +2,21 @@
 
 from labctl.edges.pyinfra_roles import deploy_roles
 from roles.base.deploy import base
+from roles.container_toolkit.deploy import container_toolkit
+from roles.cuda.deploy import cuda
 from roles.firewall.deploy import firewall
+from roles.gpu_power.deploy import gpu_power
+from roles.nvidia_driver.deploy import nvidia_driver
+from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
 
 deploy_roles(
     base,
     firewall,
-    # nvidia_driver, cuda, container_toolkit, nvidia_persistence and gpu_power have their place here
+    nvidia_driver,
+    cuda,
+    nvidia_persistence,
+    container_toolkit,
     podman,
+    gpu_power,  # last: one card that refuses its limit must not keep the host from the rest
 )

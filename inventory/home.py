@@ -13,6 +13,7 @@ hosts = [
             # "base": {"journald_max_use": "4G"},
             # "firewall": {"exposed": [{"port": 443, "from": ["192.168.1.0/24"]}]},
             # "podman": {"storage": "/srv/containers"},
+            # "gpu_power": {"limits": {"rtx-3090": 280}},
         },
     ),
 ]

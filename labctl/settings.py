@@ -47,6 +47,45 @@ class RegistryLoginData(TypedDict):
     password: Secret
 
 
+class RepositoryData(TypedDict):
+    """A mirror of a vendor's apt repository, and who signs it."""
+
+    url: str
+    key_url: str
+    fingerprint: str
+
+
+class NvidiaDriverData(TypedDict, total=False):
+    """`nvidia_driver`: see roles/nvidia_driver/settings.py."""
+
+    manage: bool
+    source: str | None
+    branch: int | None
+    flavour: str | None
+    reboot: bool
+    in_container: bool
+    repository: RepositoryData | None
+
+
+class CudaData(TypedDict, total=False):
+    """`cuda`: see roles/cuda/settings.py."""
+
+    toolkit: bool
+
+
+class NvidiaPersistenceData(TypedDict, total=False):
+    """`nvidia_persistence`: see roles/nvidia_persistence/settings.py."""
+
+    manage: bool
+
+
+class ContainerToolkitData(TypedDict, total=False):
+    """`container_toolkit`: see roles/container_toolkit/settings.py."""
+
+    manage: bool
+    repository: RepositoryData | None
+
+
 class PodmanData(TypedDict, total=False):
     """`podman`: see roles/podman/settings.py."""
 
@@ -55,3 +94,10 @@ class PodmanData(TypedDict, total=False):
     mirrors: list[RegistryMirrorData]
     logins: list[RegistryLoginData]
     prune: str
+
+
+class GpuPowerData(TypedDict, total=False):
+    """`gpu_power`: see roles/gpu_power/settings.py."""
+
+    limits: dict[str, int]
+    budget_watts: int | None

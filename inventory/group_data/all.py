@@ -1,6 +1,15 @@
 """Settings of every host. Each name is a role; what is not said here has the default shown."""
 
-from labctl.settings import BaseData, FirewallData, PodmanData
+from labctl.settings import (
+    BaseData,
+    ContainerToolkitData,
+    CudaData,
+    FirewallData,
+    GpuPowerData,
+    NvidiaDriverData,
+    NvidiaPersistenceData,
+    PodmanData,
+)
 
 base: BaseData = {
     "packages": [],  # more packages of the distribution
@@ -16,10 +25,30 @@ firewall: FirewallData = {
     "undo_seconds": 45,  # a change that nobody can log in after is undone by the host after this time
 }
 
+# A host without a card of NVIDIA's gets none of the next four. Look first: labctl preflight inventory/home.py
+nvidia_driver: NvidiaDriverData = {
+    "manage": True,  # False: leave the driver this host has alone
+    "source": None,  # "nvidia" or "distribution"; None: what labctl preflight says
+    "branch": None,  # 580; None: what labctl preflight says
+    "flavour": None,  # "open" or "proprietary" kernel module; None: what labctl preflight says
+    "reboot": True,  # when another driver is loaded than the one that is installed; False: a person does it
+}
+cuda: CudaData = {
+    "toolkit": True,  # CUDA 12's compiler on the host; False: containers bring their own
+}
+nvidia_persistence: NvidiaPersistenceData = {"manage": True}
+container_toolkit: ContainerToolkitData = {"manage": True}
+
 podman: PodmanData = {
     "storage": "/var/lib/containers/storage",
     "search_registries": ["docker.io"],
     "mirrors": [],  # {"registry": "docker.io", "mirror": "nas.home:5000", "insecure": True}
     "logins": [],  # {"registry": "ghcr.io", "username": "me", "password": Secret.env("GHCR_TOKEN")}
     "prune": "weekly",
+}
+
+# Try them first: labctl power --set rtx-3090=280
+gpu_power: GpuPowerData = {
+    "limits": {},  # watts, by model, by UUID or for "all": {"rtx-3090": 280}; every name must be a card of the host
+    "budget_watts": None,  # for all cards of a host together, split where it costs the least speed
 }

@@ -11,6 +11,7 @@ from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
+from labctl.cli.power import power
 from labctl.cli.preflight import preflight
 
 # Without `rich_markup_mode=None` every --help would import rich.
@@ -50,5 +51,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig):
+for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig, power):
     app.command()(command)

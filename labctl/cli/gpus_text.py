@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from labctl.rig.gpu import Gpu
 from labctl.rig.live import LiveHost, Reading, remarks
 from labctl.rig.reported import Process
 
@@ -19,6 +20,11 @@ def gpus_text(hosts: tuple[LiveHost, ...], *, colour: bool = False) -> str:
     """Every host: its line, its cards, their processes, and what a person should know of them."""
     blocks = ["\n".join(line.rstrip() for line in _host(each, colour=colour)) for each in hosts]
     return "\n\n".join(blocks) + "\n"
+
+
+def card_name(gpu: Gpu) -> str:
+    """A card's name without the words that all of them have."""
+    return " ".join(word for word in gpu.title.split() if word not in _LEFT_OUT)
 
 
 def _host(live: LiveHost, *, colour: bool) -> Iterator[str]:
@@ -56,9 +62,8 @@ def _headline(live: LiveHost) -> Iterator[str]:
 
 def _line(reading: Reading, *, colour: bool) -> str:
     card = reading.card
-    name = " ".join(word for word in card.gpu.title.split() if word not in _LEFT_OUT)
     return (
-        f"{card.index:>2} {_cut(name, 18):18}{_or_dash(reading.temperature_celsius):>4}"
+        f"{card.index:>2} {_cut(card_name(card.gpu), 18):18}{_or_dash(reading.temperature_celsius):>4}"
         f"{_or_dash(reading.fan_percent, '%'):>5}{_power(reading):>10}  {_bar(reading, colour=colour)}"
         f"{_memory(reading):>15}{_or_dash(reading.utilization_percent, '%'):>6}"
     )

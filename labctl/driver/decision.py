@@ -17,13 +17,14 @@ from labctl.driver.table import Cuda, Flavour, Modules, Offer, Origin, System, T
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asks for. source, branch: None leaves it to the table. cuda: a toolkit on the host, too.
+    """What a person asks for. source, branch, flavour: None leaves it to the table. cuda: a toolkit on the host, too.
 
     in_container: the kernel is another system's to load modules into; packages are installed and built all the same.
     """
 
     source: Origin | None = None
     branch: int | None = None
+    flavour: Flavour | None = None
     cuda: bool = True
     in_container: bool = False
 
@@ -146,8 +147,13 @@ def _choose(asked: _Question) -> tuple[tuple[Offer, Flavour] | None, list[str], 
     passed_over: list[str] = []
     unsigned: tuple[Offer, Flavour] | None = None
     for offer in offers:
-        possible = flavours(table, asked.cards, offer.branch)
-        if not possible:
+        drive = flavours(table, asked.cards, offer.branch)
+        possible = tuple(each for each in drive if request.flavour in (None, each))
+        if drive and not possible:
+            passed_over.append(
+                f"not {_called(offer)}: its {request.flavour} kernel module drives not all cards"
+            )
+        elif not possible:
             passed_over += [
                 f"not {_called(offer)}: {why}" for why in in_the_way(table, asked.cards, offer.branch)
             ]
@@ -158,6 +164,8 @@ def _choose(asked: _Question) -> tuple[tuple[Offer, Flavour] | None, list[str], 
             return (offer, possible[0]), passed_over, []
     if unsigned:
         return unsigned, [], []
+    if request.flavour and any(flavours(table, asked.cards, offer.branch) for offer in offers):
+        return None, passed_over, [obstacles.not_of_flavour(request.flavour, passed_over)]
     return None, passed_over, [obstacles.undriven(table, asked.system, asked.cards, offers)]
 
 
@@ -193,14 +201,17 @@ def _decide(asked: _Question, chosen: tuple[Offer, Flavour], passed_over: list[s
         secure_boot=_secure_boot(host, offer),
         reboot=_reboot(host, offer, flavour),
         in_place=packages.in_place(host, offer, wanted),
-        reasons=(*passed_over, *why, _why_flavour(table, cards, chosen)),
+        reasons=(*passed_over, *why, _why_flavour(asked, chosen)),
         unverified=tuple(text for text in doubts if text),
         sources=tuple(dict.fromkeys([offer.url, *(row.source for row in rows), asked.system.source])),
     )
 
 
-def _why_flavour(table: Table, cards: tuple[KnownCard, ...], chosen: tuple[Offer, Flavour]) -> str:
+def _why_flavour(asked: _Question, chosen: tuple[Offer, Flavour]) -> str:
     offer, flavour = chosen
+    table, cards = asked.table, asked.cards
+    if asked.request.flavour:
+        return f"{flavour} kernel module: as asked for"
     deciding = next((card for card in cards if len(flavours(table, (card,), offer.branch)) == 1), None)
     if deciding:
         return f"{flavour} kernel module: {deciding.title} works with no other"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from labctl.driver.host import DriverHost, Package
 from labctl.driver.support import KnownCard, flavours, in_the_way, never_together
-from labctl.driver.table import Branches, Modules, Offer, Origin, System, Table
+from labctl.driver.table import Branches, Flavour, Modules, Offer, Origin, System, Table
 
 # update-initramfs writes the new image beside the old one; the rest is for a kernel's own small files.
 _BOOT_MARGIN_MIB = 32
@@ -232,6 +232,16 @@ def no_such_offer(table: Table, system: System, source: Origin | None, branch: i
     have = ", ".join(f"{offer.branch} ({offer.source})" for offer in table.offers_for(system))
     return Obstacle(
         "no-offer", f"{where} has no driver {branch} for {system.name}", f"it can have {have}", final=True
+    )
+
+
+def not_of_flavour(flavour: Flavour, reasons: list[str]) -> Obstacle:
+    """The cards can be driven, but not with the module that was asked for."""
+    return Obstacle(
+        "flavour",
+        f"no driver here has a {flavour} kernel module for all cards: {'; '.join(reasons)}",
+        "leave the flavour out",
+        final=True,
     )
 
 

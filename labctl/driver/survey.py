@@ -1,7 +1,18 @@
 """One shell script that tells everything the decision looks at. It changes nothing and needs no privileges."""
 
+# Of the driver's module for a kernel ($1), whatever its packager calls it: Debian's file is nvidia-current(-open).ko,
+# for which nvidia is a name at loading alone. nvidia_module KERNEL FIELD prints a field of modinfo's.
+NVIDIA_MODULE = r"""
+nvidia_module() {
+  for name in nvidia nvidia-current nvidia-current-open; do
+    modinfo -k "$1" -F "$2" "$name" 2>/dev/null | head -n 1 | grep . && return
+  done
+}
+"""
 # What a section is, `report` says, which reads it. Every command may be missing: a bare host has no lspci or mokutil.
-SCRIPT = r"""
+SCRIPT = (
+    NVIDIA_MODULE
+    + r"""
 export LC_ALL=C
 section() { printf '\n@@labctl %s\n' "$1"; }
 section name; uname -n
@@ -24,8 +35,8 @@ running=$(uname -r)
 for k in $( (ls /lib/modules 2>/dev/null; echo "$running") | sort -u); do
   bootable=no; [ -e "/boot/vmlinuz-$k" ] && bootable=yes
   headers=no; [ -e "/lib/modules/$k/build/Makefile" ] && headers=yes
-  module=$(modinfo -k "$k" -F version nvidia 2>/dev/null | head -n 1)
-  license=$(modinfo -k "$k" -F license nvidia 2>/dev/null | head -n 1)
+  module=$(nvidia_module "$k" version)
+  license=$(nvidia_module "$k" license)
   echo "$k|$bootable|$headers|$module|$license"
 done
 section grub
@@ -69,3 +80,4 @@ section df; df -Pm / /boot 2>/dev/null
 section initrd; ls -sk /boot/initrd.img-* 2>/dev/null
 section end
 """
+)

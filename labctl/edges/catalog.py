@@ -11,6 +11,7 @@ from labctl.errors import BadInput
 from labctl.models.model import Model
 from labctl.rig import carried
 from labctl.rig.gpu import Gpu, plain_name
+from labctl.rig.power_curve import PowerCurve, Published, curve_of, from_values
 from labctl.rig.visible_memory import VisibleMemory, lower_bound
 from labctl.rig.visible_memory import visible_memory as measured_or_bounded
 
@@ -53,6 +54,11 @@ def gpu(name: str) -> Gpu:
 def gpus() -> tuple[Gpu, ...]:
     """Every card, by name."""
     return tuple(_with_bound(name) for name in gpu_names())
+
+
+def power_curve(name: str) -> PowerCurve:
+    """What power limits cost a card of this name; of one that nobody measured, what they cost others."""
+    return curve_of(name, _published_power())
 
 
 def visible_memory(name: str) -> VisibleMemory:
@@ -205,17 +211,27 @@ def measurements() -> "tuple[Measurement, ...]":
 
 @cache
 def _gpu_file(name: str) -> Gpu:
+    return carried.gpu(_unchecked("gpus", name))
+
+
+@cache
+def _published_power() -> dict[str, Published]:
+    return {name: from_values(_unchecked("power", name)) for name in _names("power")}
+
+
+def _unchecked(folder: str, name: str) -> dict[str, Any]:
+    """A file that the tests hold to its schema."""
     import yaml
 
-    path = ROOT / "gpus" / f"{name}.yaml"
+    path = ROOT / folder / f"{name}.yaml"
     values: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    return carried.gpu(values)
+    return values
 
 
 @cache
 def _with_bound(name: str) -> Gpu:
-    """The card; where nobody measured what CUDA sees of it, with a bound from all those that were."""
-    card = _gpu_file(name)
+    """The card with its power curve; where nobody measured what CUDA sees of it, with a bound from those that were."""
+    card = replace(_gpu_file(name), power_curve=power_curve(name))
     if card.cuda_memory_mib is not None:
         return card
     return replace(card, cuda_memory_floor_mib=lower_bound(card, map(_gpu_file, gpu_names())).mib)

@@ -20,6 +20,7 @@ from labctl.hoststate.facts import HostFacts as HostFactsValue
 from labctl.hoststate.facts import refuse_powerless
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.receipt import Cause
+from labctl.hoststate.refusal import Refusing
 from labctl.hoststate.resource import Difference, Pending, Resource
 from labctl.hoststate.role import Role
 from labctl.hoststate.survey import Probes, union
@@ -84,6 +85,21 @@ class HostSession:
     def register(self, role: str, resources: Iterable[Resource]) -> None:
         """Say in advance what this run will ask about, so that one survey can answer all of it."""
         self._resources.update({(role, resource.name): resource for resource in resources})
+
+    def refuse(self) -> None:
+        """Let every resource that may be impossible here speak, before anything is changed; they raise.
+
+        One remote command, where there is such a resource. What it saw serves a check as well; a deploy looks again
+        when it begins.
+        """
+        refusing = [
+            each for each in self._resources.values() if isinstance(each, Refusing) and each.may_refuse
+        ]
+        if refusing:
+            self.observe(next(iter(self._resources.values())))  # all that is registered, in one
+        for each in refusing:
+            assert self._seen is not None
+            each.refuse(self._seen)
 
     def resource(self, role: str, name: str) -> Resource | None:
         """What was registered under this name, None for an operation that is not labctl's."""

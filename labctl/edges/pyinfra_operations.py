@@ -12,10 +12,12 @@ from pyinfra.context import host, state
 
 from labctl.edges.access_guard import confirm_access, refuse_unconfirmable
 from labctl.edges.host_session import HostSession
+from labctl.edges.reboots import refuse_own_reboot, wait_for_reboot
 from labctl.edges.reporting import reporter
 from labctl.errors import LabctlError
 from labctl.hoststate.failure_causes import explain
 from labctl.hoststate.guard import Guarded
+from labctl.hoststate.reboot import Rebooting
 from labctl.hoststate.resource import Action, Resource
 
 
@@ -24,7 +26,8 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
     """Compare `resource` with the host and close the gap.
 
     A resource that can lock its own client out (`Guarded`) is armed with a timed undo on the host first, and kept only
-    once a new connection has proven that the host can still be reached.
+    once a new connection has proven that the host can still be reached. One that may reboot the host (`Rebooting`) is
+    waited for, and then held against what the reboot was for.
     """
     session = HostSession.of(host)
     executing = state.is_executing
@@ -33,8 +36,8 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
         if difference is None:
             host.noop(f"{resource.name}: as wanted")
             return
-        if executing and isinstance(resource, Guarded):
-            refuse_unconfirmable(host, resource)
+        if executing:
+            _refuse(host, resource)
         action = resource.action(session.observe(resource))
     except LabctlError as problem:
         if not executing:
@@ -48,15 +51,30 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
         session.failure_output = []
     try:
         yield _command(action)
-        if isinstance(resource, Guarded):
-            yield FunctionCommand(confirm_access, (resource,), {})
-            yield _command(resource.confirm())
+        yield from _confirmed(resource)
     finally:  # pyinfra drops this generator when a command fails
         if executing:
             session.invalidate()
             cause = explain(session.failure_output)
             if cause:
                 reporter().problem(host, cause)
+
+
+def _refuse(host: Host, resource: Resource) -> None:
+    """Raise Failed for what cannot be seen through from here."""
+    if isinstance(resource, Guarded):
+        refuse_unconfirmable(host, resource)
+    elif isinstance(resource, Rebooting):
+        refuse_own_reboot(host, resource)
+
+
+def _confirmed(resource: Resource) -> Generator[PyinfraCommand, None, None]:
+    if isinstance(resource, Guarded):
+        yield FunctionCommand(confirm_access, (resource,), {})
+        yield _command(resource.confirm())
+    elif isinstance(resource, Rebooting):
+        yield FunctionCommand(wait_for_reboot, (resource,), {})
+        yield _command(resource.confirm())
 
 
 def _command(action: Action) -> StringCommand:

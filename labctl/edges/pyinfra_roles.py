@@ -19,7 +19,7 @@ from labctl.edges.host_session import HostSession
 from labctl.edges.pyinfra_operations import converge
 from labctl.errors import LabctlError
 from labctl.hoststate import receipt
-from labctl.hoststate.facts import HostFacts, refuse_unfit, refuse_unsupported
+from labctl.hoststate.facts import refuse_unfit, refuse_unsupported
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.role import Role, select
 
@@ -38,23 +38,27 @@ class RoleDeploy:
 
 
 def role(
-    name: str, settings: type[Any]
-) -> Callable[[Callable[[Any, HostFacts], Iterable[Resource]]], RoleDeploy]:
-    """Decorate the pure function of a role: its settings and the host's facts in, resources out."""
+    name: str, settings: type[Any], *beside: RoleDeploy
+) -> Callable[[Callable[..., Iterable[Resource]]], RoleDeploy]:
+    """Decorate the pure function of a role: its settings and the host's facts in, resources out.
 
-    def decorate(resources: Callable[[Any, HostFacts], Iterable[Resource]]) -> RoleDeploy:
-        value = Role(name, settings, resources)
+    beside: roles whose settings it is given after the facts.
+    """
+
+    def decorate(resources: Callable[..., Iterable[Resource]]) -> RoleDeploy:
+        value = Role(name, settings, resources, tuple(one.role for one in beside))
 
         @deploy(name)
         def run() -> None:
             with _errors_as_pyinfras():
                 session = HostSession.of(host)
-                settings = _settings([value])[name]
-                session.selected.append((value, settings))
+                settings = _settings([value, *value.beside])
+                session.selected.append((value, settings[name]))
                 if session.select_only:
                     return
                 wanted = _resources(value, settings)
                 session.register(name, wanted)
+                session.refuse()
                 _converge(wanted)
 
         return RoleDeploy(value, cast("Callable[[], None]", run))
@@ -70,7 +74,7 @@ def deploy_roles(*roles: RoleDeploy) -> None:
     with _errors_as_pyinfras():
         session = HostSession.of(host)
         values = [one.role for one in roles]
-        settings = _settings(values)
+        settings = _settings(list(dict.fromkeys(one for value in values for one in (value, *value.beside))))
         chosen = _chosen(host.data.dict(), values)
         session.selected += [(value, settings[value.name]) for value in values if value.name in chosen]
         if session.select_only:
@@ -79,13 +83,12 @@ def deploy_roles(*roles: RoleDeploy) -> None:
             return
         refuse_unfit(session.address, session.facts)
         session.refuse_powerless()
-        wanted = {
-            value.name: _resources(value, settings[value.name]) for value in values if value.name in chosen
-        }
+        wanted = {value.name: _resources(value, settings) for value in values if value.name in chosen}
         last = receipt.ReceiptFile(labctl.__version__, chosen, _digests(wanted))
         for name, resources in wanted.items():
             session.register(name, resources)
         session.register(RECEIPT_ROLE, [last])
+        session.refuse()
         for name, resources in wanted.items():
             with host.deploy(name, None, None):
                 _converge(resources)
@@ -126,8 +129,9 @@ def _settings(roles: list[Role]) -> dict[str, Any]:
     return inventory_settings.settings(f"inventory: {host.name}", host.data.dict(), roles)
 
 
-def _resources(role: Role, settings: Any) -> tuple[Resource, ...]:
-    return tuple(role.resources(settings, HostSession.of(host).facts))
+def _resources(role: Role, settings: Mapping[str, Any]) -> tuple[Resource, ...]:
+    beside = (settings[one.name] for one in role.beside)
+    return tuple(role.resources(settings[role.name], HostSession.of(host).facts, *beside))
 
 
 def _digests(wanted: dict[str, tuple[Resource, ...]]) -> tuple[tuple[str, str], ...]:

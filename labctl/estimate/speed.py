@@ -6,11 +6,11 @@ the next; tensor parallelism divides them and pays for two all-reduces per layer
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from labctl.estimate.range import Range
 from labctl.models.model import Model
 from labctl.rig.gpu import Gpu
+from labctl.rig.power_curve import Work
 
 TABLE = "https://github.com/XiongjieDai/GPU-Benchmarks-on-LLM-Inference (Llama 3 8B and 70B, Q4_K_M and F16, 16 cards)"
 OSMARKS = "https://osmarks.net/mlrig/ (DeepSeek-R1 on one and two EPYC, P40)"
@@ -34,17 +34,6 @@ CPU_SHARE = (0.35, 0.58, 0.80)
 TWO_SOCKET_SHARE = (0.22, 0.35, 0.65)
 # All-reduce of one token's hidden state: latency, milliseconds, over NVLink and over PCIe.
 REDUCE_MS = {True: (0.03, 0.015, 0.008), False: (0.08, 0.03, 0.012)}
-# Speed over full power, at limits over the card's default: 6 × RTX 3090 at 350, 250, 200, 150, 100 W.
-_LIMITS = (0.0, 100 / 350, 150 / 350, 200 / 350, 250 / 350, 1.0)
-DECODE_POWER = tuple(
-    zip(_LIMITS, (0.0, 12.1 / 72.6, 62.6 / 72.6, 68.3 / 72.6, 70.7 / 72.6, 1.0), strict=True)
-)
-PREFILL_POWER = tuple(
-    zip(_LIMITS, (0.0, 1390 / 9893, 2549 / 9893, 5941 / 9893, 8436 / 9893, 1.0), strict=True)
-)
-POWER_SOURCE = (
-    "6 × RTX 3090, 27B: decode 72.6/70.7/68.3/62.6/12.1, prefill 9893/8436/5941/2549/1390 tokens a second"
-)
 
 
 @dataclass(frozen=True)
@@ -112,15 +101,15 @@ def speed(
         sources.append(OSMARKS)
     if any(card.gpu.capability < (7, 0) for card in cards):
         sources.append(HOME_LAB)
-    if any(card.power_limit_watts for card in cards):
-        sources.append(POWER_SOURCE)
+    limited = [card.gpu.power_curve for card in cards if card.power_limit_watts and card.gpu.power_curve]
+    sources += dict.fromkeys(source for curve in limited for source in curve.sources)
     slow, expected, fast = (1000 / each for each in milliseconds)
     return Speed(Range(slow, expected, fast), _prefill(model, cards, host, tensor_parallel), tuple(sources))
 
 
 def _card_ms(card: CardShare, case: int) -> float:
     bandwidth = (card.gpu.bandwidth_gbs or 0.0) * 1e6 * _bandwidth_share(card.gpu)[case]
-    return (card.weight_bytes + card.cache_bytes) / bandwidth / power_factor(card, DECODE_POWER)
+    return (card.weight_bytes + card.cache_bytes) / bandwidth / power_factor(card, "decode")
 
 
 def _bandwidth_share(gpu: Gpu) -> tuple[float, float, float]:
@@ -129,15 +118,10 @@ def _bandwidth_share(gpu: Gpu) -> tuple[float, float, float]:
     return HBM_BANDWIDTH_SHARE if gpu.capability in HBM_CAPABILITIES else BANDWIDTH_SHARE
 
 
-def power_factor(card: CardShare, curve: tuple[tuple[float, float], ...]) -> float:
-    """Speed under the card's power limit over its speed at full power; 1 where limit or TDP are unknown."""
-    if not card.power_limit_watts or not card.gpu.tdp_watts:
-        return 1.0
-    at = min(1.0, card.power_limit_watts / card.gpu.tdp_watts)
-    for (left, low), (right, high) in pairwise(curve):
-        if at <= right:
-            return max(0.01, low + (high - low) * (at - left) / (right - left))
-    return 1.0
+def power_factor(card: CardShare, work: Work) -> float:
+    """Speed under the card's power limit over its speed at full power; 1 where limit, TDP or curve are unknown."""
+    limit, full, curve = card.power_limit_watts, card.gpu.tdp_watts, card.gpu.power_curve
+    return max(0.01, curve.kept(work, limit / full)) if limit and full and curve else 1.0
 
 
 def _prefill(
@@ -153,7 +137,7 @@ def _prefill(
     for case in range(3):
         each = [
             work * card.weight_bytes / total / ((rate or 1.0) * _prefill_share(card.gpu)[case])
-            / power_factor(card, PREFILL_POWER)
+            / power_factor(card, "prefill")
             for card, rate in zip(cards, rates, strict=True)
         ]  # fmt: skip
         seconds.append(max(each) * (1.3 if len(cards) > 1 else 1) if tensor_parallel else sum(each))

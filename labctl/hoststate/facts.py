@@ -67,12 +67,16 @@ class HostFacts:
     login: str
     groups: frozenset[str]  # the login's
     sudo_complaint: str | None  # why sudo, asked without a password, does nothing; None when it does
+    driver_report: str = (
+        ""  # what `labctl.driver.report` reads, of a host with a card of NVIDIA's; "" of any other
+    )
 
 
 def parse(output: str) -> HostFacts:
     """Read what SCRIPT printed. Raises Failed when the output ends early."""
-    lines = output.splitlines()
-    if "end" not in lines:
+    said, end, driver_report = output.partition("\nend\n")
+    lines = said.splitlines()
+    if not end and not output.endswith("\nend"):
         raise Failed(
             "the host did not say what it is",
             found=repr(output[-200:]),
@@ -111,6 +115,7 @@ def parse(output: str) -> HostFacts:
         login=one.get("login", ""),
         groups=frozenset(one.get("groups", "").split()),
         sudo_complaint=one.get("sudo-says") or None,
+        driver_report=driver_report,
     )
 
 

@@ -37,6 +37,37 @@ _CAUSES = (
         "look at the host's disk (`sudo dmesg | tail`): the kernel does this after errors, or it is mounted so",
     ),
     _Cause(
+        r"labctl: the kernel module does not build for (.*)",
+        "the driver's kernel module does not build for the kernel that boots next",
+        "what was there before is as it was; choose the other flavour, another source or branch under nvidia_driver "
+        "(`labctl preflight` shows what there is), or boot an older kernel",
+    ),
+    _Cause(
+        r"Error! Bad return status for module build on kernel: (\S+)",
+        "a kernel module that was installed before does not build for this kernel",
+        "see /var/lib/dkms/*/*/build/make.log on the host; `sudo apt-get purge` the package that brought it",
+    ),
+    _Cause(
+        r"labctl: (after the reboot .*)",
+        "the reboot did not load the driver that is installed",
+        "on the host: `sudo dmesg | grep -iE 'nvrm|nvidia'` says why, Secure Boot and a card's power cables among it",
+    ),
+    _Cause(
+        r"labctl: no key can be fetched from (.*)",
+        "the host does not reach a vendor's package repository",
+        "check its network (`ip route`, a proxy, a firewall), then run again",
+    ),
+    _Cause(
+        r"labctl: (the key of .* and not .*)",
+        "a repository's key is not the one that is known to be its vendor's",
+        "nothing of it was trusted; is there a proxy or a mirror between? if the vendor has a new key, update labctl",
+    ),
+    _Cause(
+        r"((?:SHA1 is not considered secure|Policy rejected \S*|[Nn]o binding signature)[^\n]*)",
+        "a package archive's key is bound by SHA-1, which this system refuses",
+        "use the vendor's repository for this very release; never answer this with [trusted=yes]",
+    ),
+    _Cause(
         r"E: Unable to locate package (\S+)|E: Package '(\S+)' has no installation candidate",
         "no archive has a package of this name",
         "is it spelled right (base.packages in the inventory)?",

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from labctl.errors import BadInput
-from labctl.hoststate.facts import HostFacts
 from labctl.hoststate.resource import Resource
 
 
 @dataclass(frozen=True)
 class Role:
-    """`settings` is the type that the inventory's data under the role's name must fit; `resources` is pure."""
+    """`settings` is the type that the inventory's data under the role's name must fit; `resources` is pure.
+
+    `beside`: roles whose settings `resources` is given after the facts, in this order.
+    """
 
     name: str
     settings: type[Any]
-    resources: Callable[[Any, HostFacts], Iterable[Resource]]
+    resources: Callable[..., Iterable[Resource]]
+    beside: tuple[Role, ...] = ()
 
 
 def select(roles: tuple[str, ...], only: Iterable[str], skip: Iterable[str]) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 from labctl.place.drivers import OPEN_ONLY, PROPRIETARY_ONLY, no_common_driver
 from labctl.place.power import Power, power
-from labctl.place.what_if import power_range, with_added, with_power_limit, without
+from labctl.place.what_if import with_added, with_power_limit, without
+from labctl.power.card import power_range
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig
 
@@ -13,7 +14,7 @@ MOST_ADDED = 4
 # A slot of one or two lanes is short: a card goes in only over a riser, which nobody means by a free slot.
 LEAST_LANES = 4
 # No lower limit is proposed than where decoding keeps 94 % of its speed: 200 of 350 W of an RTX 3090
-# (labctl.estimate.speed.POWER_SOURCE).
+# (labctl/catalog/power/rtx-3090.yaml).
 LOWEST_LIMIT = (200, 350)
 
 

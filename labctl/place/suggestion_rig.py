@@ -11,7 +11,8 @@ from labctl.place.placement import Placement, Question
 from labctl.place.prices import USUAL_CURRENCY, price_in
 from labctl.place.suggestion import Change, Kind, Written
 from labctl.place.suggestion_levers import Ladder, Lever
-from labctl.place.what_if import power_range, with_power_limit, with_ram
+from labctl.place.what_if import with_power_limit, with_ram
+from labctl.power.card import power_range
 from labctl.rig.rig import Card, Host, Rig
 
 # As they are sold: kits of memory modules, power supplies, disks.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from labctl.errors import BadInput
+from labctl.power.card import power_range
 from labctl.rig.gpu import Gpu
 from labctl.rig.rig import Card, Host, Rig, default_reserved_mib, visible_mib
 
@@ -80,16 +81,6 @@ def with_power_limit(rig: Rig, watts: int, ids: Collection[str] | None = None) -
         return replace(host, cards=tuple(cards))
 
     return replace(rig, hosts=tuple(limited(host) for host in rig.hosts))
-
-
-def power_range(card: Card) -> tuple[int | None, int | None]:
-    """Watts that a card's limit may be set to: as its own board says, else as the catalogue; None where nobody knows.
-
-    Where only the most is unknown it is the card's default: boards that take more exist, but this one may not.
-    """
-    least = card.power_min_watts or card.gpu.power_min_watts
-    most = card.power_max_watts or card.gpu.power_max_watts
-    return least, most or card.power_default_watts or card.gpu.tdp_watts
 
 
 def with_ram(rig: Rig, gib: float, host: str | None = None) -> Rig:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from labctl.rig.power_curve import PowerCurve
+
 Architecture = Literal[
     "kepler", "maxwell", "pascal", "volta", "turing", "ampere", "ada", "hopper", "blackwell"
 ]
@@ -42,7 +44,8 @@ class Gpu:
     cuda_memory_floor_mib: at least so much, worked out from measured cards where this one was not.
     unified_memory: the CPU's own memory is the card's. bandwidth_gbs: 10⁹ bytes a second, from the data sheet.
     prices: one per currency at most. gpus_per_board: where one board carries several, each is a card of this model.
-    nvlink_gbs: per direction and card. transient_peak_watts: for milliseconds, far over the TDP.
+    nvlink_gbs: per direction and card. transient_peak_watts: for milliseconds, far over the TDP. power_curve: speed
+    kept under power limits, its own or borrowed.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Gpu:
     sources: tuple[Source, ...]
     note: str | None = None
     cuda_memory_floor_mib: int | None = None
+    power_curve: PowerCurve | None = None
     form_factor: FormFactor = "pcie"
     gpus_per_board: int = 1
 

@@ -18,11 +18,15 @@ section modules; [ "$(id -u)" != 0 ] || dmidecode -t 17 2>/dev/null
 section end
 """
 
-# nvidia-smi gives up on all cards when one is lost, so it is then asked card by card, until there is none.
-NVIDIA_SCRIPT = r"""
-section nvidia-smi
+
+def asking(question: str) -> str:
+    """A script (sh) that prints what nvidia-smi says to `question`; `report` keeps it, `status` is its exit status.
+
+    nvidia-smi gives up on all cards when one is lost, so it is then asked card by card, until there is none.
+    """
+    return rf"""
 if command -v nvidia-smi >/dev/null; then
-  report=$(timeout 60 nvidia-smi -q -x 2>&1); status=$?
+  report=$(timeout 60 nvidia-smi {question} 2>&1); status=$?
 else
   report="nvidia-smi: not found" status=127
 fi
@@ -30,7 +34,7 @@ case $report in
 *"determine the device handle"*)
   card=0
   while [ $card -lt 32 ]; do
-    one=$(timeout 60 nvidia-smi -q -x -i $card 2>&1)
+    one=$(timeout 60 nvidia-smi {question} -i $card 2>&1)
     case $one in *"No devices were found"*) break ;; esac
     report="$report
 $one"
@@ -38,7 +42,11 @@ $one"
   done ;;
 esac
 printf '%s\n' "$report"
-section status; echo "$status"
+"""
+
+
+NVIDIA_SCRIPT = rf"""
+section nvidia-smi{asking("-q -x")}section status; echo "$status"
 section capabilities; timeout 60 nvidia-smi --query-gpu=pci.bus_id,compute_cap --format=csv,noheader 2>/dev/null
 section topology; timeout 60 nvidia-smi topo -m 2>/dev/null
 section cgroups

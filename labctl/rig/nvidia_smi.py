@@ -40,7 +40,7 @@ def parse(
         _document(part) for part in re.findall(r"<nvidia_smi_log>.*?</nvidia_smi_log>", text, re.DOTALL)
     ]
     outside = re.sub(r"<nvidia_smi_log>.*?</nvidia_smi_log>", "", text, flags=re.DOTALL)
-    lost = [Lost(_which(card), reason.strip()) for card, reason in _NO_HANDLE.findall(outside)]
+    lost = lost_cards(outside)
     if not documents and not lost:
         raise NotNvidiaSmi(_said(text))
     found: dict[str, ET.Element] = {}
@@ -66,6 +66,11 @@ def parse(
         cards=cards,
         lost=tuple({each.pci: each for each in lost if each.pci not in found}.values()),
     )
+
+
+def lost_cards(text: str) -> list[Lost]:
+    """The cards of which nvidia-smi complains that it gets no handle, as often as it does."""
+    return [Lost(_which(card), reason.strip()) for card, reason in _NO_HANDLE.findall(text)]
 
 
 def pids(text: str) -> tuple[int, ...]:

@@ -8,11 +8,17 @@ from labctl.hoststate.files import File, Files
 from labctl.hoststate.packages import Packages
 from labctl.hoststate.units import Unit
 from roles.base.deploy import base
+from roles.container_toolkit.deploy import container_toolkit
+from roles.cuda.deploy import cuda
 from roles.firewall.deploy import firewall
 from roles.firewall.ruleset import RULES, Ruleset
+from roles.gpu_power.deploy import gpu_power
+from roles.nvidia_driver.deploy import nvidia_driver
+from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
 
-ROLES = (base, firewall, podman)  # as in deploy/gpu_host.py
+# As in deploy/gpu_host.py.
+ROLES = (base, firewall, nvidia_driver, cuda, nvidia_persistence, container_toolkit, podman, gpu_power)
 
 
 @dataclass(frozen=True)

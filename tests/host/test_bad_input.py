@@ -59,7 +59,9 @@ _MISTAKES = {
     "connection setting": Mistake('"ssh_user": 7', ("aibox", "ssh_user", "int is not an instance of str")),
     "syntax": Mistake('"base": {', ("home.py:", "SyntaxError", "correct the file")),
     "undefined name": Mistake('"base": settings', ("home.py:1", "NameError", "settings")),
-    "unknown role": Mistake("", ("--only", "bsae", "base, firewall, podman"), ("--only", "base,bsae")),
+    "unknown role": Mistake(
+        "", ("--only", "bsae", "base, firewall, nvidia_driver, cuda"), ("--only", "base,bsae")
+    ),
     "unknown role to skip": Mistake("", ("--skip", "podmam"), ("--skip", "podmam")),
     "unknown host": Mistake("", ("--limit", "aibx", "aibox, other"), ("--limit", "aibx")),
 }

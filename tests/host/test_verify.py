@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from roles.base.deploy import HOLD_SCRIPT
+from roles.container_toolkit import checks as container_toolkit_checks
+from roles.cuda import checks as cuda_checks
 from roles.firewall.ruleset import RULES
+from roles.nvidia_driver import checks as nvidia_driver_checks
+from roles.nvidia_persistence import checks as nvidia_persistence_checks
 from tests.host.converged import converged_layer
 from tests.host.deploying import Run, labctl, write_inventory
 from tests.host.hosts import ThrowawayHosts
@@ -22,6 +26,25 @@ CLOCK = "the clock is synchronised"
 HELD = "driver and kernel are held back from updates"
 # What a container cannot show; limits only where the machine outside is as strict.
 NOT_RUN_HERE = {CLOCK, HELD, "the kernel settings asked for are in force"}
+# Nothing of it means anything on a machine without a card.
+OF_CARDS = {
+    "nvidia_driver": nvidia_driver_checks,
+    "cuda": cuda_checks,
+    "nvidia_persistence": nvidia_persistence_checks,
+    "container_toolkit": container_toolkit_checks,
+}
+NOT_RUN_HERE |= {
+    check.__doc__
+    for checks in OF_CARDS.values()
+    for name, check in vars(checks).items()
+    if name.startswith("test_")
+}
+# A machine without a card, of which nothing is asked.
+NOT_RUN_HERE |= {
+    "each card has the power limit asked for",
+    "each card that is to be limited answers",
+    "the limits are set again after sleep and after a driver that was loaded anew",
+}
 LIMITS = {"a new service gets the limits inference needs", "a login gets the limits inference needs"}
 
 # Each command plants one fault in the base system; the check that must find it.
@@ -98,8 +121,13 @@ def test_a_converged_host_passes_and_says_what_cannot_be_shown_here(inventory: P
     assert names(run, "failed") == set()
     assert NOT_RUN_HERE <= names(run, "not run here") <= NOT_RUN_HERE | LIMITS
     about = run.host("verified")
-    assert {check["role"] for check in about["checks"] if check["status"] == "passed"} == set(about["roles"])
-    assert about["roles"] == ["base", "firewall", "podman"]
+    assert {check["role"] for check in about["checks"] if check["status"] == "passed"} == {
+        "base",
+        "firewall",
+        "podman",
+        "gpu_power",
+    }
+    assert about["roles"] == ["base", "firewall", *OF_CARDS, "podman", "gpu_power"]
     # A check that asked four times would wait for four round trips.
     assert about["remote_commands"] <= 2 * len(about["checks"])
 

@@ -7,16 +7,36 @@ from labctl.hoststate.files import Files
 from labctl.hoststate.packages import Packages
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.survey import union
-from labctl.settings import BaseData, FirewallData, PodmanData
+from labctl.settings import (
+    BaseData,
+    ContainerToolkitData,
+    CudaData,
+    FirewallData,
+    GpuPowerData,
+    NvidiaDriverData,
+    NvidiaPersistenceData,
+    PodmanData,
+)
 from roles.base.deploy import base
 from roles.base.settings import BaseSettings
+from roles.container_toolkit.deploy import container_toolkit
+from roles.container_toolkit.settings import ContainerToolkitSettings
+from roles.cuda.deploy import cuda
+from roles.cuda.settings import CudaSettings
 from roles.firewall.deploy import firewall
 from roles.firewall.settings import FirewallSettings
+from roles.gpu_power.deploy import gpu_power
+from roles.gpu_power.settings import GpuPowerSettings
+from roles.nvidia_driver.deploy import nvidia_driver
+from roles.nvidia_driver.settings import NvidiaDriverSettings
+from roles.nvidia_persistence.deploy import nvidia_persistence
+from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 from roles.podman.deploy import podman
 from roles.podman.settings import PodmanSettings
+from tests.roles.gpu_host import TWO_3090
 from tests.roles.host_facts import host_facts
 
-_ROLES = (base, firewall, podman)
+_ROLES = (base, firewall, nvidia_driver, cuda, nvidia_persistence, container_toolkit, podman, gpu_power)
 _HOSTS = [("debian 13", "trixie"), ("ubuntu 24.04", "noble"), ("ubuntu 26.04", "resolute")]
 
 
@@ -24,6 +44,8 @@ def _resources(
     os_release: str = "debian 13", codename: str = "trixie", container: str = "none"
 ) -> dict[str, list[Resource]]:
     facts = host_facts(os_release, codename, container)
+    if (os_release, container) == ("debian 13", "none"):
+        facts = TWO_3090
     return {one.role.name: list(one.role.resources(one.role.settings(), facts)) for one in _ROLES}
 
 
@@ -92,7 +114,16 @@ def test_debian_12_is_refused_by_podman_with_the_way_out() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "settings"),
-    [(BaseData, BaseSettings), (FirewallData, FirewallSettings), (PodmanData, PodmanSettings)],
+    [
+        (BaseData, BaseSettings),
+        (FirewallData, FirewallSettings),
+        (PodmanData, PodmanSettings),
+        (NvidiaDriverData, NvidiaDriverSettings),
+        (CudaData, CudaSettings),
+        (NvidiaPersistenceData, NvidiaPersistenceSettings),
+        (ContainerToolkitData, ContainerToolkitSettings),
+        (GpuPowerData, GpuPowerSettings),
+    ],
 )
 def test_the_inventorys_types_know_every_setting(typed: type, settings: type[BaseSettings]) -> None:
     assert set(typed.__annotations__) == set(settings.model_fields)

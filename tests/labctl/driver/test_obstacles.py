@@ -172,3 +172,16 @@ def test_ubuntus_signed_modules_need_no_key_but_nvidias_do() -> None:
     assert (found.decision.source, found.decision.modules) == ("distribution", "precompiled")
     assert any("Secure Boot" in reason for reason in found.decision.reasons)
     assert [each.code for each in decide(machine, Request(source="nvidia")).obstacles] == ["secure-boot"]
+
+
+def test_a_flavour_that_is_asked_for_is_given_or_refused() -> None:
+    for flavour in ("open", "proprietary"):
+        found = decide(host(device("rtx-3090"), system=("debian", "13")), Request(flavour=flavour))
+        assert found.decision
+        assert (found.decision.flavour, found.decision.reasons[-1]) == (
+            flavour,
+            f"{flavour} kernel module: as asked for",
+        )
+    refused = decide(host(device("rtx-5090")), Request(flavour="proprietary"))
+    assert [each.code for each in refused.obstacles] == ["flavour"]
+    assert "NVIDIA's 580" in refused.obstacles[0].message

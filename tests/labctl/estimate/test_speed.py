@@ -5,8 +5,6 @@ import pytest
 from labctl.edges import catalog
 from labctl.estimate.range import Range
 from labctl.estimate.speed import (
-    DECODE_POWER,
-    PREFILL_POWER,
     CardShare,
     HostShare,
     Speed,
@@ -121,7 +119,7 @@ def test_a_405b_on_a_processor_is_awful() -> None:
 def test_the_power_curve() -> None:
     card = catalog.gpu("rtx-3090")
     at = {
-        watts: power_factor(CardShare(card, 1, 0, watts), DECODE_POWER)
+        watts: power_factor(CardShare(card, 1, 0, watts), "decode")
         for watts in (100, 150, 200, 250, 280, 350, 400)
     }
     assert at[250] == pytest.approx(70.7 / 72.6)
@@ -129,7 +127,7 @@ def test_the_power_curve() -> None:
     # 280 of 350 W: less than 1 % lost in decoding a 27B, and at least 95 % kept in training.
     assert at[280] > 0.97
     assert at[350] == at[400] == 1
-    assert power_factor(CardShare(card, 1, 0, 200), PREFILL_POWER) == pytest.approx(5941 / 9893)
+    assert power_factor(CardShare(card, 1, 0, 200), "prefill") == pytest.approx(5941 / 9893)
     model = catalog.model("llama-3.1-8b", "Q4_K_M")
     assert on(model, "rtx-3090", power=150).decode.expected < on(model, "rtx-3090").decode.expected
 

@@ -26,6 +26,14 @@ def test_half_an_answer_is_an_error() -> None:
         facts.parse("uid 0\nsudo yes\n")
 
 
+def test_what_follows_the_facts_is_the_drivers() -> None:
+    said = "uid 0\nos debian 13\nmemory 64000\nend\n"
+    assert facts.parse(said).driver_report == ""
+    with_cards = facts.parse(said + "\n@@labctl os\nos ubuntu 24.04\n@@labctl end\n")
+    assert with_cards.os_id == "debian"
+    assert "@@labctl end" in with_cards.driver_report
+
+
 def test_a_supported_host_with_room_is_fit() -> None:
     refuse_unfit("aibox", host_facts())
 

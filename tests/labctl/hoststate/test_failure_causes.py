@@ -55,6 +55,32 @@ E: Sub-process /usr/bin/dpkg returned an error code (1)"""
             "clock",
             "not valid yet",
         ),
+        (
+            "labctl: the kernel module does not build for 6.12.117+deb13-amd64: nv-pci.c:291:9: error: too few",
+            "does not build for the kernel that boots next",
+            "6.12.117+deb13-amd64: nv-pci.c:291:9: error: too few",
+        ),
+        (
+            "labctl: the kernel module does not build for 6.12: cc1: error: /tmp/x.s: No space left on device",
+            "the disk ran full",
+            "No space left on device",
+        ),
+        (
+            "Error! Bad return status for module build on kernel: 6.12.117+deb13-amd64 (x86_64)\nnot repaired: x-dkms",
+            "installed before does not build",
+            "6.12.117+deb13-amd64",
+        ),
+        (
+            "labctl: after the reboot the loaded module is none, the installed one 550.163.01 proprietary",
+            "did not load the driver",
+            "the loaded module is none",
+        ),
+        ("labctl: the key of https://x/ is BB and not AA", "not the one that is known", "is BB and not AA"),
+        (
+            "Signing key on EB69 is not bound: No binding signature because: SHA1 is not considered secure",
+            "bound by SHA-1",
+            "No binding signature",
+        ),
         ("W: GPG error: http://x InRelease: NO_PUBKEY 0123ABCD", "not signed by a key", "NO_PUBKEY 0123ABCD"),
     ],
 )

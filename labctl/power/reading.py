@@ -1,0 +1,84 @@
+"""What nvidia-smi says of power limits: the one question that deploys and checks ask, and its answer as values."""
+
+from dataclasses import dataclass
+
+from labctl.rig.host_report import asking
+from labctl.rig.nvidia_smi import lost_cards
+from labctl.rig.reported import Lost
+
+_FIELDS = (
+    "uuid",
+    "pci.bus_id",
+    "memory.total",
+    "power.limit",
+    "power.default_limit",
+    "power.min_limit",
+    "power.max_limit",
+    "persistence_mode",
+    "name",  # last: nobody promises that it holds no comma
+)
+SCRIPT = asking(f"--query-gpu={','.join(_FIELDS)} --format=csv,noheader,nounits")
+
+
+@dataclass(frozen=True)
+class LimitReading:
+    """One card that answers. Watts; None where the card has no such thing."""
+
+    uuid: str
+    pci: str
+    name: str
+    memory_mib: int | None
+    limit_watts: float | None
+    default_watts: float | None
+    min_watts: float | None
+    max_watts: float | None
+    persistence: bool
+
+
+@dataclass(frozen=True)
+class LimitReadings:
+    """All cards of a host in PCI order. lost: those that do not answer. said: what nvidia-smi says instead of cards."""
+
+    cards: tuple[LimitReading, ...]
+    lost: tuple[Lost, ...]
+    said: str | None
+
+
+def parse(text: str) -> LimitReadings:
+    """What SCRIPT printed."""
+    cards: dict[str, LimitReading] = {}
+    lost: dict[str, Lost] = {}
+    said = None
+    for line in text.splitlines():
+        parts = [part.strip() for part in line.split(",", len(_FIELDS) - 1)]
+        if len(parts) == len(_FIELDS) and parts[0].startswith("GPU-"):
+            cards.setdefault(parts[0], _card(parts))
+        elif found := lost_cards(line):
+            lost |= {each.pci: each for each in found if each.pci not in lost}
+        elif line.strip() and said is None:
+            said = line.strip()[:200]
+    return LimitReadings(tuple(cards.values()), tuple(lost.values()), None if cards else said)
+
+
+def _card(parts: list[str]) -> LimitReading:
+    uuid, pci, memory, limit, default, least, most, persistence, name = parts
+    size = _number(memory)
+    return LimitReading(
+        uuid,
+        pci,
+        name,
+        None if size is None else int(size),
+        _number(limit),
+        _number(default),
+        _number(least),
+        _number(most),
+        persistence == "Enabled",
+    )
+
+
+def _number(word: str) -> float | None:
+    """None for `[N/A]`, `[Not Supported]` and `[Unknown Error]`."""
+    try:
+        return float(word)
+    except ValueError:
+        return None

@@ -1,0 +1,16 @@
+"""When the checks of roles that build on a driver mean something on a host."""
+
+from __future__ import annotations
+
+from labctl.edges.checks import Host, HostFacts, not_run_here
+from roles.nvidia_driver.decided import no_card
+
+
+def leave_out_without_driver(host: Host, facts: HostFacts, role: str, *, managed: bool) -> None:
+    """End the check where there is no card, `role` is told to leave it alone, or the driver is another's."""
+    if reason := no_card(facts):
+        not_run_here(reason)
+    if not managed:
+        not_run_here(f"{role}.manage is False")
+    if facts.container and host.run("test -e /proc/driver/nvidia/version").rc != 0:
+        not_run_here(f"{facts.container}: the driver belongs to the machine outside")

@@ -1,0 +1,126 @@
+"""The driver's kernel module: built for the kernel that boots next, and loaded."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from labctl.driver.host import is_driver_package
+from labctl.driver.survey import NVIDIA_MODULE
+from labctl.hoststate.condition import Condition
+from labctl.hoststate.host_unit import as_host_unit
+from labctl.hoststate.observation import Observations
+from labctl.hoststate.reboot import REBOOT
+from labctl.hoststate.resource import Action, Certainty, Difference, Pending, digest_of
+from labctl.hoststate.survey import Probes
+from roles.nvidia_driver.packages import FIRST_ERROR
+
+_STATE = "nvidia module"
+
+
+def module_state(kernel: str) -> str:
+    """A script: `installed VERSION FLAVOUR`, of the module for `kernel`, and `loaded VERSION FLAVOUR`; "" of none."""
+    return rf"""{NVIDIA_MODULE}
+flavour() {{ case $1 in *GPL*) echo open;; ?*) echo proprietary;; esac; }}
+k={shlex.quote(kernel)}
+echo installed $(nvidia_module "$k" version) $(flavour "$(nvidia_module "$k" license)")
+line=$(grep -s '^NVRM version:' /proc/driver/nvidia/version)
+case $line in *Open\ Kernel*) kind=open;; ?*) kind=proprietary;; *) kind=;; esac
+echo loaded $(printf %s "$line" | grep -oE '[0-9]{{3}}\.[0-9][0-9.]*' | head -n 1) $kind
+"""
+
+
+class ForKernel(Condition):
+    """A condition of the kernel that boots next: another kernel is nothing else that is wanted."""
+
+    def digest(self) -> str:
+        """A hash of what is wanted."""
+        return digest_of([self.name, self.wanted])
+
+
+class OnceLoaded(Condition):
+    """A condition that only a loaded driver can answer for."""
+
+    def compare(self, seen: Observations, pending: Pending) -> Difference | None:
+        """Only possible as long as a driver, or another one, is still to come."""
+        if "loaded module" in pending.other or any(map(is_driver_package, pending.packages)):
+            return Difference("asked of the driver once it is loaded", Certainty.POSSIBLE)
+        return super().compare(seen, pending)
+
+
+def module_built(branch: int, flavour: str, kernel: str, packages: tuple[str, ...]) -> ForKernel:
+    """The kernel that boots next has a module of this branch and flavour."""
+    build = f"""set -eu
+kernel={shlex.quote(kernel)}
+began=$(mktemp); trap 'rm -f "$began"' EXIT
+{NVIDIA_MODULE}{FIRST_ERROR}
+dkms autoinstall -k "$kernel" || true  # another vendor's module may be the one that does not build
+nvidia_module "$kernel" version >/dev/null || {{
+  why_not_built || echo "labctl: dkms brought no module about for $kernel: is linux-headers-$kernel installed?"
+  exit 1; }}
+"""
+    return ForKernel(
+        "module for the kernel that boots next",
+        probe=f"({module_state(kernel)}) | sed -n 's/^installed \\([0-9]*\\)[^ ]*/\\1/p'",
+        wanted=f"{branch} {flavour}",
+        apply=as_host_unit(build),
+        settled_by=packages,
+    )
+
+
+@dataclass(frozen=True)
+class LoadedModule:
+    """The module that is loaded is the one that is installed; a reboot makes it so."""
+
+    kernel: str
+    packages: tuple[str, ...]
+    name: str = "loaded module"
+    reboots: bool = True
+
+    def probes(self) -> Probes:
+        """Both, by the files that the next boot reads and by the kernel's own account."""
+        return Probes(snippets=((_STATE, module_state(self.kernel)),))
+
+    def compare(self, seen: Observations, pending: Pending) -> Difference | None:
+        """Different where they differ; only possible while packages that may bring another are still to come."""
+        words = {line.partition(" ")[0]: line.partition(" ")[2] for line in seen.texts[_STATE].splitlines()}
+        installed, loaded = words.get("installed", "").strip(), words.get("loaded", "").strip()
+        if pending.packages.intersection(self.packages):
+            return Difference("another driver is about to be installed", Certainty.POSSIBLE)
+        if not installed or installed == loaded:
+            return None
+        return Difference(f"{loaded or 'none'} is loaded, {installed} is installed")
+
+    def will_change(self, seen: Observations) -> Pending:
+        """Its own name."""
+        return Pending(other=frozenset({self.name}))
+
+    def action(self, seen: Observations) -> Action:
+        """Load it where none is in the way, else reboot."""
+        return Action(
+            f"""set -eu
+k={shlex.quote(self.kernel)}
+if [ ! -e /proc/driver/nvidia/version ] && [ "$(uname -r)" = "$k" ] && ! grep -qE '^(nouveau|nova_core) ' /proc/modules
+then
+  if modprobe nvidia 2>/dev/null && modprobe nvidia_uvm 2>/dev/null; then exit 0; fi
+fi
+{REBOOT}"""
+        )
+
+    def confirm(self) -> Action:
+        """Fails where after a reboot they still differ."""
+        return Action(
+            f"""for i in $(seq 30); do
+  state=$({module_state(self.kernel)})
+  installed=$(echo "$state" | sed -n 's/^installed *//p'); loaded=$(echo "$state" | sed -n 's/^loaded *//p')
+  [ -n "$loaded" ] && [ "$loaded" = "$installed" ] && exit 0
+  sleep 2
+done
+echo "labctl: after the reboot the loaded module is ${{loaded:-none}}, the installed one ${{installed:-none}}" >&2
+exit 1
+"""
+        )
+
+    def digest(self) -> str:
+        """Always the same."""
+        return digest_of([self.name])

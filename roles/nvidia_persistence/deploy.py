@@ -1,0 +1,57 @@
+"""Persistence mode: the driver keeps the cards, and with them their limits, while no program uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from labctl.edges.pyinfra_roles import role
+from labctl.edges.templates import render
+from labctl.hoststate.facts import HostFacts
+from labctl.hoststate.files import File, Files
+from labctl.hoststate.resource import Resource
+from roles.nvidia_driver.decided import not_here
+from roles.nvidia_driver.deploy import nvidia_driver
+from roles.nvidia_driver.module import OnceLoaded
+from roles.nvidia_driver.settings import DEFAULTS, NvidiaDriverSettings
+from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
+
+UNIT = "nvidia-persistenced.service"
+DROP_IN = f"/etc/systemd/system/{UNIT}.d/50-labctl.conf"
+MODES = "nvidia-smi --query-gpu=persistence_mode --format=csv,noheader 2>/dev/null | sort -u"
+WANTED = "/etc/systemd/system/multi-user.target.d/50-labctl-persistenced.conf"
+# Until the driver is loaded nobody can say: a deploy that may not reboot the host must end, too.
+_LOADED = "[ -e /proc/driver/nvidia/version ]"
+_RUNNING = (
+    f'if ! {_LOADED}; then echo active; elif [ "$(systemctl show -p NeedDaemonReload --value {UNIT})" = no ]; '
+    f"then systemctl is-active {UNIT}; fi"
+)
+_ASSERTED = f"{_LOADED} || {{ echo Enabled; exit; }}; {MODES}"
+
+
+@role("nvidia_persistence", NvidiaPersistenceSettings, nvidia_driver)
+def nvidia_persistence(
+    settings: NvidiaPersistenceSettings,
+    facts: HostFacts,
+    driver: NvidiaDriverSettings = DEFAULTS,
+) -> Iterator[Resource]:
+    """The daemon, told to; then every card's own word. An active daemon alone proves nothing: Ubuntu's does not ask."""
+    if not settings.manage or not_here(driver, facts):
+        return
+    drop_in = File(DROP_IN, render(__file__, "persistenced.conf"))
+    yield Files("daemon settings", (drop_in, File(WANTED, render(__file__, "wanted.conf", unit=UNIT))))
+    yield OnceLoaded(
+        "daemon",
+        probe=_RUNNING,
+        wanted="active",
+        problem=f"{UNIT} is not running, or not as it should be",
+        apply="systemctl daemon-reload\n"
+        f"systemctl reset-failed {UNIT} 2>/dev/null || true\n"
+        f"systemctl restart {UNIT} || {{ journalctl -q -n 5 -o cat -u {UNIT} >&2; exit 1; }}",
+    )
+    yield OnceLoaded(
+        "persistence mode",
+        probe=_ASSERTED,
+        wanted="Enabled",
+        apply=f'nvidia-smi -pm 1 >/dev/null; modes=$({MODES}); [ "$modes" = Enabled ] || '
+        '{ echo "labctl: persistence mode is ${modes:-unknown} although it was set" >&2; exit 1; }',
+    )

@@ -1,0 +1,64 @@
+"""A throwaway host with simulated cards on its PCI bus, and a kernel that loads a real driver's module: in name only.
+
+The module is the one that dkms built for the headers that are installed. At every boot its version and flavour are
+written where the driver would tell its own, as though the kernel had loaded it.
+"""
+
+from labctl.rig.rig import Host
+from tests.host import simulated_gpus
+from tests.host.throwaway_host import ThrowawayHost
+
+_FOLDER = "usr/local/lib/simulated-driver"
+_UNIT = "simulated-driver.service"
+_BOOT = """#!/bin/sh
+bus=/run/simulated-pci modules=/run/simulated-proc-driver
+mkdir -p $bus $modules
+for slot in @slots@; do
+  mkdir -p $bus/$slot; echo 0x10de >$bus/$slot/vendor; echo 0x2204 >$bus/$slot/device; echo 0x030000 >$bus/$slot/class
+done
+mount --bind $bus /sys/bus/pci/devices
+mount --bind $modules /proc/driver
+for kernel in $(ls /lib/modules); do
+  # By the file's name, which is the packager's own: nvidia.ko, nvidia-current.ko, nvidia-current-open.ko.
+  file=$(find /lib/modules/$kernel -name 'nvidia*.ko*' | grep -E '/nvidia(-current(-open)?)?[.]ko' | head -n 1)
+  [ -n "$file" ] || continue
+  version=$(modinfo -F version $file)
+  kind="Kernel Module"; case $(modinfo -F license $file) in *GPL*) kind="Open Kernel Module" ;; esac
+  mkdir -p $modules/nvidia
+  echo "NVRM version: NVIDIA UNIX x86_64 $kind  $version  simulated" >$modules/nvidia/version
+done
+"""
+_BOOT_UNIT = f"""[Unit]
+DefaultDependencies=no
+After=local-fs.target
+Before=sysinit.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh /{_FOLDER}/boot
+[Install]
+WantedBy=sysinit.target
+"""
+# The real daemon asks the loaded driver for its cards, and finds none.
+_PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
+
+
+def plug_in(host: ThrowawayHost, cards: Host, library: bytes) -> None:
+    """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come."""
+    script = _BOOT.replace(
+        "@slots@", " ".join(f"0000:{16 * (n + 1):02x}:00.0" for n in range(len(cards.cards)))
+    )
+    write(host, f"{_FOLDER}/boot", script)
+    write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
+    write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
+    write(host, "usr/local/lib/libnvidia-ml.so.1", library)
+    host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
+    simulated_gpus.describe_to(host, cards)
+
+
+def write(host: ThrowawayHost, path: str, content: str | bytes, mode: int = 0o644) -> None:
+    """A file on the host's disk, from outside."""
+    target = host.machine.session.path(host.machine.disk.root) / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content.encode() if isinstance(content, str) else content)
+    target.chmod(mode)
