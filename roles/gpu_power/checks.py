@@ -7,8 +7,7 @@ import pytest
 from labctl.edges.checks import Host, not_run_here, output_of
 from labctl.errors import BadInput
 from roles.gpu_power.boot_lines import NVIDIA_SMI
-from roles.gpu_power.boot_unit import RESUME_UNIT, RULES_FILE
-from roles.gpu_power.host_limits import UNIT, HostLimits, host_limits, snippets
+from roles.gpu_power.host_limits import POWER, HostLimits, host_limits, snippets
 from roles.gpu_power.settings import GpuPowerSettings
 
 _UNWANTED = "gpu_power asks for no limit"
@@ -60,30 +59,32 @@ def test_cards_answer(found: HostLimits, settings: GpuPowerSettings) -> None:
 
 def test_boot_unit(host: Host, found: HostLimits, settings: GpuPowerSettings) -> None:
     """the limits that boot sets are those asked for"""
-    state = host.run("systemctl is-enabled %s", UNIT).stdout.strip() or "not-found"
+    state = host.run("systemctl is-enabled %s", POWER.name).stdout.strip() or "not-found"
     if not found.lines:
         assert state == "not-found", (
-            f"{UNIT} is {state}, and {_UNWANTED if not settings.wanted else 'no card is known'}"
+            f"{POWER.name} is {state}, and {_UNWANTED if not settings.wanted else 'no card is known'}"
         )
         return
-    active = host.run("systemctl is-active %s", UNIT).stdout.strip()
-    assert (state, active) == ("enabled", "active"), f"{UNIT} is {state} and {active}, not enabled and active"
-    starts = output_of(host, "systemctl show -p ExecStart %s", UNIT).splitlines()
+    active = host.run("systemctl is-active %s", POWER.name).stdout.strip()
+    assert (state, active) == ("enabled", "active"), (
+        f"{POWER.name} is {state} and {active}, not enabled and active"
+    )
+    starts = output_of(host, "systemctl show -p ExecStart %s", POWER.name).splitlines()
     for line in found.lines:
         wanted = f"argv[]={NVIDIA_SMI} -i {line.card.id} -pl {line.watts} ; ignore_errors=yes"
         assert any(wanted in start for start in starts), (
-            f"{UNIT} does not set {line.card.model} {line.card.id} to {line.watts} W"
+            f"{POWER.name} does not set {line.card.model} {line.card.id} to {line.watts} W"
         )
-    assert len(starts) == len(found.lines), f"{UNIT} sets {len(starts)} limits, not {len(found.lines)}"
-    after = output_of(host, "systemctl show -p After --value %s", UNIT).split()
-    assert "nvidia-persistenced.service" in after, f"{UNIT} does not wait for nvidia-persistenced"
+    assert len(starts) == len(found.lines), f"{POWER.name} sets {len(starts)} limits, not {len(found.lines)}"
+    after = output_of(host, "systemctl show -p After --value %s", POWER.name).split()
+    assert "nvidia-persistenced.service" in after, f"{POWER.name} does not wait for nvidia-persistenced"
 
 
 def test_set_again(host: Host, found: HostLimits, settings: GpuPowerSettings) -> None:
     """the limits are set again after sleep and after a driver that was loaded anew"""
     if not found.lines:
         not_run_here(_UNWANTED if not settings.wanted else "no NVIDIA card")
-    state = host.run("systemctl is-enabled %s", RESUME_UNIT).stdout.strip() or "not there"
-    assert state == "enabled", f"{RESUME_UNIT} is {state}, not enabled"
-    rule = host.run("grep -c %s %s", f"try-restart {UNIT}", RULES_FILE).stdout.strip()
-    assert rule == "1", f"{RULES_FILE} does not start {UNIT} again"
+    state = host.run("systemctl is-enabled %s", POWER.resume_name).stdout.strip() or "not there"
+    assert state == "enabled", f"{POWER.resume_name} is {state}, not enabled"
+    rule = host.run("grep -c %s %s", f"try-restart {POWER.name}", POWER.rules_path).stdout.strip()
+    assert rule == "1", f"{POWER.rules_path} does not start {POWER.name} again"

@@ -16,9 +16,9 @@ from labctl.rig.gpu import plain_name
 from labctl.rig.unlisted import identify
 from roles.gpu_power import boot_lines
 from roles.gpu_power.boot_lines import BootLine
+from roles.gpu_power.card_unit import CardUnit
 
-UNIT = "labctl-gpu-power.service"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+POWER = CardUnit("labctl-gpu-power", "gpu_power", "Power limits", 72)
 READINGS, BOOT = "gpu power", "gpu power at boot"
 # nvidia-smi prints hundredths of a watt; a limit that is set to whole ones is read back as such.
 _SAME_WATTS = 0.5
@@ -29,8 +29,8 @@ def snippets(wanted: Wanted) -> tuple[tuple[str, str], ...]:
 
     Waking cards up takes seconds: where nothing is wanted and no unit of ours is there, nobody asks them.
     """
-    needless = "" if wanted else f"[ -e {UNIT_FILE} ] || exit 0\n"
-    return ((BOOT, f"cat {UNIT_FILE}"), (READINGS, needless + reading.SCRIPT))
+    needless = "" if wanted else f"[ -e {POWER.path} ] || exit 0\n"
+    return ((BOOT, f"cat {POWER.path}"), (READINGS, needless + reading.SCRIPT))
 
 
 @dataclass(frozen=True)
