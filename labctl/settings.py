@@ -101,3 +101,10 @@ class GpuPowerData(TypedDict, total=False):
 
     limits: dict[str, int]
     budget_watts: int | None
+
+
+class GpuTuningData(TypedDict, total=False):
+    """`gpu_tuning`: see roles/gpu_tuning/settings.py."""
+
+    graphics_mhz: dict[str, list[int]]
+    memory_mhz: dict[str, list[int]]

@@ -6,6 +6,7 @@ from labctl.settings import (
     CudaData,
     FirewallData,
     GpuPowerData,
+    GpuTuningData,
     NvidiaDriverData,
     NvidiaPersistenceData,
     PodmanData,
@@ -51,4 +52,10 @@ podman: PodmanData = {
 gpu_power: GpuPowerData = {
     "limits": {},  # watts, by model, by UUID or for "all": {"rtx-3090": 280}; every name must be a card of the host
     "budget_watts": None,  # for all cards of a host together, split where it costs the least speed
+}
+
+# Opt-in: least and most MHz, by model, by UUID or for "all". `nvidia-smi -q -d SUPPORTED_CLOCKS` lists what a card takes.
+gpu_tuning: GpuTuningData = {
+    "graphics_mhz": {},  # much as undervolting does: {"rtx-3090": [210, 1695]}
+    "memory_mhz": {},
 }

@@ -99,7 +99,7 @@ def test_a_good_host_passes(check: Callable[..., None]) -> None:
         (
             checks.test_boot_unit,
             {"systemctl show -p ExecStart": _STARTS + _START.format("GPU-3", 1)},
-            "sets 3 limits, not 2",
+            "sets something of 3 cards, not of 2",
         ),
         (
             checks.test_boot_unit,
