@@ -108,3 +108,11 @@ class GpuTuningData(TypedDict, total=False):
 
     graphics_mhz: dict[str, list[int]]
     memory_mhz: dict[str, list[int]]
+
+
+class MonitoringData(TypedDict, total=False):
+    """`monitoring`: see roles/monitoring/settings.py."""
+
+    enabled: bool
+    expose: bool
+    every_seconds: int

@@ -14,6 +14,7 @@ from roles.firewall.deploy import firewall
 from roles.firewall.ruleset import RULES, Ruleset
 from roles.gpu_power.deploy import gpu_power
 from roles.gpu_tuning.deploy import gpu_tuning
+from roles.monitoring.deploy import monitoring
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
@@ -27,6 +28,7 @@ ROLES = (
     nvidia_persistence,
     container_toolkit,
     podman,
+    monitoring,
     gpu_power,
     gpu_tuning,
 )

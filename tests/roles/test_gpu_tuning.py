@@ -1,5 +1,7 @@
 """The gpu_tuning role on a fake machine: every script is run, and what the cards are then locked to is what counts."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -189,6 +191,23 @@ def test_what_is_not_asked_for_any_more_is_given_back_and_nothing_else(machine: 
     assert not any(machine.path(path).exists() for path in left)
     assert not list(machine.folder.glob("*.enabled"))
     assert deploy(machine) == []
+
+
+def test_the_program_notes_what_it_did_and_nothing_of_what_it_undid(machine: FakeMachine) -> None:
+    deploy(machine, **BOTH)
+    program = [str(machine.folder / "ran"), str(machine.path(PROGRAM))]
+    path = {"PATH": f"{machine.folder}:{os.environ['PATH']}"}
+    subprocess.run([*program, CARDS[1], "reset", "-"], check=True, env=path)
+    assert machine.path(f"{RECORDS}/{CARDS[1]}").read_text() == "memory 405,5001\n"
+    subprocess.run([*program, CARDS[1], "210,1500", "-"], check=True, env=path)
+    assert sorted(machine.path(f"{RECORDS}/{CARDS[1]}").read_text().splitlines()) == [
+        "graphics 210,1500",
+        "memory 405,5001",
+    ]
+    (machine.folder / "cards" / f"{CARDS[1]}.stuck").touch()
+    refused = subprocess.run([*program, CARDS[1], "-", "reset"], check=False, env=path)
+    assert refused.returncode == 1
+    assert "memory 405,5001" in machine.path(f"{RECORDS}/{CARDS[1]}").read_text()
 
 
 def test_a_host_where_nothing_is_asked_for_is_not_even_asked(machine: FakeMachine) -> None:

@@ -14,6 +14,7 @@ from labctl.settings import (
     FirewallData,
     GpuPowerData,
     GpuTuningData,
+    MonitoringData,
     NvidiaDriverData,
     NvidiaPersistenceData,
     PodmanData,
@@ -30,6 +31,8 @@ from roles.gpu_power.deploy import gpu_power
 from roles.gpu_power.settings import GpuPowerSettings
 from roles.gpu_tuning.deploy import gpu_tuning
 from roles.gpu_tuning.settings import GpuTuningSettings
+from roles.monitoring.deploy import monitoring
+from roles.monitoring.settings import MonitoringSettings
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_driver.settings import NvidiaDriverSettings
 from roles.nvidia_persistence.deploy import nvidia_persistence
@@ -47,6 +50,7 @@ _ROLES = (
     nvidia_persistence,
     container_toolkit,
     podman,
+    monitoring,
     gpu_power,
     gpu_tuning,
 )
@@ -137,6 +141,7 @@ def test_debian_12_is_refused_by_podman_with_the_way_out() -> None:
         (ContainerToolkitData, ContainerToolkitSettings),
         (GpuPowerData, GpuPowerSettings),
         (GpuTuningData, GpuTuningSettings),
+        (MonitoringData, MonitoringSettings),
     ],
 )
 def test_the_inventorys_types_know_every_setting(typed: type, settings: type[BaseSettings]) -> None:
