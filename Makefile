@@ -44,6 +44,7 @@ bench: need-root venv host-packages accuracy ## Measure labctl fit and place, re
 	$(BIN)/python -m tests.bench.place
 	$(BIN)/python -m tests.bench.header_speed
 	$(BIN)/python -m tests.bench.steady_state
+	$(BIN)/python -m tests.bench.gpu_host
 
 nightly: need-root venv host-packages ## The slow tier
 	$(BIN)/python -m pytest -m nightly
