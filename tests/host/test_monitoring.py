@@ -1,27 +1,26 @@
 """Metrics and locked clocks on a real system with two simulated cards: asked for, kept over a reboot, taken back."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from labctl.edges.rigs import read_rig
 from roles.gpu_tuning.boot_lines import PROGRAM
 from roles.gpu_tuning.host_clocks import RECORDS, TUNING
 from roles.monitoring.deploy import DROP_IN, PACKAGE, UNIT
 from roles.monitoring.gpu_metrics import LINK, PATHS, SERVICE, TIMER
 from tests.host import simulated_driver, simulated_gpus
 from tests.host.cut_off_run import RunningDeploy
-from tests.host.deploying import CHECKOUT, Run, labctl, write_inventory
+from tests.host.deploying import Run
+from tests.host.gpu_box import GpuBox, cards
 from tests.host.hosts import ThrowawayHosts
-from tests.host.throwaway_host import ThrowawayHost
 from tests.simulated_nvml.build import build
 from tests.simulated_nvml.description import uuid_of
 
 pytestmark = pytest.mark.host
 
 ONLY = ("--only", "monitoring,gpu_tuning")
-WANTED: dict[str, object] = {
+WANTED: dict[str, dict[str, Any]] = {
     "monitoring": {"enabled": True, "every_seconds": 10},
     "gpu_tuning": {"graphics_mhz": {"rtx-3090": [210, 1400]}, "memory_mhz": {uuid_of(1): [405, 5001]}},
 }
@@ -35,29 +34,17 @@ _METRICS = "curl -fsS http://127.0.0.1:9100/metrics"
 _BUSY = "sed -i 's/^utilization .*/utilization 90/' /etc/simulated-nvml"
 
 
-class Box:
-    """The host, and what an inventory wants of it."""
+class Box(GpuBox):
+    """The host, and what is asked of the two roles."""
 
-    def __init__(self, host: ThrowawayHost, folder: Path) -> None:
-        self.host, self._folder = host, folder
-
-    def inventory(self, **data: object) -> Path:
-        """Of the host, as a container whose cards are its own."""
-        driver = {"nvidia_driver": {"in_container": True}}
-        return write_inventory(self._folder / "home.py", self.host, **driver, **data)
-
-    def labctl(self, verb: str, **data: object) -> Run:
+    def run(self, verb: str, **data: Any) -> Run:
         """`deploy`, `check` or `verify` of the two roles."""
-        return labctl(verb, self.inventory(**data), *ONLY, "--json")
+        return self.labctl(verb, *ONLY, **data)
 
-    def failed(self, **data: object) -> dict[str, str]:
+    def failed(self, **data: Any) -> dict[str, str]:
         """The checks that fail, and why."""
-        checks = self.labctl("verify", **data).host(self.host.name)["checks"]
+        checks = self.run("verify", **data).host(self.host.name)["checks"]
         return {each["name"]: each["reason"] for each in checks if each["status"] == "failed"}
-
-    def root(self, command: str) -> str:
-        """What a command prints, as root."""
-        return self.host.console_run(command).stdout.strip()
 
     def clocks(self) -> list[str]:
         """Graphics and memory clock of each card, by nvidia-smi's own account."""
@@ -77,12 +64,11 @@ def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactor
         "nvidia-smi", " ".join(_TOOLS), lambda host: simulated_gpus.install(host, *_TOOLS)
     )
     host = throwaway_hosts.boot("metrics", layer=layer)
-    cards = read_rig(str(CHECKOUT / "workloads" / "rigs" / "dual-3090.yaml")).hosts[0]
     library = build(tmp_path_factory.mktemp("nvml")).read_bytes()
-    simulated_driver.plug_in(host, cards, library, loaded=simulated_gpus.DRIVER)
+    simulated_driver.plug_in(host, cards(), library, loaded=simulated_gpus.DRIVER)
     simulated_driver.write(host, f"etc/systemd/system/{TUNING.name}.d/simulated.conf", _WRITABLE)
     host.console_run(_BUSY)
-    yield Box(host, tmp_path_factory.mktemp("inventory"))
+    yield Box(host, tmp_path_factory.mktemp("inventory"), {"nvidia_driver": {"in_container": True}})
     throwaway_hosts.destroy(host)
 
 
@@ -94,7 +80,7 @@ def test_what_cannot_be_is_refused_before_anything_changes(box: Box) -> None:
             "takes no such graphics clock",
         ),
     ):
-        run = box.labctl("deploy", **asked)
+        run = box.run("deploy", **asked)
         assert run.exit_code == 2, run.stdout + run.stderr
         assert words in run.stdout
     assert box.root(f"ls {DROP_IN} {TUNING.path} 2>/dev/null; true") == ""
@@ -105,12 +91,12 @@ def test_a_deploy_that_is_killed_is_completed_by_the_next(box: Box) -> None:
         run.wait_until_ended("monitoring: exporter settings")
         run.wait_until_dpkg_wrote(1)
         run.kill()
-    deploy = box.labctl("deploy", **WANTED)
+    deploy = box.run("deploy", **WANTED)
     assert deploy.exit_code == 0, deploy.stdout + deploy.stderr
     assert BOOT_UNIT in deploy.changed(box.host.name)
-    second = box.labctl("deploy", **WANTED)
+    second = box.run("deploy", **WANTED)
     assert (second.exit_code, second.changed(box.host.name)) == (0, set()), second.stdout
-    verified = box.labctl("verify", **WANTED)
+    verified = box.run("verify", **WANTED)
     assert verified.exit_code == 0, verified.stdout
     assert {each["status"] for each in verified.host(box.host.name)["checks"]} == {"passed"}
 
@@ -132,7 +118,7 @@ def test_the_cards_are_locked_and_told_of(box: Box) -> None:
 
 def test_what_is_changed_by_hand_is_drift_that_a_deploy_corrects(box: Box) -> None:
     box.root(f"nvidia-smi -i {uuid_of(0)} -rgc; systemctl stop {TIMER}; rm {LINK}; echo '#' >>{DROP_IN}")
-    check = box.labctl("check", **WANTED)
+    check = box.run("check", **WANTED)
     assert check.exit_code == 3
     assert check.pending(box.host.name) == {
         IN_FORCE: "drift",
@@ -146,9 +132,9 @@ def test_what_is_changed_by_hand_is_drift_that_a_deploy_corrects(box: Box) -> No
         "what brings metrics runs and starts at boot, or nothing of it is there",
         "the exporter tells of every card, and of what is so now",
     }
-    assert box.labctl("deploy", **WANTED).exit_code == 0
+    assert box.run("deploy", **WANTED).exit_code == 0
     assert box.clocks() == ["1400, 9501", "1400, 5001"]
-    assert box.labctl("check", **WANTED).exit_code == 0
+    assert box.run("check", **WANTED).exit_code == 0
 
 
 def test_a_second_address_and_old_metrics_are_seen(box: Box) -> None:
@@ -188,13 +174,13 @@ def test_it_is_all_still_so_after_a_reboot(box: Box) -> None:
     box.host.wait_running()
     assert box.clocks() == ["1400, 9501", "1400, 5001"]
     box.root(f"systemctl start {SERVICE}")  # waits for it, should it still be at work
-    check = box.labctl("check", **WANTED)
+    check = box.run("check", **WANTED)
     assert check.exit_code == 0, check.stdout
     assert box.failed(**WANTED) == {}
 
 
 def test_without_the_settings_nothing_is_left(box: Box) -> None:
-    run = box.labctl("deploy")
+    run = box.run("deploy")
     assert run.exit_code == 0, run.stdout + run.stderr
     assert box.clocks() == ["1695, 9501", "1695, 9501"]
     left = (DROP_IN, *PATHS, LINK, TUNING.path, TUNING.resume_path, TUNING.rules_path, PROGRAM, RECORDS)
@@ -204,6 +190,6 @@ def test_without_the_settings_nothing_is_left(box: Box) -> None:
         "not-installed",
     )
     assert box.root("ss -H -lntp | grep prometheus; systemctl --failed --no-legend --plain") == ""
-    assert box.labctl("deploy").changed(box.host.name) == set()
-    assert box.labctl("check").exit_code == 0
-    assert box.labctl("verify").exit_code == 0
+    assert box.run("deploy").changed(box.host.name) == set()
+    assert box.run("check").exit_code == 0
+    assert box.run("verify").exit_code == 0
