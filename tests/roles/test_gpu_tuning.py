@@ -151,6 +151,15 @@ def test_whatever_is_missing_of_the_unit_comes_back(machine: FakeMachine) -> Non
         assert deploy(machine, **MOST_1400) == [], number
 
 
+def test_another_program_is_run_at_once(machine: FakeMachine) -> None:
+    deploy(machine, **MOST_1400)
+    machine.path(PROGRAM).write_text("#!/bin/sh\n")
+    machine.path(f"{RECORDS}/{CARDS[0]}").unlink()
+    done = machine.converge(role(**MOST_1400)[0])
+    assert done is not None
+    assert machine.path(f"{RECORDS}/{CARDS[0]}").read_text() == "graphics 210,1400\n"
+
+
 def test_a_card_that_refuses_leaves_the_others_locked_and_is_named(machine: FakeMachine) -> None:
     (machine.folder / "cards" / f"{CARDS[0]}.stuck").touch()
     unit, in_force = role(**MOST_1400)
