@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from labctl.edges.checks import Host, HostFacts, output_of
+from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
+from roles.container_toolkit import card_in_container
 from roles.container_toolkit.deploy import CDI, OTHERS, UNIT, UUID
 from roles.container_toolkit.settings import ContainerToolkitSettings
 from roles.nvidia_driver.checked_here import leave_out_without_driver
@@ -39,3 +40,14 @@ def test_boot(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) 
     assert states[UNIT] == "enabled", f"{UNIT} is {states[UNIT] or 'not there'}, not enabled"
     for other in OTHERS:
         assert states[other] != "enabled", f"{other} writes another description of the same cards"
+
+
+def test_container(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) -> None:
+    """a container sees its card and only its card, after a daemon-reload too"""
+    leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
+    if host.run("command -v podman").rc != 0:
+        not_run_here("Podman is not installed")
+    cards = re.findall(UUID, output_of(host, "nvidia-smi -L"))
+    assert cards, "nvidia-smi lists no card"
+    wrong = list(card_in_container.mistakes(cards, output_of(host, card_in_container.script(cards))))
+    assert not wrong, "; ".join(wrong)
