@@ -8,6 +8,7 @@ from labctl import __version__
 from labctl.cli.advise import advise
 from labctl.cli.deploy import check, deploy, verify
 from labctl.cli.diff import diff
+from labctl.cli.doctor import doctor
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
@@ -51,5 +52,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig, power):
+for command in (deploy, check, verify, doctor, preflight, fit, place, advise, diff, gpus, rig, power):
     app.command()(command)
