@@ -22,15 +22,14 @@ _FULL = """dpkg: error processing archive /var/cache/apt/archives/podman.deb (--
  cannot copy extracted data for './usr/bin/crun' to '/usr/bin/crun.dpkg-new': failed to write (No space left on device)
 E: Sub-process /usr/bin/dpkg returned an error code (1)"""
 
-_WHY = (
-    "Signing key on C0B06F is not bound:            No binding signature at time 2026-11-21T13:28:57Z   because: Policy "
-    "rejected non-revocation signature (PositiveCertification) requiring second pre-image resistance   because: SHA1 is "
-    "not considered secure since 2026-02-01T00:00:00Z"
-)
-_SHA1 = f"""Err:1 https://archive.example/debian ./ InRelease
-  Sub-process /usr/bin/sqv returned an error code (1), error message is: {_WHY}
+_SHA1 = """Err:1 https://archive.example/debian ./ InRelease
+  Sub-process /usr/bin/sqv returned an error code (1), error message is: Signing key on C0B06F is not bound: \
+           No binding signature at time 2026-11-21T13:28:57Z   because: Policy rejected non-revocation signature \
+(PositiveCertification) requiring second pre-image resistance   because: SHA1 is not considered secure since 2026-02-01
 Reading package lists...
-W: OpenPGP signature verification failed: https://archive.example/debian ./ InRelease: Sub-process /usr/bin/sqv: {_WHY}"""
+W: OpenPGP signature verification failed: https://archive.example/debian ./ InRelease: Sub-process /usr/bin/sqv \
+returned an error code (1), error message is: Signing key on C0B06F is not bound:            No binding signature at \
+time 2026-11-21T13:28:57Z   because: SHA1 is not considered secure since 2026-02-01"""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The script that finishes what dpkg began, run by a real shell against package tools that only say what they were asked."""
+"""The script that finishes what dpkg began, run by a real shell against package tools that only note what was asked."""
 
 import shlex
 import subprocess
