@@ -13,6 +13,7 @@ from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
+from labctl.cli.services import services
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -51,5 +52,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig, power):
+for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig, power, services):
     app.command()(command)

@@ -201,6 +201,14 @@ def service(name: str) -> "Service | None":
     return found
 
 
+def known_service(name: str) -> "Service":
+    """A service by its name. Raises BadInput, with its neighbours, for one that is not there."""
+    found = service(name)
+    if found is None:
+        raise _unknown("service", name, service_names())
+    return found
+
+
 def services() -> "tuple[Service, ...]":
     """Every service, by name."""
     return tuple(found for name in service_names() if (found := service(name)) is not None)

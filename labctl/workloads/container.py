@@ -123,7 +123,6 @@ class Volume(Row):
 
     keeps: state, a person's data (backed up, never deleted by labctl); cache, what can be had again; models, the host's
     folder of model files, read only. owner: whom its files belong to, "uid:gid"; None for models.
-    A workload's `data: DIR` has every state volume as DIR/NAME.
     """
 
     name: str = Field(pattern=NAME)

@@ -15,7 +15,8 @@ How the value is meant to be used, from a plan's workload `w` named NAME and `s`
 - Environment. `container.environment`, then `s.uses` for each used workload, then the workload's `env`. A `Filled`
   without a value is left out. For several used workloads of one `api`, addresses are joined by `joined`; where that
   is None the first one counts. A workload that uses what has no row in `uses` is given NAME_URL of that one.
-- Volumes. NAME-VOLUME, or `data`/VOLUME for state; `models` is the host's folder of model files, read only.
+- Volumes. NAME-VOLUME; with `data: DIR` those of `s.data_volumes` are DIR/VOLUME, owned as they say. `models` is the
+  host's folder of model files, read only. The workload's own `volumes` are state.
 - Secrets. Podman secret NAME-SECRET, made on the first apply as `secret.made` says; `given` ones are the person's and
   optional: without one its variable is not set.
 - Health, security, timings: as they stand; a missing reason means the strict setting.
@@ -201,15 +202,14 @@ class Service(Row):
             return image.model_copy(update={"tag": older.tag, "digest": None})
         return image
 
-    def volume_names(self, keeps: str) -> tuple[str, ...]:
-        """Of the volumes of one kind, each once, in the file's order."""
-        found = (
-            volume.name
-            for container in self.containers
-            for volume in container.volumes
-            if volume.keeps == keeps
-        )
-        return tuple(dict.fromkeys(found))
+    @property
+    def data_volumes(self) -> tuple[str, ...]:
+        """Names of the volumes that a workload's `data` says the place of: those with state, else the caches."""
+        of_all = [each for container in self.containers for each in container.volumes]
+        for keeps in ("state", "cache"):
+            if found := dict.fromkeys(each.name for each in of_all if each.keeps == keeps):
+                return tuple(found)
+        return ()
 
 
 def _capability(text: str) -> tuple[int, int]:
