@@ -20,16 +20,17 @@ from labctl.hoststate.survey import Probes
 
 _KEY = "apt sources"
 _STAMP = "/var/lib/labctl/apt-sources.sha256"
-_LIST_SOURCES = (
+# A vendor's repository that we add is looked after where it is added (signed_repository), lists included.
+_EACH_SOURCE = (
     "for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do "
-    '[ -f "$f" ] && echo "file $f $(base64 -w0 <"$f")"; done; '
+    'case $f in */labctl-*) continue;; esac; [ -f "$f" ] && '
+)
+_LIST_SOURCES = (
+    f'{_EACH_SOURCE} echo "file $f $(base64 -w0 <"$f")"; done; '
     # Sources that were never, or not since their last change, fetched are a difference too.
     f"echo stamp $(cat {_STAMP} 2>/dev/null)"
 )
-_HASH_SOURCES = (
-    "cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null"
-    " | sha256sum | cut -d' ' -f1"
-)
+_HASH_SOURCES = f"""{{ {_EACH_SOURCE} cat "$f"; done; }} | sha256sum | cut -d' ' -f1"""
 _KEYRINGS = ("debian-archive", "ubuntu-archive")
 
 

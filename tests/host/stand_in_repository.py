@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 
@@ -16,12 +16,17 @@ STAND_IN = "STAND-IN for tests, not the vendor's"
 
 @dataclass(frozen=True)
 class StandIn:
-    """A package. files: path → content, each executable. scripts: maintainer scripts by name."""
+    """A package. files: path → content, each executable. scripts: maintainer scripts by name, as `postinst`.
+
+    relations: more fields of its control file, as `Conflicts`.
+    """
 
     name: str
     version: str
-    files: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
     depends: str = ""
+    scripts: Mapping[str, str] = field(default_factory=dict)
+    relations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,28 @@ def publish(host: ThrowawayHost, label: str, *packages: StandIn) -> StandInRepos
     return StandInRepository(f"file:/{path}/", f"file:///{path}/key.asc", key)
 
 
+def offer(host: ThrowawayHost, label: str, *packages: StandIn) -> None:
+    """Add packages to what the host's own archive offers, as though they had always been there."""
+    published = publish(host, label, *packages)
+    write(
+        host,
+        f"etc/apt/sources.list.d/stand-in-{label}.sources",
+        f"Types: deb\nURIs: {published.url}\nSuites: ./\nSigned-By: {published.key_url.removeprefix('file://')}\n",
+    )
+
+
 def _build(package: StandIn, folder: Path) -> str:
     tree = folder / package.name
     control = (
         f"Package: {package.name}\nVersion: {package.version}\nArchitecture: amd64\n"
         f"Maintainer: nobody <nobody@invalid>\nDescription: {STAND_IN}\n"
         + (f"Depends: {package.depends}\n" if package.depends else "")
+        + "".join(f"{name}: {value}\n" for name, value in package.relations.items())
     )
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN" / "control").write_text(control)
-    for path, content in package.files.items():
+    scripts = {f"DEBIAN/{name}": content for name, content in package.scripts.items()}
+    for path, content in (*package.files.items(), *scripts.items()):
         file = tree / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)

@@ -1,0 +1,100 @@
+"""A host with kernel headers and two simulated RTX 3090s on its bus, whose inventory asks for all that cards want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labctl.edges.rigs import read_rig
+from labctl.rig.rig import Host
+from tests.host import simulated_driver
+from tests.host.deploying import CHECKOUT, Run, labctl, write_inventory
+from tests.host.disk import Layer
+from tests.host.hosts import ThrowawayHosts
+from tests.host.stand_in_repository import TOOLKIT, StandIn, offer, publish
+from tests.host.throwaway_host import ThrowawayHost
+from tests.simulated_nvml.build import build
+
+# The real driver's build takes minutes.
+_DEPLOY_TIMEOUT_S = 1800
+# An initramfs is made at every turn, and never booted here: one without modules is made in a second.
+_HEADERS = (
+    "mkdir -p /etc/initramfs-tools/conf.d && "
+    "printf 'MODULES=list\\nCOMPRESS=gzip\\n' >/etc/initramfs-tools/conf.d/throwaway && "
+    "sed -i '/^Components:/s/$/ contrib non-free non-free-firmware/' /etc/apt/sources.list.d/debian.sources && "
+    "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "
+    "linux-headers-amd64 >/dev/null && sed -i '/^Components:/s/ contrib.*//' /etc/apt/sources.list.d/debian.sources && "
+    "rm -rf /var/lib/apt/lists/* /etc/apt/sources.list.d/*.labctl.save"
+)
+LIMITS = "nvidia-smi --query-gpu=uuid,power.limit --format=csv,noheader"
+UNFINISHED = (
+    "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' | grep -vE '^(installed|config-files) ' || true"
+)
+"""A command that prints the packages dpkg has begun and not finished."""
+
+
+@dataclass
+class GpuBox:
+    """The host, and what its inventory says."""
+
+    host: ThrowawayHost
+    folder: Path
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def inventory(self, **data: dict[str, Any]) -> Path:
+        """Its inventory, with `data` laid over the settings."""
+        merged = {key: {**self.settings.get(key, {}), **data.get(key, {})} for key in {*self.settings, *data}}
+        return write_inventory(self.folder / f"{self.host.name}.py", self.host, **merged)
+
+    def labctl(self, verb: str, *options: str, **data: dict[str, Any]) -> Run:
+        """Run it, with --json."""
+        return labctl(verb, self.inventory(**data), "--json", *options, timeout_s=_DEPLOY_TIMEOUT_S)
+
+    def root(self, command: str, *, check: bool = True) -> str:
+        """What a command prints on the host, run by root from outside."""
+        return self.host.console_run(command, check=check).stdout.strip()
+
+
+def cards() -> Host:
+    """The seed rig's two RTX 3090s."""
+    return read_rig(str(CHECKOUT / "workloads" / "rigs" / "dual-3090.yaml")).hosts[0]
+
+
+def with_headers(hosts: ThrowawayHosts) -> Layer:
+    """The disk of a bare Debian 13 with the headers that the archive's kernel is built on; made once."""
+    return hosts.cached_layer("kernel-headers", _HEADERS, _install_headers)
+
+
+def _install_headers(host: ThrowawayHost) -> None:
+    host.run(_HEADERS, sudo=True, timeout_s=900)
+
+
+def boot_gpu_box(
+    hosts: ThrowawayHosts,
+    name: str,
+    folder: Path,
+    *,
+    stand_ins: Sequence[StandIn] = (),
+    layer: Layer | None = None,
+) -> GpuBox:
+    """Boot it. stand_ins: what apt is offered beside the archive, as `stand_in_driver.debian_driver()`."""
+    host = hosts.boot(name, layer=layer or with_headers(hosts))
+    return equip(host, folder, stand_ins=stand_ins)
+
+
+def equip(host: ThrowawayHost, folder: Path, *, stand_ins: Sequence[StandIn] = ()) -> GpuBox:
+    """Give a host that is on its cards, and what its inventory needs to say here."""
+    simulated_driver.plug_in(host, cards(), build(folder).read_bytes())
+    if stand_ins:
+        offer(host, "driver", *stand_ins)
+    return GpuBox(
+        host,
+        folder,
+        {
+            "nvidia_driver": {"source": "distribution", "in_container": True},
+            "container_toolkit": {"repository": publish(host, "container-toolkit", TOOLKIT).settings},
+            "gpu_power": {"limits": {"rtx-3090": 280}},
+        },
+    )
