@@ -216,6 +216,11 @@ class Container(Row):
         """Whether a person's data is in it; such a container is never killed for being unhealthy."""
         return any(each.keeps == "state" for each in self.volumes)
 
+    @property
+    def models_at(self) -> str | None:
+        """Where it finds the host's folder of model files; None where it is not given it."""
+        return next((each.at for each in self.volumes if each.keeps == "models"), None)
+
     def port(self, name: str) -> Port | None:
         """Its port of that name; None where it has none."""
         return next((each for each in self.ports if each.name == name), None)

@@ -10,13 +10,15 @@ How the value is meant to be used, from a plan's workload `w` named NAME and `s`
   other workloads join by `uses` should be a second one that only the first container stands on, so that a database
   is out of their reach.
 - Image. `container.image.reference`; for the first, `s.image_for(capability)` of the oldest of the cards.
+- Cards. The first container alone is given any; it finds model files below `s.first.models_at`.
 - Command line. `container.args` in order, then what the engine's own code (`s.engine`) adds for the claim, then the
   workload's `args`, which name nothing that is `pinned`. A `Flag` without a value is left out with its flag.
 - Environment. `container.environment`, then `s.uses` for each used workload, then the workload's `env`. A `Filled`
   without a value is left out. For several used workloads of one `api`, addresses are joined by `joined`; where that
   is None the first one counts. A workload that uses what has no row in `uses` is given NAME_URL of that one.
-- Volumes. NAME-VOLUME; with `data: DIR` those of `s.data_volumes` are DIR/VOLUME, owned as they say. `models` is the
-  host's folder of model files, read only. The workload's own `volumes` are state.
+- Volumes. NAME-VOLUME; with `data: DIR` those of `s.data_volumes` are DIR/VOLUME. `owner` is whom a new one must belong
+  to before the first start; Podman's `:U` does that where it is whom the container runs as. `models` is the host's
+  folder of model files, read only. The workload's own `volumes` are state.
 - Secrets. Podman secret NAME-SECRET, made on the first apply as `secret.made` says; `given` ones are the person's and
   optional: without one its variable is not set.
 - Health, security, timings: as they stand; a missing reason means the strict setting.

@@ -104,7 +104,9 @@ def test_the_oldest_driver_and_the_image_go_by_the_card() -> None:
     assert [image and image.tag for image in images] == ["cu126-slim", "cu130-slim-v2", "cu130-slim-v2"]
 
 
-def test_where_data_goes() -> None:
+def test_where_data_and_models_are() -> None:
+    assert catalog.known_service("vllm").first.models_at == "/models"
+    assert catalog.known_service("nextcloud").first.models_at is None
     assert catalog.known_service("nextcloud").data_volumes == ("html", "db")
     assert catalog.known_service("ollama").data_volumes == ("models",)
     assert catalog.known_service("container").data_volumes == ()
