@@ -37,5 +37,12 @@ def too_old_a_driver(service: Service, driver: str | None, gpu: Gpu) -> str | No
     return f"{service.title} needs driver {least} or newer there, and {driver} runs"
 
 
+def oldest_driver(service: Service, driver: str | None, gpus: Iterable[Gpu]) -> str | None:
+    """What a driver would have to be at least for a service on all of these cards; None where this one will do."""
+    too_old = (gpu for gpu in gpus if too_old_a_driver(service, driver, gpu))
+    needed = (service.gpu.driver_for(gpu.capability) for gpu in too_old)
+    return max((each for each in needed if each), key=_numbers, default=None)
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))

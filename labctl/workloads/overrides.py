@@ -64,12 +64,8 @@ def _model(entry: Entry, service: Service) -> Iterator[Problem]:
 
 def _cards(entry: Entry, service: Service) -> Iterator[Problem]:
     gpus = entry.gpus
-    if service.gpu.use == "none":
-        if entry.vram_mib:
-            yield ("vram_mib",), f"{service.name} uses no card", str(entry.vram_mib), "leave it out"
-        for key in ("count", "models", "uuids", "exclusive"):
-            if said := getattr(gpus, key):
-                yield ("gpus", key), f"{service.name} uses no card", str(said), "leave it out"
+    if service.gpu.use == "none" and entry.vram_mib:
+        yield ("vram_mib",), f"{service.name} uses no card", str(entry.vram_mib), "leave it out"
     if gpus.count == 0 and entry.vram_mib:
         found = str(entry.vram_mib)
         yield ("vram_mib",), "memory of a card, and `gpus.count` says none", found, "leave one out"

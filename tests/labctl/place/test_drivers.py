@@ -10,9 +10,12 @@ from labctl.place.drivers import too_old_a_driver
 from labctl.place.options import Wish
 from labctl.place.placement import place
 from labctl.place.question import Question
+from labctl.place.suggestion_rig import driver_renewed
+from labctl.place.suggestions import suggestions
 from labctl.rig.rig import Host, Rig
 from labctl.workloads.workload import GpuLimits, Workload
 from tests.labctl.place.simulated import card
+from tests.labctl.place.test_suggestions import Simulated
 
 
 def host(driver: str | None) -> Host:
@@ -61,3 +64,15 @@ def test_a_card_below_the_oldest_driver_is_refused_with_the_reason(driver: str |
 def test_without_a_card_no_driver_matters() -> None:
     found = place(Question((wish("ollama", gpus=GpuLimits(count=0)),), Rig("home", (host("470.1"),))))
     assert found.placed["thing"].claims_mib == {}
+
+
+def test_a_newer_driver_is_suggested() -> None:
+    found = place(Question((wish("llama.cpp", vram_mib=4000),), Rig("home", (host("565.57.01"),))))
+    (best, *_) = suggestions(found, Simulated())["thing"]
+    assert (best.kinds, best.writes) == (("driver",), ('hosts.box.driver: "570.26"',))
+    assert (best.host, best.cards) == ("box", ("box/0",))
+
+
+def test_a_driver_that_is_new_enough_is_not_renewed() -> None:
+    rig = Rig("home", (host("580.95.05"), replace(host(None), name="den")))
+    assert list(driver_renewed(rig, catalog.known_service("llama.cpp"))) == []

@@ -18,8 +18,6 @@ IMAGE = "service: container, image: docker.io/library/example:1"
         (f"{LLAMA}, size: 512x512", "size", "llama.cpp makes no pictures"),
         (f"{LLAMA}, training: {{method: lora}}", "training", "llama.cpp does not train"),
         ("service: open-webui, vram_mib: 100", "vram_mib", "open-webui uses no card"),
-        ("service: open-webui, gpus: {count: 1}", "gpus.count", "open-webui uses no card"),
-        ("service: open-webui, gpus: {models: [rtx-3090]}", "gpus.models", "open-webui uses no card"),
         ("service: axolotl, model: qwen3-8b, training: {method: lora}, expose: lan", "expose", "answers at no port"),
         (f"{IMAGE}, expose: lan", "expose", "answers at no port (found lan) — add `ports:`"),
         ("service: ollama, env: {OLLAMA_NUM_PARALLEL: 4}", "env.OLLAMA_NUM_PARALLEL", "say it as `parallel:`"),
