@@ -27,6 +27,7 @@ for kernel in $(ls /lib/modules); do
   mkdir -p $modules/nvidia
   echo "NVRM version: NVIDIA UNIX x86_64 $kind  $version  simulated" >$modules/nvidia/version
 done
+if [ -e /@folder@/loaded ]; then mkdir -p $modules/nvidia; cp /@folder@/loaded $modules/nvidia/version; fi
 """
 _BOOT_UNIT = f"""[Unit]
 DefaultDependencies=no
@@ -43,12 +44,21 @@ WantedBy=sysinit.target
 _PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
 
 
-def plug_in(host: ThrowawayHost, cards: Host, library: bytes) -> None:
-    """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come."""
+def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str | None = None) -> None:
+    """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come.
+
+    loaded: a driver's version, for a host on which nobody builds a module.
+    """
     script = _BOOT.replace(
         "@slots@", " ".join(f"0000:{16 * (n + 1):02x}:00.0" for n in range(len(cards.cards)))
     )
-    write(host, f"{_FOLDER}/boot", script)
+    write(host, f"{_FOLDER}/boot", script.replace("@folder@", _FOLDER))
+    if loaded:
+        write(
+            host,
+            f"{_FOLDER}/loaded",
+            f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {loaded}  simulated\n",
+        )
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
