@@ -1,9 +1,9 @@
 """What a run reports while it goes on: a JSON object per line, a frozen value per object.
 
 The driver process writes the lines, `labctl.cli` renders the values. A run is `Started`, then per host
-`HostConnected`, `HostPlanned` and, for a deploy or update, its operations and `HostDone`; for a check, what is `Pending` and
-`CheckFinished`; for verify, what was `Verified` and `HostVerified`, for doctor also what is `Explained`; for a read,
-`HostAnswered`. A host that drops out has `HostFailed`. The last event is `Ended`.
+`HostConnected`, `HostPlanned` and, for a deploy or update, its operations and `HostDone`; for a check, what is
+`Pending` and `CheckFinished`; for verify, what was `Verified` and `HostVerified`, for doctor also what is `Explained`;
+for a read, `HostAnswered`. A host that drops out has `HostFailed`. The last event is `Ended`.
 Bad input is found before anything else: `Refused`, then `Ended`.
 """
 
