@@ -6,9 +6,8 @@ import typer
 
 from labctl import __version__
 from labctl.cli.advise import advise
-from labctl.cli.deploy import check, deploy, verify
+from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
-from labctl.cli.doctor import doctor
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place

@@ -1,30 +1,21 @@
 """What `labctl doctor --json` prints. Outside tools rely on it: add keys, never change them. Pure."""
 
-from dataclasses import asdict
-
+from labctl.cli.document import error_of, run_document
 from labctl.cli.report import HostReport, RunReport
-from labctl.edges.events import HostFailed, Note, Verified
-from labctl.errors import SCHEMA_VERSION
+from labctl.edges.events import Note, Verified
 
 
 def doctor_document(report: RunReport) -> dict[str, object]:
     """One JSON document. Every key is always there; cause and fix are null where nothing failed or nobody knows."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "mode": report.mode,
-        "hosts": {name: _host(host) for name, host in report.hosts.items()},
-        "notes": [note.message for note in report.notes],
-        "exit_code": report.exit_code,
-    }
+    return run_document(report, _host)
 
 
 def _host(host: HostReport) -> dict[str, object]:
-    failure = host.last(HostFailed)
     return {
         "status": host.status,
         "checks": [_check(host, each) for each in host.every(Verified)],
         "notes": [note.message for note in host.every(Note)],
-        "error": {key: value for key, value in asdict(failure).items() if key != "host"} if failure else None,
+        "error": error_of(host),
     }
 
 
