@@ -13,6 +13,8 @@ from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
+from labctl.cli.services import services
+from labctl.cli.update import update
 
 # Without `rich_markup_mode=None` every --help would import rich.
 app = typer.Typer(
@@ -51,5 +53,8 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, doctor, preflight, fit, place, advise, diff, gpus, rig, power):
+for command in (
+    *(deploy, check, verify, doctor, update, preflight, power),
+    *(fit, place, advise, diff, services, gpus, rig),
+):
     app.command()(command)

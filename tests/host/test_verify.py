@@ -44,6 +44,13 @@ NOT_RUN_HERE |= {
     "each card has the power limit asked for",
     "each card that is to be limited answers",
     "the limits are set again after sleep and after a driver that was loaded anew",
+    "each card was locked since boot as asked, and runs at no clock above",
+    "each card that is to be locked answers",
+    "clocks are locked again after sleep and after a driver that was loaded anew",
+    "cards that NVLink joins reach each other's memory",
+    "the exporter listens on loopback alone, unless it is exposed",
+    "the exporter tells of the host",
+    "the exporter tells of every card, and of what is so now",
 }
 LIMITS = {"a new service gets the limits inference needs", "a login gets the limits inference needs"}
 
@@ -126,8 +133,18 @@ def test_a_converged_host_passes_and_says_what_cannot_be_shown_here(inventory: P
         "firewall",
         "podman",
         "gpu_power",
+        "gpu_tuning",
+        "monitoring",
     }
-    assert about["roles"] == ["base", "firewall", *OF_CARDS, "podman", "gpu_power"]
+    assert about["roles"] == [
+        "base",
+        "firewall",
+        *OF_CARDS,
+        "podman",
+        "monitoring",
+        "gpu_power",
+        "gpu_tuning",
+    ]
     # A check that asked four times would wait for four round trips.
     assert about["remote_commands"] <= 2 * len(about["checks"])
 

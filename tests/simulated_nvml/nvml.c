@@ -215,8 +215,6 @@ API nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *value) { (void)
 API nvmlDeviceGetFanSpeed(void *handle, unsigned *value) { CARD(handle); GIVE(value, card->fan); }
 API nvmlDeviceGetPerformanceState(void *handle, unsigned *state) { CARD(handle); GIVE(state, card->utilization > 0 ? 2 : 8); }
 API nvmlDeviceGetPowerState(void *handle, unsigned *state) { CARD(handle); GIVE(state, card->utilization > 0 ? 2 : 8); }
-API nvmlDeviceGetClockInfo(void *handle, int kind, unsigned *mhz) { (void)kind; CARD(handle); GIVE(mhz, card->utilization > 0 ? 1695 : 210); }
-API nvmlDeviceGetMaxClockInfo(void *handle, int kind, unsigned *mhz) { (void)kind; CARD(handle); GIVE(mhz, 2100); }
 API nvmlDeviceGetDisplayMode(void *handle, unsigned *value) { CARD(handle); GIVE(value, card->display); }
 API nvmlDeviceGetDisplayActive(void *handle, unsigned *value) { CARD(handle); GIVE(value, card->display); }
 
