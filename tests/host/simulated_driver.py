@@ -50,6 +50,8 @@ WantedBy=sysinit.target
 """
 # The real daemon asks the loaded driver for its cards, and finds none.
 _PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
+# Units of ours that may touch nothing but `char-nvidia*`: the kernel here has no driver of that name to know it by.
+_NODE_ALLOWED = "DeviceAllow=/dev/{} rw\n"
 
 
 def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "") -> None:
@@ -62,6 +64,9 @@ def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "
     write(host, f"{_FOLDER}/boot", script)
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
+    nodes = (*(f"nvidia{n}" for n in range(len(cards.cards))), "nvidiactl", "nvidia-uvm")
+    allowed = "".join(_NODE_ALLOWED.format(node) for node in nodes)
+    write(host, "etc/systemd/system/labctl-.service.d/90-simulated.conf", f"[Service]\n{allowed}")
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
     simulated_gpus.describe_to(host, cards, nodes=True)
