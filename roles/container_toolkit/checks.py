@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 
 from labctl.edges.checks import Host, HostFacts, output_of
-from roles.container_toolkit.deploy import CDI, OTHERS, UNIT, UUID
+from roles.container_toolkit.deploy import CDI, OTHERS, UNIT
 from roles.container_toolkit.settings import ContainerToolkitSettings
+from roles.nvidia_driver.answering import ANSWERING
 from roles.nvidia_driver.checked_here import leave_out_without_driver
 
 
 def test_devices(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) -> None:
     """containers are offered the cards that nvidia-smi lists, by UUID"""
     leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
-    listed = set(re.findall(UUID, output_of(host, "nvidia-smi -L")))
+    listed = set(output_of(host, "sh -c %s", ANSWERING).split())
     assert listed, "nvidia-smi lists no card"
     description = output_of(host, "cat %s", CDI)
     named = re.findall(r"""^ *(?:- )?"?name"?: ["']?([^"'\s,]+)""", description, re.MULTILINE)

@@ -50,12 +50,7 @@ def test_cards_answer(found: HostLimits, settings: GpuPowerSettings) -> None:
     """each card that is to be limited answers"""
     if not settings.wanted:
         not_run_here(_UNWANTED)
-    missing = [f"{line.card.model} {line.card.id}" for line in found.missing]
-    why = "; ".join(f"{lost.pci}: {lost.reason}" for lost in found.readings.lost) or found.readings.said
-    assert not missing, (
-        f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not answer"
-        f" ({why or 'nvidia-smi does not list it'})"
-    )
+    assert not found.missing, found.unanswered
 
 
 def test_boot_unit(host: Host, found: HostLimits, settings: GpuPowerSettings) -> None:

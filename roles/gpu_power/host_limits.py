@@ -52,6 +52,16 @@ class HostLimits:
         return tuple(line for line in self.lines if line.card.id not in self.answering)
 
     @property
+    def unanswered(self) -> str | None:
+        """A sentence that names them; None when all answer."""
+        if not self.missing:
+            return None
+        names = ", ".join(f"{line.card.model} {line.card.id}" for line in self.missing)
+        why = "; ".join(f"{lost.pci}: {lost.reason}" for lost in self.readings.lost) or self.readings.said
+        verb = "does" if len(self.missing) == 1 else "do"
+        return f"{names} {verb} not answer ({why or 'nvidia-smi does not list it'})"
+
+    @property
     def deviating(self) -> tuple[tuple[LimitReading, int], ...]:
         """The cards whose limit is another at this moment, with the watts it should be."""
         return tuple(

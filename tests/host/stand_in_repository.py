@@ -134,17 +134,22 @@ def _sha256(content: bytes) -> str:
 
 # What nvidia-ctk would write of the cards that nvidia-smi lists, by UUID, with the library of the loaded driver.
 NVIDIA_CTK = r"""#!/bin/sh
-# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE` alone.
+# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE` alone. Gives up as it does when a
+# card is lost, unless it is told which to describe.
 [ "$1 $2 $3" = "cdi generate --device-name-strategy=uuid" ] || { echo "stand-in: cannot $*" >&2; exit 2; }
 version=$(grep -oE '[0-9]{3}\.[0-9.]+' /proc/driver/nvidia/version | head -n 1)
+cards=$(printf %s "${NVIDIA_CTK_CDI_GENERATE_DEVICE_IDS:-}" | tr , ' ')
+if [ -z "$cards" ]; then
+  listed=$(nvidia-smi -L) || { echo "stand-in: error visiting device: error getting device handle" >&2; exit 1; }
+  cards=$(printf %s "$listed" | grep -oE 'GPU-[0-9a-f-]+')
+fi
 {
   printf 'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n'
-  n=0
-  for uuid in $(nvidia-smi -L | grep -oE 'GPU-[0-9a-f-]+'); do
-    printf -- '- name: %s\n  containerEdits:\n    env: [SIMULATED_GPU=%s]\n' "$uuid" "$uuid"; n=$((n + 1))
+  for uuid in $cards; do
+    printf -- '- name: %s\n  containerEdits:\n    env: [SIMULATED_GPU=%s]\n' "$uuid" "$uuid"
   done
   printf -- '- name: all\n  containerEdits:\n    env: [SIMULATED_GPU=all]\n'
   printf 'containerEdits:\n  env: [LIBRARY=libcuda.so.%s]\n' "$version"
 } >"${4#--output=}"
 """
-TOOLKIT = StandIn("nvidia-container-toolkit-base", "1.18.0-1", {"usr/bin/nvidia-ctk": NVIDIA_CTK})
+TOOLKIT = StandIn("nvidia-container-toolkit-base", "1.19.0-1", {"usr/bin/nvidia-ctk": NVIDIA_CTK})
