@@ -38,6 +38,21 @@ class ForKernel(Condition):
         return digest_of([self.name, self.wanted])
 
 
+class NewerThan(ForKernel):
+    """A condition of what is made of the files in `reads`: it does not hold when they are about to be written.
+
+    A `probe` that prints nothing but `none` says that there is nothing to make.
+    """
+
+    def compare(self, seen: Observations, pending: Pending) -> Difference | None:
+        """Certain where the files change, too; nothing where nothing is made of them."""
+        if seen.texts[self._key].strip() == "none":
+            return None
+        if pending.paths.intersection(self.reads) and not pending.packages.intersection(self.settled_by):
+            return Difference(self.problem or "made of other files")
+        return super().compare(seen, pending)
+
+
 class OnceLoaded(Condition):
     """A condition that only a loaded driver can answer for."""
 
