@@ -4,9 +4,12 @@ The module is the one that dkms built for the headers that are installed. At eve
 written where the driver would tell its own, as though the kernel had loaded it.
 """
 
+from collections.abc import Sequence
+
 from labctl.rig.rig import Host
 from tests.host import simulated_gpus
 from tests.host.throwaway_host import ThrowawayHost
+from tests.simulated_nvml.description import uuid_of
 
 _FOLDER = "usr/local/lib/simulated-driver"
 _UNIT = "simulated-driver.service"
@@ -16,6 +19,7 @@ mkdir -p $bus $modules
 for slot in @slots@; do
   mkdir -p $bus/$slot; echo 0x10de >$bus/$slot/vendor; echo 0x2204 >$bus/$slot/device; echo 0x030000 >$bus/$slot/class
 done
+for uuid in @lost@; do mkdir -p /run/simulated-nvml; touch /run/simulated-nvml/$uuid.lost; done
 mount --bind $bus /sys/bus/pci/devices
 mount --bind $modules /proc/driver
 for kernel in $(ls /lib/modules); do
@@ -45,14 +49,19 @@ _PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecS
 
 def plug_in(host: ThrowawayHost, cards: Host, library: bytes) -> None:
     """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come."""
-    script = _BOOT.replace(
-        "@slots@", " ".join(f"0000:{16 * (n + 1):02x}:00.0" for n in range(len(cards.cards)))
-    )
-    write(host, f"{_FOLDER}/boot", script)
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
+    next_boot_finds(host, cards)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
+
+
+def next_boot_finds(host: ThrowawayHost, cards: Host, *, lost: Sequence[int] = ()) -> None:
+    """The cards on the bus from the next boot on. lost: those, by index, that are there and do not answer."""
+    script = _BOOT.replace(
+        "@slots@", " ".join(f"0000:{16 * (card.index + 1):02x}:00.0" for card in cards.cards)
+    ).replace("@lost@", " ".join(map(uuid_of, lost)))
+    write(host, f"{_FOLDER}/boot", script)
     simulated_gpus.describe_to(host, cards)
 
 
