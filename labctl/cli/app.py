@@ -6,7 +6,7 @@ import typer
 
 from labctl import __version__
 from labctl.cli.advise import advise
-from labctl.cli.deploy import check, deploy, verify
+from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
@@ -51,5 +51,5 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig, power):
+for command in (deploy, check, verify, doctor, preflight, fit, place, advise, diff, gpus, rig, power):
     app.command()(command)
