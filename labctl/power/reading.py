@@ -1,5 +1,6 @@
 """What nvidia-smi says of power limits: the one question that deploys and checks ask, and its answer as values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labctl.rig.host_report import asking
@@ -73,6 +74,13 @@ def answers(text: str, count: int) -> Answers:
         elif line.strip() and said is None:
             said = line.strip()[:200]
     return Answers(tuple(rows.values()), tuple(lost.values()), None if rows else said)
+
+
+def unanswered(names: Sequence[str], lost: Sequence[Lost], said: str | None) -> str:
+    """A sentence about cards that do not answer, with what is known of why."""
+    why = "; ".join(f"{each.pci}: {each.reason}" for each in lost) or said
+    verb = "does" if len(names) == 1 else "do"
+    return f"{', '.join(names)} {verb} not answer ({why or 'nvidia-smi does not list it'})"
 
 
 def _card(parts: list[str]) -> LimitReading:

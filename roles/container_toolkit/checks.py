@@ -8,9 +8,9 @@ from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
 from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from roles.container_toolkit import card_in_container
-from roles.container_toolkit.deploy import CDI, OTHERS, UNIT, UUID
+from roles.container_toolkit.deploy import CDI, OTHERS, UNIT
 from roles.container_toolkit.settings import ContainerToolkitSettings
-from roles.nvidia_driver.checked_here import leave_out_without_driver
+from roles.nvidia_driver.checked_here import answering_cards, leave_out_without_driver
 
 _REWRITE = (
     f"`sudo systemctl restart {UNIT}` on the host writes it anew; then restart the services that use cards."
@@ -28,8 +28,7 @@ _REWRITE = (
 def test_devices(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) -> None:
     """containers are offered the cards that nvidia-smi lists, by UUID"""
     leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
-    listed = set(re.findall(UUID, output_of(host, "nvidia-smi -L")))
-    assert listed, "nvidia-smi lists no card"
+    listed = set(answering_cards(host))
     description = output_of(host, "cat %s", CDI)
     named = re.findall(r"""^ *(?:- )?"?name"?: ["']?([^"'\s,]+)""", description, re.MULTILINE)
     found = set(named) - {"all"}
@@ -109,7 +108,7 @@ def test_container(host: Host, settings: ContainerToolkitSettings, facts: HostFa
     leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
     if host.run("command -v podman").rc != 0:
         not_run_here("Podman is not installed")
-    cards = re.findall(UUID, output_of(host, "nvidia-smi -L"))
+    cards = answering_cards(host)
     assert cards, "nvidia-smi lists no card"
     wrong = list(card_in_container.mistakes(cards, output_of(host, card_in_container.script(cards))))
     assert not wrong, "; ".join(wrong)

@@ -37,6 +37,11 @@ class CardLimits:
         certainty = Certainty.POSSIBLE if POWER.name in pending.other else Certainty.CERTAIN
         return Difference("; ".join(reasons[:2]) + more, certainty)
 
+    def notes(self, seen: Observations) -> tuple[str, ...]:
+        """The cards that are to be limited and do not answer."""
+        unanswered = host_limits(self.wanted, seen.texts).unanswered
+        return (unanswered,) if unanswered else ()
+
     def will_change(self, seen: Observations) -> Pending:
         """Its own name."""
         return Pending(other=frozenset({self.name}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labctl.edges.checks import Host, not_run_here, output_of
+from labctl.power import reading
 from labctl.rig.reported import Lost
 from roles.gpu_power.card_unit import CardUnit
 
@@ -25,11 +26,7 @@ def no_card_is_known(host: Host, said: str | None) -> None:
 
 def cards_answer(missing: Sequence[str], lost: Sequence[Lost], said: str | None) -> None:
     """Fail where cards are missing, with what is known of why."""
-    why = "; ".join(f"{each.pci}: {each.reason}" for each in lost) or said
-    assert not missing, (
-        f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not answer"
-        f" ({why or 'nvidia-smi does not list it'})"
-    )
+    assert not missing, reading.unanswered(missing, lost, said)
 
 
 def unit_holds(host: Host, unit: CardUnit, commands: Sequence[tuple[str, str]], why_none: str) -> None:

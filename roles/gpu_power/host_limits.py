@@ -52,6 +52,14 @@ class HostLimits:
         return tuple(line for line in self.lines if line.card.id not in self.answering)
 
     @property
+    def unanswered(self) -> str | None:
+        """A sentence that names them; None when all answer."""
+        if not self.missing:
+            return None
+        names = [f"{line.card.model} {line.card.id}" for line in self.missing]
+        return reading.unanswered(names, self.readings.lost, self.readings.said)
+
+    @property
     def deviating(self) -> tuple[tuple[LimitReading, int], ...]:
         """The cards whose limit is another at this moment, with the watts it should be."""
         return tuple(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
 from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, output_of
-from roles.nvidia_driver.checked_here import leave_out_without_driver
+from roles.nvidia_driver.answering import of_each
+from roles.nvidia_driver.checked_here import answering_cards, leave_out_without_driver
 from roles.nvidia_persistence.deploy import UNIT
 from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 
@@ -21,8 +22,10 @@ from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 def test_mode(host: Host, settings: NvidiaPersistenceSettings, facts: HostFacts) -> None:
     """every card has persistence mode"""
     leave_out_without_driver(host, facts, "nvidia_persistence", managed=settings.manage)
-    said = output_of(host, "nvidia-smi --query-gpu=uuid,persistence_mode --format=csv,noheader")
+    said = output_of(host, "sh -c %s", of_each("uuid,persistence_mode"))
     modes = dict(line.split(", ", 1) for line in said.splitlines() if ", " in line)
+    if not modes:
+        answering_cards(host)
     assert modes, "nvidia-smi shows no card"
     off = [uuid for uuid, mode in modes.items() if mode != "Enabled"]
     assert not off, f"persistence mode is off: {', '.join(off)}"

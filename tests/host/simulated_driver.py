@@ -5,9 +5,12 @@ written where the driver would tell its own, as though the kernel had loaded it.
 nothing behind them; a container sees those cards that it was given the nodes of.
 """
 
+from collections.abc import Sequence
+
 from labctl.rig.rig import Host
 from tests.host import simulated_gpus
 from tests.host.throwaway_host import ThrowawayHost
+from tests.simulated_nvml.description import uuid_of
 
 _FOLDER = "usr/local/lib/simulated-driver"
 _UNIT = "simulated-driver.service"
@@ -17,6 +20,7 @@ mkdir -p $bus $modules
 for slot in @slots@; do
   mkdir -p $bus/$slot; echo 0x10de >$bus/$slot/vendor; echo 0x2204 >$bus/$slot/device; echo 0x030000 >$bus/$slot/class
 done
+for uuid in @lost@; do mkdir -p /run/simulated-nvml; touch /run/simulated-nvml/$uuid.lost; done
 mount --bind $bus /sys/bus/pci/devices
 mount --bind $modules /proc/driver
 # The real driver's major number; no kernel driver answers behind it here. The minor of nvidia-uvm is made up.
@@ -59,16 +63,30 @@ def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "
 
     loaded: the version of a driver that is loaded though no module of it was ever built.
     """
-    slots = " ".join(f"0000:{16 * (n + 1):02x}:00.0" for n in range(len(cards.cards)))
-    script = _BOOT.replace("@slots@", slots).replace("@loaded@", loaded)
-    write(host, f"{_FOLDER}/boot", script)
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
     nodes = (*(f"nvidia{n}" for n in range(len(cards.cards))), "nvidiactl", "nvidia-uvm")
     allowed = "".join(_NODE_ALLOWED.format(node) for node in nodes)
     write(host, "etc/systemd/system/labctl-.service.d/90-simulated.conf", f"[Service]\n{allowed}")
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
+    next_boot_finds(host, cards, loaded=loaded)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
+
+
+def next_boot_finds(host: ThrowawayHost, cards: Host, *, lost: Sequence[int] = (), loaded: str = "") -> None:
+    """The cards on the bus from the next boot on. lost: those, by index, that are there and do not answer.
+
+    loaded: as in `plug_in`.
+    """
+    words = {
+        "slots": " ".join(f"0000:{16 * (card.index + 1):02x}:00.0" for card in cards.cards),
+        "lost": " ".join(map(uuid_of, lost)),
+        "loaded": loaded,
+    }
+    script = _BOOT
+    for word, value in words.items():
+        script = script.replace(f"@{word}@", value)
+    write(host, f"{_FOLDER}/boot", script)
     simulated_gpus.describe_to(host, cards, nodes=True)
 
 

@@ -159,9 +159,15 @@ def _sha256(content: bytes) -> str:
 # driver's files as mounts, and the hook that tells the container's linker of them. The simulated driver's own state
 # comes along. Where the driver's libraries are stand-ins without content, the version stands in the environment.
 NVIDIA_CTK = r"""#!/bin/sh
-# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE` alone.
+# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE` alone. Gives up as it does when a
+# card is lost, unless it is told which to describe.
 [ "$1 $2 $3" = "cdi generate --device-name-strategy=uuid" ] || { echo "stand-in: cannot $*" >&2; exit 2; }
 version=$(grep -oE '[0-9]{3}\.[0-9.]+' /proc/driver/nvidia/version | head -n 1)
+cards=$(printf %s "${NVIDIA_CTK_CDI_GENERATE_DEVICE_IDS:-}" | tr , ' ')
+if [ -z "$cards" ]; then
+  listed=$(nvidia-smi -L) || { echo "stand-in: error visiting device: error getting device handle" >&2; exit 1; }
+  cards=$(printf %s "$listed" | grep -oE 'GPU-[0-9a-f-]+')
+fi
 management=$(ldconfig -p | sed -n 's/.*libnvidia-ml\.so\.1 .* => //p' | head -n 1)
 cuda=$(find /usr/lib -name "libcuda.so.$version" | head -n 1)
 nodes() { [ $# = 0 ] || printf '    deviceNodes:\n'; for n; do printf -- '    - path: /dev/nvidia%s\n' "$n"; done; }
@@ -169,8 +175,9 @@ device() { name=$1; shift; printf -- '- name: %s\n  containerEdits:\n' "$name"; 
 {
   printf 'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n'
   all=
-  for card in $(nvidia-smi -L | sed -nE 's/^GPU ([0-9]+): .*\(UUID: (GPU-[0-9a-f-]+)\).*/\1=\2/p'); do
-    device "${card#*=}" "${card%%=*}"; all="$all ${card%%=*}"
+  for card in $cards; do
+    number=$(nvidia-smi -i "$card" --query-gpu=index --format=csv,noheader)
+    device "$card" "$number"; all="$all $number"
   done
   device all $all
   printf 'containerEdits:\n  deviceNodes:\n  - path: /dev/nvidiactl\n  - path: /dev/nvidia-uvm\n'
@@ -196,6 +203,6 @@ sys.exit(subprocess.call(["/sbin/ldconfig", "-r", root, sys.argv[3]], stderr=sub
 """
 TOOLKIT = StandIn(
     "nvidia-container-toolkit-base",
-    "1.18.0-1",
+    "1.19.0-1",
     {"usr/bin/nvidia-ctk": NVIDIA_CTK, "usr/bin/nvidia-cdi-hook": NVIDIA_CDI_HOOK},
 )

@@ -56,6 +56,7 @@ GOOD: dict[str, Answer] = {
     "nvidia-smi --query-gpu": f"{_ONE}, Enabled\n{_TWO}, Enabled\n",
     "systemctl is-active": "active\n",
     "systemctl show -p Wants": "getty.target nvidia-persistenced.service\n",
+    "--query-gpu=uuid --format": f"{_ONE}\n{_TWO}\n",
     "nvidia-smi -L": f"GPU 0: RTX 3090 (UUID: {_ONE})\nGPU 1: RTX 3090 (UUID: {_TWO})\n",
     "cat /etc/cdi/nvidia.yaml": _CDI,
     "cat /proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue\n",
@@ -170,9 +171,14 @@ def test_a_good_host_passes(check: Check) -> None:
         (persistence.test_mode, {"nvidia-smi --query-gpu": "No devices were found\n"}, "no card"),
         (persistence.test_daemon, {"systemctl is-active": (3, "failed\n", "")}, "is failed"),
         (persistence.test_daemon, {"systemctl show -p Wants": "getty.target\n"}, "does not ask"),
-        (toolkit.test_devices, {"nvidia-smi -L": f"GPU 0: RTX 3090 (UUID: {_ONE})\n"}, "nvidia-smi lists"),
+        (toolkit.test_devices, {"--query-gpu=uuid --format": f"{_ONE}\n"}, "nvidia-smi lists"),
         (toolkit.test_devices, {"cat /etc/cdi/nvidia.yaml": _CDI.replace(_ONE, '"0"')}, "offers 0, GPU-"),
-        (toolkit.test_devices, {"nvidia-smi -L": "No devices found.\n"}, "lists no card"),
+        (toolkit.test_devices, {"--query-gpu=uuid --format": ""}, "lists no card"),
+        (
+            toolkit.test_devices,
+            {"--query-gpu=uuid --format": "", "nvidia-smi -L": (9, "", "couldn't communicate")},
+            "couldn't communicate",
+        ),
         (
             toolkit.test_driver,
             {"cat /etc/cdi/nvidia.yaml": _CDI.replace("550.163.01", "535.1")},
@@ -189,7 +195,7 @@ def test_a_good_host_passes(check: Check) -> None:
             {"systemctl is-enabled nvidia-cdi-refresh.path": "enabled\n"},
             "another description",
         ),
-        (toolkit.test_container, {"nvidia-smi -L": "No devices found.\n"}, "lists no card"),
+        (toolkit.test_container, {"--query-gpu=uuid --format": ""}, "lists no card"),
         (
             toolkit.test_container,
             {"podman run --rm --detach": f"{_ONE} before saw {_ONE} {_TWO}\n{_TWO} before saw {_TWO}\n"},
