@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from labctl.doctor.cards import CARD_GONE, CARD_MISSING, DRIVER_DOWN, NOT_ON_THE_BUS
+from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, not_run_here
 from labctl.errors import BadInput
 from roles.gpu_power.checked_unit import cards_answer, no_card_is_known, set_again, unit_holds
@@ -12,6 +14,11 @@ from roles.gpu_tuning.host_clocks import TUNING, HostClocks, host_clocks, snippe
 from roles.gpu_tuning.peer_to_peer import JOINED, REACHES, pairs
 from roles.gpu_tuning.settings import GpuTuningSettings
 
+_UNFIT_CLOCK = Explanation(
+    "What the inventory asks of gpu_tuning does not fit the cards that are there.",
+    "`nvidia-smi -q -d SUPPORTED_CLOCKS` shows what each card can do; correct gpu_tuning in the inventory.",
+    says="no card here|cannot be locked|cannot be set|supports",
+)
 _UNWANTED = "gpu_tuning asks for no clock"
 
 
@@ -25,6 +32,15 @@ def found(host: Host, settings: GpuTuningSettings) -> HostClocks:
         raise AssertionError(str(refused)) from refused
 
 
+@explained(
+    *DRIVER_DOWN,
+    *CARD_GONE,
+    _UNFIT_CLOCK,
+    Explanation(
+        "A card's clocks are not locked as asked: somebody set them by hand, or the driver was loaded anew.",
+        "`labctl deploy --only gpu_tuning` locks them again.",
+    ),
+)
 def test_locks(host: Host, found: HostClocks, settings: GpuTuningSettings) -> None:
     """each card was locked since boot as asked, and runs at no clock above"""
     if not settings.wanted:
@@ -35,6 +51,7 @@ def test_locks(host: Host, found: HostClocks, settings: GpuTuningSettings) -> No
     assert not wrong, "; ".join(wrong)
 
 
+@explained(*DRIVER_DOWN, _UNFIT_CLOCK, *CARD_MISSING, NOT_ON_THE_BUS)
 def test_cards_answer(found: HostClocks, settings: GpuTuningSettings) -> None:
     """each card that is to be locked answers"""
     if not settings.wanted:
@@ -43,6 +60,14 @@ def test_cards_answer(found: HostClocks, settings: GpuTuningSettings) -> None:
     cards_answer(missing, found.readings.lost, found.readings.said)
 
 
+@explained(
+    *DRIVER_DOWN,
+    _UNFIT_CLOCK,
+    Explanation(
+        "The unit that locks the clocks at boot is switched off, or locks others than the inventory asks for.",
+        "`labctl deploy --only gpu_tuning` writes it anew.",
+    ),
+)
 def test_boot_unit(host: Host, found: HostClocks, settings: GpuTuningSettings) -> None:
     """the clocks that boot locks are those asked for"""
     commands = [
@@ -51,6 +76,14 @@ def test_boot_unit(host: Host, found: HostClocks, settings: GpuTuningSettings) -
     unit_holds(host, TUNING, commands, "no card is known" if settings.wanted else _UNWANTED)
 
 
+@explained(
+    *DRIVER_DOWN,
+    _UNFIT_CLOCK,
+    Explanation(
+        "What locks the clocks again after sleep, or when the driver is loaded anew, is missing or switched off.",
+        "`labctl deploy --only gpu_tuning` brings it back.",
+    ),
+)
 def test_set_again(host: Host, found: HostClocks, settings: GpuTuningSettings) -> None:
     """clocks are locked again after sleep and after a driver that was loaded anew"""
     if not found.lines:
@@ -58,6 +91,13 @@ def test_set_again(host: Host, found: HostClocks, settings: GpuTuningSettings) -
     set_again(host, TUNING)
 
 
+@explained(
+    *DRIVER_DOWN,
+    Explanation(
+        "The NVLink bridge is seen, but the cards do not reach each other's memory over it.",
+        "Power the machine off, press the bridge home, and boot; `nvidia-smi nvlink -s` has to show every link.",
+    ),
+)
 def test_peer_to_peer(host: Host, settings: GpuTuningSettings) -> None:
     """cards that NVLink joins reach each other's memory"""
     if not settings.wanted:

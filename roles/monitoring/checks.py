@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
+from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from roles.monitoring.deploy import DROP_IN, PORT, UNIT
 from roles.monitoring.gpu_metrics import LINK, PATHS, TIMER
@@ -21,6 +23,17 @@ _NODE = (
 _SLOWEST_SECONDS = 120
 
 
+@explained(
+    Explanation(
+        "Monitoring was switched off in the inventory, and something of it is still there.",
+        "`labctl deploy --only monitoring` removes it.",
+        says="monitoring is off",
+    ),
+    Explanation(
+        "The exporter, or the timer that asks the cards, was stopped or switched off.",
+        f"`labctl deploy --only monitoring` starts it; `sudo journalctl -n 20 -u {UNIT}` says why it stopped.",
+    ),
+)
 def test_services(host: Host, settings: MonitoringSettings, facts: HostFacts) -> None:
     """what brings metrics runs and starts at boot, or nothing of it is there"""
     if not settings.enabled:
@@ -35,6 +48,17 @@ def test_services(host: Host, settings: MonitoringSettings, facts: HostFacts) ->
         )
 
 
+@explained(
+    Explanation(
+        "The exporter is not running.",
+        "`labctl deploy --only monitoring` starts it.",
+        says="listens on nothing",
+    ),
+    Explanation(
+        "The exporter listens elsewhere than the inventory says: its settings were changed by hand.",
+        "`labctl deploy --only monitoring` writes them anew.",
+    ),
+)
 def test_listens(host: Host, settings: MonitoringSettings) -> None:
     """the exporter listens on loopback alone, unless it is exposed"""
     _leave_out(settings)
@@ -48,6 +72,12 @@ def test_listens(host: Host, settings: MonitoringSettings) -> None:
     assert addresses in wanted, f"it listens on {', '.join(addresses) or 'nothing'}, not on {wanted[0][0]}"
 
 
+@explained(
+    Explanation(
+        "The exporter answers without the host's own numbers, or trips over a file of metrics.",
+        f"`sudo journalctl -n 20 -u {UNIT}` names what it cannot read; then `labctl deploy`.",
+    ),
+)
 def test_node_metrics(host: Host, settings: MonitoringSettings) -> None:
     """the exporter tells of the host"""
     _leave_out(settings)
@@ -59,6 +89,19 @@ def test_node_metrics(host: Host, settings: MonitoringSettings) -> None:
     )
 
 
+@explained(
+    *DRIVER_DOWN,
+    *CARD_GONE,
+    Explanation(
+        "The cards are no longer asked: what writes their numbers stopped.",
+        f"`sudo systemctl status {TIMER}` says why; `labctl deploy --only monitoring` starts it again.",
+        says="s old|not among what",
+    ),
+    Explanation(
+        "A card does not answer, or came or went since it was last asked.",
+        "`nvidia-smi -L` lists those that answer; look again in a minute, and at the missing card's cables.",
+    ),
+)
 def test_gpu_metrics(host: Host, settings: MonitoringSettings, facts: HostFacts) -> None:
     """the exporter tells of every card, and of what is so now"""
     _leave_out(settings)

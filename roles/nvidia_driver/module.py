@@ -18,16 +18,19 @@ from roles.nvidia_driver.packages import FIRST_ERROR
 _STATE = "nvidia module"
 
 
-def module_state(kernel: str) -> str:
-    """A script: `installed VERSION FLAVOUR`, of the module for `kernel`, and `loaded VERSION FLAVOUR`; "" of none."""
-    return rf"""{NVIDIA_MODULE}
+# Of the kernel in $k.
+MODULE_STATE = rf"""{NVIDIA_MODULE}
 flavour() {{ case $1 in *GPL*) echo open;; ?*) echo proprietary;; esac; }}
-k={shlex.quote(kernel)}
 echo installed $(nvidia_module "$k" version) $(flavour "$(nvidia_module "$k" license)")
 line=$(grep -s '^NVRM version:' /proc/driver/nvidia/version)
 case $line in *Open\ Kernel*) kind=open;; ?*) kind=proprietary;; *) kind=;; esac
 echo loaded $(printf %s "$line" | grep -oE '[0-9]{{3}}\.[0-9][0-9.]*' | head -n 1) $kind
 """
+
+
+def module_state(kernel: str) -> str:
+    """A script: `installed VERSION FLAVOUR`, of the module for `kernel`, and `loaded VERSION FLAVOUR`; "" of none."""
+    return f"k={shlex.quote(kernel)}\n{MODULE_STATE}"
 
 
 class ForKernel(Condition):

@@ -23,10 +23,8 @@ _DEPLOY_TIMEOUT_S = 1800
 _HEADERS = (
     "mkdir -p /etc/initramfs-tools/conf.d && "
     "printf 'MODULES=list\\nCOMPRESS=gzip\\n' >/etc/initramfs-tools/conf.d/throwaway && "
-    "sed -i '/^Components:/s/$/ contrib non-free non-free-firmware/' /etc/apt/sources.list.d/debian.sources && "
     "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "
-    "linux-headers-amd64 >/dev/null && sed -i '/^Components:/s/ contrib.*//' /etc/apt/sources.list.d/debian.sources && "
-    "rm -rf /var/lib/apt/lists/* /etc/apt/sources.list.d/*.labctl.save"
+    "linux-headers-amd64 >/dev/null && rm -rf /var/lib/apt/lists/*"
 )
 LIMITS = "nvidia-smi --query-gpu=uuid,power.limit --format=csv,noheader"
 UNFINISHED = (
@@ -62,9 +60,9 @@ def cards() -> Host:
     return read_rig(str(CHECKOUT / "workloads" / "rigs" / "dual-3090.yaml")).hosts[0]
 
 
-def with_headers(hosts: ThrowawayHosts) -> Layer:
-    """The disk of a bare Debian 13 with the headers that the archive's kernel is built on; made once."""
-    return hosts.cached_layer("kernel-headers", _HEADERS, _install_headers)
+def with_headers(hosts: ThrowawayHosts, suite: str = "trixie") -> Layer:
+    """The disk of a bare Debian with the headers that the archive's kernel is built on; made once."""
+    return hosts.cached_layer("kernel-headers", _HEADERS, _install_headers, suite=suite)
 
 
 def _install_headers(host: ThrowawayHost) -> None:

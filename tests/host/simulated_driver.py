@@ -1,7 +1,8 @@
 """A throwaway host with simulated cards on its PCI bus, and a kernel that loads a real driver's module: in name only.
 
 The module is the one that dkms built for the headers that are installed. At every boot its version and flavour are
-written where the driver would tell its own, as though the kernel had loaded it.
+written where the driver would tell its own, as though the kernel had loaded it. The cards have device nodes with
+nothing behind them; a container sees those cards that it was given the nodes of.
 """
 
 from labctl.rig.rig import Host
@@ -18,16 +19,23 @@ for slot in @slots@; do
 done
 mount --bind $bus /sys/bus/pci/devices
 mount --bind $modules /proc/driver
-for kernel in $(ls /lib/modules); do
+# The real driver's major number; no kernel driver answers behind it here. The minor of nvidia-uvm is made up.
+n=0
+for slot in @slots@; do [ -e /dev/nvidia$n ] || mknod -m 666 /dev/nvidia$n c 195 $n; n=$((n + 1)); done
+[ -e /dev/nvidiactl ] || mknod -m 666 /dev/nvidiactl c 195 255
+[ -e /dev/nvidia-uvm ] || mknod -m 666 /dev/nvidia-uvm c 195 253
+loaded() {
+  mkdir -p $modules/nvidia; echo "NVRM version: NVIDIA UNIX x86_64 $1  $2  simulated" >$modules/nvidia/version
+}
+[ -z "@loaded@" ] || loaded "Kernel Module" "@loaded@"
+for kernel in $(ls /lib/modules 2>/dev/null); do
   # By the file's name, which is the packager's own: nvidia.ko, nvidia-current.ko, nvidia-current-open.ko.
   file=$(find /lib/modules/$kernel -name 'nvidia*.ko*' | grep -E '/nvidia(-current(-open)?)?[.]ko' | head -n 1)
   [ -n "$file" ] || continue
   version=$(modinfo -F version $file)
   kind="Kernel Module"; case $(modinfo -F license $file) in *GPL*) kind="Open Kernel Module" ;; esac
-  mkdir -p $modules/nvidia
-  echo "NVRM version: NVIDIA UNIX x86_64 $kind  $version  simulated" >$modules/nvidia/version
+  loaded "$kind" "$version"
 done
-if [ -e /@folder@/loaded ]; then mkdir -p $modules/nvidia; cp /@folder@/loaded $modules/nvidia/version; fi
 """
 _BOOT_UNIT = f"""[Unit]
 DefaultDependencies=no
@@ -44,26 +52,19 @@ WantedBy=sysinit.target
 _PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
 
 
-def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str | None = None) -> None:
+def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "") -> None:
     """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come.
 
-    loaded: a driver's version, for a host on which nobody builds a module.
+    loaded: the version of a driver that is loaded though no module of it was ever built.
     """
-    script = _BOOT.replace(
-        "@slots@", " ".join(f"0000:{16 * (n + 1):02x}:00.0" for n in range(len(cards.cards)))
-    )
-    write(host, f"{_FOLDER}/boot", script.replace("@folder@", _FOLDER))
-    if loaded:
-        write(
-            host,
-            f"{_FOLDER}/loaded",
-            f"NVRM version: NVIDIA UNIX x86_64 Kernel Module  {loaded}  simulated\n",
-        )
+    slots = " ".join(f"0000:{16 * (n + 1):02x}:00.0" for n in range(len(cards.cards)))
+    script = _BOOT.replace("@slots@", slots).replace("@loaded@", loaded)
+    write(host, f"{_FOLDER}/boot", script)
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
-    simulated_gpus.describe_to(host, cards)
+    simulated_gpus.describe_to(host, cards, nodes=True)
 
 
 def write(host: ThrowawayHost, path: str, content: str | bytes, mode: int = 0o644) -> None:

@@ -36,10 +36,14 @@ def plug_in(host: ThrowawayHost, cards: Host, folder: Path) -> None:
 
 
 def describe_to(
-    host: ThrowawayHost, cards: Host, processes: Mapping[int, Sequence[Process]] | None = None
+    host: ThrowawayHost,
+    cards: Host,
+    processes: Mapping[int, Sequence[Process]] | None = None,
+    *,
+    nodes: bool = False,
 ) -> None:
-    """Say what cards the host has, and who uses them."""
-    text = describe(cards, processes, driver=DRIVER, cuda=CUDA)
+    """Say what cards the host has, and who uses them. nodes: they are seen through their /dev/nvidiaN alone."""
+    text = describe(cards, processes, driver=DRIVER, cuda=CUDA, nodes=nodes)
     _write(host, "etc/simulated-nvml", text.encode())
 
 

@@ -183,6 +183,40 @@ def test_each_fault_is_named_and_nothing_else(
     assert all("\n" not in reason for reason in reasons)
 
 
+def test_a_doctor_says_why_and_what_to_do(spoiled: ThrowawayHost, inventory: Path) -> None:
+    well = labctl("doctor", inventory, env={"COLUMNS": "80"})
+    assert well.exit_code == 0, well.stdout + well.stderr
+    assert well.stdout.startswith("All well on verified: ")
+    assert well.stdout.count("\n") <= 2
+    faults = {
+        "nft delete table inet labctl": ("nothing is filtered", "`labctl deploy --only firewall`"),
+        "chmod 644 /var/lib/labctl/receipt.json": ("others may read it", "`labctl deploy`"),
+        "chmod -x /usr/bin/podman": ("came to no answer", "Run the command named below"),
+    }
+    for command in faults:
+        spoiled.console_run(command)
+    ill = labctl("doctor", inventory, env={"COLUMNS": "80"})
+    assert ill.exit_code == 3, ill.stdout + ill.stderr
+    text = " ".join(ill.stdout.split())
+    assert max(map(len, ill.stdout.splitlines())) <= 80
+    for cause, fix in faults.values():
+        assert f"{fix}" in text.partition(cause)[2].partition(" - ")[0], ill.stdout
+    document = labctl("doctor", inventory, "--json")
+    assert document.exit_code == 3
+    for check in document.host("verified")["checks"]:
+        assert (check["outcome"] == "failed") == (check["cause"] is not None) == (check["fix"] is not None)
+
+
+def test_who_cannot_be_asked_is_no_failed_check_for_a_doctor_either(
+    host: ThrowawayHost, tmp_path: Path
+) -> None:
+    gone = write_inventory(tmp_path / "gone.py", host, ssh_port=1)
+    run = labctl("doctor", gone)
+    assert run.exit_code == 1, run.stdout + run.stderr
+    assert run.stdout.startswith("verified: not reached: ")
+    assert labctl("doctor", write_inventory(tmp_path / "typo.py", host, firewal={}), "--json").exit_code == 2
+
+
 def test_names_are_resolved_through_the_firewall(spoiled: ThrowawayHost, inventory: Path) -> None:
     # The rule without which containers on a network of their own get no answer from Podman's resolver.
     rule = "nft -a list chain inet labctl input | sed -n 's/.*podman.*handle //p'"

@@ -60,6 +60,10 @@ GOOD: dict[str, Answer] = {
     "cat /etc/cdi/nvidia.yaml": _CDI,
     "cat /proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue\n",
     "systemctl is-enabled": (1, "masked\n", ""),
+    "command -v podman": "/usr/bin/podman\n",
+    "podman run --rm --detach": "".join(
+        f"{c} {w} saw {c} \n" for w in ("before", "after") for c in (_ONE, _TWO)
+    ),
     "systemctl is-enabled labctl-cdi.service": "enabled\n",
 }
 SETTINGS: dict[ModuleType, Any] = {
@@ -185,6 +189,25 @@ def test_a_good_host_passes(check: Check) -> None:
             {"systemctl is-enabled nvidia-cdi-refresh.path": "enabled\n"},
             "another description",
         ),
+        (toolkit.test_container, {"nvidia-smi -L": "No devices found.\n"}, "lists no card"),
+        (
+            toolkit.test_container,
+            {"podman run --rm --detach": f"{_ONE} before saw {_ONE} {_TWO}\n{_TWO} before saw {_TWO}\n"},
+            f"a container given {_ONE} sees {_ONE} and {_TWO}; .*a container given {_TWO} sees no card: no answer",
+        ),
+        (
+            toolkit.test_container,
+            {
+                "podman run --rm --detach": f"{_TWO} start Error: unresolvable CDI devices\n"
+                f"{_ONE} before saw {_ONE} \n{_ONE} after failed Failed to initialize NVML: Unknown Error\n"
+            },
+            f"after `systemctl daemon-reload` a container given {_ONE} sees no card: Failed.*; no .*{_TWO}: Error",
+        ),
+        (
+            toolkit.test_container,
+            {"podman run --rm --detach": f"{_ONE} before saw {_TWO} \n{_TWO} before saw \n"},
+            f"given {_ONE} sees {_TWO}; a container given {_TWO} sees no card: nvidia-smi lists none",
+        ),
     ],
 )
 def test_a_wrong_host_fails(check: Check, answers: dict[str, Answer], message: str) -> None:
@@ -214,6 +237,11 @@ def test_a_container_whose_driver_is_the_machines_has_nothing_to_check(check: Ch
     inside = replace(TWO_3090, container="lxc")
     with pytest.raises(NotRunHere, match="belongs to the machine outside"):
         run(check, {"test -e /proc/driver/nvidia/version": (1, "", "")}, inside)
+
+
+def test_without_podman_no_container_can_be_tried() -> None:
+    with pytest.raises(NotRunHere, match="Podman is not installed"):
+        run(toolkit.test_container, {"command -v podman": (127, "", "")})
 
 
 @pytest.mark.parametrize(

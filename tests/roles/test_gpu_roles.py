@@ -40,7 +40,8 @@ def test_packages_may_bring_an_initramfs_about_that_knows_nothing_of_nouveau() -
     coming = resource.compare(seen, Pending(packages=frozenset({"nvidia-open-kernel-dkms"})))
     assert coming is None
     coming = resource.compare(seen, Pending(packages=frozenset({"nvidia-kernel-dkms"})))
-    assert coming and coming.certainty == "possible"
+    assert coming
+    assert coming.certainty == "possible"
 
 
 @pytest.mark.parametrize("one", ROLES, ids=lambda one: one.role.name)

@@ -115,6 +115,27 @@ def test_a_lost_card_answers_nothing_and_its_neighbour_everything(nvml: Any, tmp
     assert nvml.nvmlDeviceGetTemperature(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 36
 
 
+def test_a_card_is_there_for_whoever_may_open_its_node(
+    nvml: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if nvml is None:
+        return
+    (tmp_path / "cards").write_text(describe(PAIR, nodes=True))
+    monkeypatch.setenv("SIMULATED_NVML_NODES", str(tmp_path))
+    (tmp_path / "nvidia1").touch()
+    assert refused(nvml, nvml.nvmlInit) == nvml.NVML_ERROR_DRIVER_NOT_LOADED
+    (tmp_path / "nvidiactl").touch()
+    nvml.nvmlInit()
+    assert nvml.nvmlDeviceGetCount() == 1
+    card = nvml.nvmlDeviceGetHandleByIndex(0)
+    assert (nvml.nvmlDeviceGetUUID(card), nvml.nvmlDeviceGetMinorNumber(card)) == (uuid_of(1), 1)
+    assert refused(nvml, nvml.nvmlDeviceGetNvLinkState, card, 0) == nvml.NVML_ERROR_NOT_SUPPORTED
+    (tmp_path / "nvidia0").touch()
+    nvml.nvmlInit()
+    assert nvml.nvmlDeviceGetCount() == 2
+    assert nvml.nvmlDeviceGetNvLinkState(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 1
+
+
 def test_what_is_not_simulated_is_not_supported_and_noted(nvml: Any, tmp_path: Path) -> None:
     if nvml is None:
         return
