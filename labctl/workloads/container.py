@@ -37,7 +37,6 @@ Seconds = Annotated[int, Field(gt=0)]
 # What a plan, a host or another workload knows and no catalogue can. Rendering leaves out what has no value there.
 Filling = Literal[
     "workload",  # the workload's name, by which the engine serves its model too
-    "model",  # as the engine's own hub names it
     "context",  # tokens of one request
     "parallel",  # requests at once
     "kv_type",  # of the KV cache, as GGUF names it

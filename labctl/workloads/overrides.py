@@ -15,8 +15,8 @@ ANY = "container"
 # What a model is loaded with; without one they would be read by nobody.
 _OF_MODELS = ("quant", "dtype", "context", "parallel", "kv_type", "offload", "size", "frames")
 _OF_PICTURES = ("size", "frames")
-# Values of the plan that its claims were computed with, and the keys of a workload that choose them.
-_CLAIMED = {value: value for value in ("model", "context", "parallel", "kv_type", "quant")}
+# Values of the plan that its claims were computed with, called as the keys of a workload that choose them.
+_CLAIMED = ("context", "parallel", "kv_type", "quant")
 _CARDS = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
 _DEVICE = re.compile(r"^/dev/[^\s:]+$")
 
@@ -102,7 +102,7 @@ def _environment(entry: Entry, service: Service) -> Iterator[Problem]:
             hint = "leave it out: it is kept as a secret of the host, see `labctl secrets`"
             yield ("env", name), f"{service.name} has its secret {secrets[name]} there", None, hint
         elif isinstance(setting, Filled) and setting.value in _CLAIMED:
-            yield ("env", name), "it follows from the plan", None, f"say it as `{_CLAIMED[setting.value]}:`"
+            yield ("env", name), "it follows from the plan", None, f"say it as `{setting.value}:`"
 
 
 def _arguments(entry: Entry, service: Service) -> Iterator[Problem]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
 from labctl.edges import catalog
 from labctl.errors import BadInput
-from labctl.workloads.container import Row
+from labctl.workloads.container import Filling, Row
 from labctl.workloads.service_file import parse
 
 SERVICES = catalog.ROOT / "services"
@@ -95,6 +96,11 @@ def test_every_field_is_used_by_some_service() -> None:
     fields = {f"{kind.__name__}.{name}" for kind in kinds for name in kind.model_fields}
     assert len(fields) > 80
     assert fields - used == NOT_YET
+
+
+def test_every_value_that_rendering_fills_in_is_asked_for() -> None:
+    texts = "".join(path.read_text() for path in FILES)
+    assert [each for each in get_args(Filling) if f"value: {each}}}" not in texts] == []
 
 
 def test_the_oldest_driver_and_the_image_go_by_the_card() -> None:
