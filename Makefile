@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FAST := not host and not nightly and not bench
+# A file at a time each: what its tests share is made once. Hosts wait more than they compute.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
 # Only root can boot a host, and only there are Debian packages installed.
 ROOT := $(filter 0,$(shell id -u))
 
@@ -19,9 +21,9 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 test: venv $(if $(ROOT),host-packages) ## Everything a change must pass: check, then the tests on throwaway hosts (as root)
-	$(BIN)/python -m pytest -m "$(FAST)"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 ifneq ($(ROOT),)
-	$(BIN)/python -m pytest -m "host and not nightly and not bench"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "host and not nightly and not bench"
 else
 	@echo "Host tests were NOT run: booting a throwaway host needs root. Run them with: sudo make test"
 	@[[ "$${CI:-}" != true ]] || { echo "CI=true: leaving out the host tests counts as failure."; exit 1; }
@@ -31,7 +33,7 @@ demo: need-root venv host-packages ## Boot a host, deploy, verify, ask a real ll
 	$(BIN)/python -m tests.host.demo
 
 check: venv ## The fast loop: lint, types, import layers, unit tests; no root
-	$(BIN)/python -m pytest -m "$(FAST)"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 
 host: need-root venv host-packages ## Boot a throwaway host and print how to reach it
 	$(BIN)/python -m tests.host up

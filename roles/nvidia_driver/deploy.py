@@ -15,7 +15,7 @@ from labctl.hoststate.files import File, Files
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.signed_repository import SignedRepository
 from roles.nvidia_driver.decided import decided
-from roles.nvidia_driver.module import ForKernel, LoadedModule, module_built
+from roles.nvidia_driver.module import Initramfs, LoadedModule, module_built
 from roles.nvidia_driver.packages import DriverPackages
 from roles.nvidia_driver.settings import NvidiaDriverSettings
 
@@ -58,7 +58,7 @@ def nvidia_driver(settings: NvidiaDriverSettings, facts: HostFacts) -> Iterator[
             File(LOAD, render(__file__, "modules-load.conf")),
         ),
     )
-    yield ForKernel(
+    yield Initramfs(
         "initramfs",
         # A container, or a machine that boots without one, has none.
         probe=f"i=/boot/initrd.img-{kernel}; if [ ! -e $i ] || [ $i -nt {NO_NOUVEAU} ]; then echo current; fi",

@@ -38,6 +38,16 @@ class ForKernel(Condition):
         return digest_of([self.name, self.wanted])
 
 
+class Initramfs(ForKernel):
+    """A condition of what the next boot unpacks first, which packages may make, too."""
+
+    def compare(self, seen: Observations, pending: Pending) -> Difference | None:
+        """Only possible as long as packages are to come: they may bring an initramfs about where there is none yet."""
+        if pending.packages.intersection(self.settled_by):
+            return Difference("made anew unless the packages do so", Certainty.POSSIBLE)
+        return super().compare(seen, pending)
+
+
 class OnceLoaded(Condition):
     """A condition that only a loaded driver can answer for."""
 

@@ -19,7 +19,8 @@ def test_the_roles_are_those_of_the_deploy() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*(file.path for file in _WANTED.files), *_WANTED.absent, *_WANTED.packages, *_WANTED.units]
+    "name",
+    sorted({*(file.path for file in _WANTED.files), *_WANTED.absent, *_WANTED.packages, *_WANTED.units}),
 )
 def test_the_playbook_names_every_file_package_and_unit_of_the_roles(name: str) -> None:
     assert name in _WORDS, f"{PLAYBOOK.name} is behind the roles"

@@ -33,6 +33,16 @@ def driver(facts: HostFacts = TWO_3090, settings: NvidiaDriverSettings = DISTRIB
     return {each.name: each for each in nvidia_driver.role.resources(settings, facts)}
 
 
+def test_packages_may_bring_an_initramfs_about_that_knows_nothing_of_nouveau() -> None:
+    resource = driver()["initramfs"]
+    seen = Observations(texts={"condition initramfs": "current"})
+    assert resource.compare(seen, Pending()) is None
+    coming = resource.compare(seen, Pending(packages=frozenset({"nvidia-open-kernel-dkms"})))
+    assert coming is None
+    coming = resource.compare(seen, Pending(packages=frozenset({"nvidia-kernel-dkms"})))
+    assert coming and coming.certainty == "possible"
+
+
 @pytest.mark.parametrize("one", ROLES, ids=lambda one: one.role.name)
 def test_a_host_without_a_card_is_left_alone(one: object) -> None:
     assert list(one.role.resources(one.role.settings(), host_facts())) == []  # type: ignore[attr-defined]  # a RoleDeploy
