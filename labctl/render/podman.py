@@ -69,15 +69,19 @@ _VOLUME = dict.fromkeys(("Group", "Label", "User", "VolumeName"), Key())
 KEYS: dict[str, dict[str, Key]] = {"Container": _CONTAINER, "Network": _NETWORK, "Volume": _VOLUME}
 
 
-def version(text: str) -> Version:
-    """Of `podman --version` or what a person writes: `5.4.2`, `4.9.3+ds1-1ubuntu0.2`. Raises BadInput."""
+def version(text: str, where: str = "podman --version") -> Version:
+    """Of `podman --version` or what a person writes: `5.4.2`, `4.9.3+ds1-1ubuntu0.2`. Raises BadInput.
+
+    where: what the message says it came from.
+    """
     found = re.search(r"(?<![\d.])(\d{1,2})\.(\d{1,3})(?!\d)", text)
     if found is None:
-        raise BadInput("this is no version of Podman", found=text[:60], expected="as 5.4")
+        raise BadInput("this is no version of Podman", where=where, found=text[:60], expected="as 5.4")
     number = int(found[1]), int(found[2])
     if number < OLDEST:
         raise BadInput(
             "this Podman is too old",
+            where=where,
             found=".".join(map(str, number)),
             expected="4.9 or newer",
             hint="Debian 13 and Ubuntu 24.04 have one that does",
