@@ -37,6 +37,11 @@ _CAUSES = (
         "look at the host's disk (`sudo dmesg | tail`): the kernel does this after errors, or it is mounted so",
     ),
     _Cause(
+        r"labctl: not moved: the kernel module does not build for (.*)",
+        "kernel and driver did not move: a kernel module does not build",
+        "nothing was changed; try again when the archives have a newer driver or kernel",
+    ),
+    _Cause(
         r"labctl: the kernel module does not build for (.*)",
         "the driver's kernel module does not build for the kernel that boots next",
         "what was there before is as it was; choose the other flavour, another source or branch under nvidia_driver "
@@ -62,6 +67,26 @@ _CAUSES = (
         r"labctl: (after the reboot .*)",
         "the reboot did not load the driver that is installed",
         "on the host: `sudo dmesg | grep -iE 'nvrm|nvidia'` says why, Secure Boot and a card's power cables among it",
+    ),
+    _Cause(
+        r"labctl: (the host booted .*)",
+        "the reboot did not bring up the kernel that was to come",
+        "on the host: is another one chosen in /etc/default/grub (GRUB_DEFAULT), or at its screen?",
+    ),
+    _Cause(
+        r"labctl: a reboot is due: (.*)",
+        "what is installed waits for a reboot, which nvidia_driver.reboot leaves to a person",
+        "`sudo reboot` on the host, then run the same again: it looks at what runs",
+    ),
+    _Cause(
+        r"labctl: (apt could not install the new kernel and driver|no module of the driver came about for .*)",
+        "kernel and driver did not move",
+        "the kernel that boots is the one that was there; see /run/labctl-apt.log on the host, then run again",
+    ),
+    _Cause(
+        r"labctl: no trial build: (.*)",
+        "whether the driver builds for the new kernel cannot be tried here",
+        "nothing was changed; `sudo modprobe overlay` on the host says why, then run again",
     ),
     _Cause(
         r"labctl: no key can be fetched from (.*)",

@@ -14,6 +14,7 @@ _HEALTH_KEY = "dpkg-health"
 _INTERRUPTED, _BUSY = "/interrupted", "/busy"  # no package can be called that
 # Whoever installs packages holds this lock; the kernel lists locks by the inode of their file (proc_locks(5)).
 _LOCKED = 'grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend) " /proc/locks'
+IN_USE = f"{{ {BUSY} || {_LOCKED}; }}"
 # Not `dpkg --audit`: it also names packages that were built without checksums, for ever.
 _UNFINISHED = (
     "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${Package}\\n' | "
@@ -23,7 +24,7 @@ _HEALTH = (
     f"{_UNFINISHED} | head -5; "
     f"ls /var/lib/dpkg/updates | grep -q . && echo {_INTERRUPTED}; "  # dpkg's journal: it was killed in mid-run
     # A client that died has left its apt behind, or unattended-upgrades is at work: what is seen will not be true long.
-    f"if {BUSY} || {_LOCKED}; then echo {_BUSY}; fi"
+    f"if {IN_USE}; then echo {_BUSY}; fi"
 )
 
 # Killed while its files were being unpacked: apt's --fix-broken does not see it, and dpkg refuses to configure it.

@@ -9,13 +9,14 @@ from typing import Any
 
 from labctl.edges.rigs import read_rig
 from labctl.rig.rig import Host
-from tests.host import simulated_driver
+from tests.host import simulated_driver, simulated_gpus
 from tests.host.deploying import CHECKOUT, Run, labctl, write_inventory
 from tests.host.disk import Layer
 from tests.host.hosts import ThrowawayHosts
 from tests.host.stand_in_repository import TOOLKIT, StandIn, offer, publish
 from tests.host.throwaway_host import ThrowawayHost
 from tests.simulated_nvml.build import build
+from tests.simulated_nvml.description import uuid_of
 
 # The real driver's build takes minutes.
 _DEPLOY_TIMEOUT_S = 1800
@@ -27,6 +28,8 @@ _HEADERS = (
     "linux-headers-amd64 >/dev/null && rm -rf /var/lib/apt/lists/*"
 )
 LIMITS = "nvidia-smi --query-gpu=uuid,power.limit --format=csv,noheader"
+LIMITED = "\n".join(f"{uuid_of(index)}, 280.00 W" for index in range(2))
+"""What `LIMITS` prints when both cards are limited as the inventory asks."""
 UNFINISHED = (
     "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' | grep -vE '^(installed|config-files) ' || true"
 )
@@ -52,7 +55,12 @@ class GpuBox:
 
     def root(self, command: str, *, check: bool = True) -> str:
         """What a command prints on the host, run by root from outside."""
-        return self.host.console_run(command, check=check).stdout.strip()
+        return self.host.console_run(command, check=check, timeout_s=_DEPLOY_TIMEOUT_S).stdout.strip()
+
+    def has_module_for_next_boot(self, version: str = simulated_gpus.DRIVER) -> bool:
+        """Whether dkms says that it installed one for the newest kernel."""
+        kernel = self.root("ls -v /lib/modules | tail -n 1")
+        return f"{version}, {kernel}, x86_64: installed" in self.root("dkms status")
 
 
 def cards() -> Host:

@@ -155,19 +155,54 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-# What nvidia-ctk would write of the cards that nvidia-smi lists, by UUID, with the library of the loaded driver.
+# What nvidia-ctk would write of the cards that nvidia-smi lists, by UUID: a node for each, what all of them share, the
+# driver's files as mounts, and the hook that tells the container's linker of them. The simulated driver's own state
+# comes along. Where the driver's libraries are stand-ins without content, the version stands in the environment.
 NVIDIA_CTK = r"""#!/bin/sh
-# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE` alone.
+# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE` alone. Gives up as it does when a
+# card is lost, unless it is told which to describe.
 [ "$1 $2 $3" = "cdi generate --device-name-strategy=uuid" ] || { echo "stand-in: cannot $*" >&2; exit 2; }
 version=$(grep -oE '[0-9]{3}\.[0-9.]+' /proc/driver/nvidia/version | head -n 1)
+cards=$(printf %s "${NVIDIA_CTK_CDI_GENERATE_DEVICE_IDS:-}" | tr , ' ')
+if [ -z "$cards" ]; then
+  listed=$(nvidia-smi -L) || { echo "stand-in: error visiting device: error getting device handle" >&2; exit 1; }
+  cards=$(printf %s "$listed" | grep -oE 'GPU-[0-9a-f-]+')
+fi
+management=$(ldconfig -p | sed -n 's/.*libnvidia-ml\.so\.1 .* => //p' | head -n 1)
+cuda=$(find /usr/lib -name "libcuda.so.$version" | head -n 1)
+nodes() { [ $# = 0 ] || printf '    deviceNodes:\n'; for n; do printf -- '    - path: /dev/nvidia%s\n' "$n"; done; }
+device() { name=$1; shift; printf -- '- name: %s\n  containerEdits:\n' "$name"; nodes "$@"; }
 {
   printf 'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n'
-  n=0
-  for uuid in $(nvidia-smi -L | grep -oE 'GPU-[0-9a-f-]+'); do
-    printf -- '- name: %s\n  containerEdits:\n    env: [SIMULATED_GPU=%s]\n' "$uuid" "$uuid"; n=$((n + 1))
+  all=
+  for card in $cards; do
+    number=$(nvidia-smi -i "$card" --query-gpu=index --format=csv,noheader)
+    device "$card" "$number"; all="$all $number"
   done
-  printf -- '- name: all\n  containerEdits:\n    env: [SIMULATED_GPU=all]\n'
-  printf 'containerEdits:\n  env: [LIBRARY=libcuda.so.%s]\n' "$version"
+  device all $all
+  printf 'containerEdits:\n  deviceNodes:\n  - path: /dev/nvidiactl\n  - path: /dev/nvidia-uvm\n'
+  printf '  env:\n  - NVIDIA_VISIBLE_DEVICES=void\n'
+  [ -n "$cuda" ] || printf '  - SIMULATED_LIBRARY=libcuda.so.%s\n' "$version"
+  printf '  hooks:\n  - hookName: createContainer\n    path: /usr/bin/nvidia-cdi-hook\n'
+  printf '    args: [nvidia-cdi-hook, update-ldcache, --folder, %s]\n  mounts:\n' "${management%/*}"
+  for file in "$management" $cuda /usr/bin/nvidia-smi /etc/simulated-nvml; do
+    printf -- '  - hostPath: %s\n    containerPath: %s\n    options: [ro, nosuid, nodev, rbind, rprivate]\n' \
+      "$file" "$file"
+  done
 } >"${4#--output=}"
 """
-TOOLKIT = StandIn("nvidia-container-toolkit-base", "1.18.0-1", {"usr/bin/nvidia-ctk": NVIDIA_CTK})
+NVIDIA_CDI_HOOK = """#!/usr/bin/python3
+# STAND-IN for nvidia-cdi-hook: `update-ldcache --folder FOLDER` alone.
+import json, os, subprocess, sys
+if sys.argv[1:3] != ["update-ldcache", "--folder"]:
+    sys.exit(f"stand-in: cannot {sys.argv[1:]}")
+bundle = json.load(sys.stdin)["bundle"]
+with open(os.path.join(bundle, "config.json")) as file:
+    root = os.path.join(bundle, json.load(file)["root"]["path"])
+sys.exit(subprocess.call(["/sbin/ldconfig", "-r", root, sys.argv[3]], stderr=subprocess.DEVNULL))
+"""
+TOOLKIT = StandIn(
+    "nvidia-container-toolkit-base",
+    "1.19.0-1",
+    {"usr/bin/nvidia-ctk": NVIDIA_CTK, "usr/bin/nvidia-cdi-hook": NVIDIA_CDI_HOOK},
+)

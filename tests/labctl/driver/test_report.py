@@ -171,3 +171,16 @@ def test_only_displays_are_cards_and_lspci_may_be_missing() -> None:
     assert found.cards[0].name == "GA102 [renamed]"
     text = changed("@@labctl lspci", "@@labctl nothing")
     assert [card.name for card in report.parse(text).cards] == ["", ""]
+
+
+def test_an_ordinary_login_finds_modinfo_where_only_root_has_it_in_its_path() -> None:
+    """Debian gives a login over SSH neither /usr/sbin nor /sbin; without modinfo no module would ever be found."""
+    settings = SCRIPT.partition("section()")[0]
+    said = subprocess.run(
+        ["sh", "-c", f'{settings}\necho "$PATH"'],
+        env={"PATH": "/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert {"/usr/bin", "/usr/sbin", "/sbin"} <= set(said.strip().split(":"))
