@@ -67,7 +67,7 @@ def disguise(host: ThrowawayHost, release: Release) -> None:
 
 
 def _publish(host: ThrowawayHost, release: Release, components: dict[str, Sequence[StandIn]]) -> None:
-    """An archive with a suite and components, as Ubuntu's is, with something in each: apt does not name an empty one."""
+    """An archive with a suite and components, as Ubuntu's is. apt names no component that is empty."""
     newest = StandIn("nvidia-cuda-toolkit", "13.0.2-1standin1")
     offered = {
         **components,
