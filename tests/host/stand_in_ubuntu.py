@@ -111,7 +111,14 @@ def _kernel(release: Release) -> tuple[StandIn, ...]:
         StandIn(
             f"linux-image-{kernel}",
             f"{version}.37",
-            {f"boot/vmlinuz-{kernel}": STAND_IN, f"{modules}/modules.builtin": "", f"{modules}/modules.order": ""},
+            {
+                f"boot/vmlinuz-{kernel}": STAND_IN,
+                f"{modules}/kernel/README": STAND_IN,
+                f"{modules}/modules.builtin": "",
+                f"{modules}/modules.order": "",
+            },
+            # dkms leaves a kernel alone that has no list of modules yet.
+            scripts={"postinst": f"#!/bin/sh\nset -e\ndepmod {kernel}\n"},
         ),
         StandIn(f"linux-image-{meta}", f"{version}.37", depends=f"linux-image-{kernel}"),
         StandIn(
