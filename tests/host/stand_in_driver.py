@@ -7,7 +7,7 @@ it, in seconds, or really fails to.
 from tests.host.stand_in_repository import STAND_IN, StandIn
 
 VERSION = "550.163.01"
-_REVISION = "-2+standin1"  # above the archive's -2
+REVISION = "-2+standin1"  # above the archive's -2
 _SOURCE = """/* {stand_in} */
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -52,7 +52,7 @@ def kernel_module(
     flavour: str = "proprietary",
     builds: bool = True,
     slow_s: float = 0,
-    revision: str = _REVISION,
+    revision: str = REVISION,
 ) -> StandIn:
     """The package that builds the module. slow_s: how long each of its scripts takes, beside its work."""
     folder = f"usr/src/{name}-{version}"
@@ -81,7 +81,7 @@ def kernel_module(
 
 
 def open_kernel_module(
-    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = _REVISION
+    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = REVISION
 ) -> StandIn:
     """Debian's open flavour."""
     return kernel_module(
@@ -96,11 +96,11 @@ def open_kernel_module(
     )
 
 
-def libraries(version: str = VERSION, *, slow_s: float = 0, revision: str = _REVISION) -> tuple[StandIn, ...]:
+def libraries(version: str = VERSION, *, slow_s: float = 0, revision: str = REVISION) -> tuple[StandIn, ...]:
     """What programs link against: names and versions, without content."""
     scripts = {"postinst": f"#!/bin/sh\nsleep {slow_s}\n"} if slow_s else {}
     return tuple(
-        StandIn(name, version + revision, scripts=scripts)
+        StandIn(name, version + revision, scripts=scripts, relations={"Source": "nvidia-graphics-drivers"})
         for name in ("libcuda1", "libnvcuvid1", "libnvidia-encode1")
     )
 
@@ -114,7 +114,7 @@ def toolkit(*, slow_s: float = 0) -> StandIn:
 
 
 def debian_driver(
-    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = _REVISION
+    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = REVISION
 ) -> tuple[StandIn, ...]:
     """All that stands in on a Debian 13 host; nvidia-smi and nvidia-persistenced come from the archive itself."""
     return (

@@ -73,7 +73,7 @@ def offer(host: ThrowawayHost, label: str, *packages: StandIn) -> None:
 
 
 def _build(package: StandIn, folder: Path) -> str:
-    tree = folder / package.name
+    tree = folder / f"{package.name}_{package.version}"
     control = (
         f"Package: {package.name}\nVersion: {package.version}\nArchitecture: amd64\n"
         f"Maintainer: nobody <nobody@invalid>\nDescription: {STAND_IN}\n"
