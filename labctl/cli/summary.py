@@ -8,7 +8,7 @@ from labctl.cli.options import DEFAULT_INVENTORY
 from labctl.cli.report import HostReport, RunReport
 from labctl.edges.events import HostFailed, Mode, Note, OperationFinished, Pending, Verified
 
-_STOPPED_AT = {"connect": "not reached", "prepare": "not deployable", "execute": "stopped"}
+STOPPED_AT = {"connect": "not reached", "prepare": "not deployable", "execute": "stopped"}
 _CAUSES = {
     "drift": "drift: the host was changed since the last deploy",
     "news": "news: the repository or the inventory was changed",
@@ -25,7 +25,7 @@ def summary(report: RunReport, *, inventory: str, width: int) -> str:
         *_legend(hosts),
         _next_step(report, inventory),
     ):
-        lines += _wrapped(text, width, indent=0)
+        lines += wrapped(text, width, indent=0)
     return "\n".join(lines) + "\n"
 
 
@@ -35,14 +35,14 @@ def qualified(role: str, name: str) -> str:
 
 
 def _host(host: HostReport, mode: Mode, width: int) -> Iterator[str]:
-    yield from _wrapped(f"{host.name}: {_headline(host, mode)}", width, indent=0)
+    yield from wrapped(f"{host.name}: {_headline(host, mode)}", width, indent=0)
     for operation in host.operations("changed"):
         yield from _item(operation.role, operation.name, operation.reason, width)
     for pending in host.every(Pending):
         yield from _item(pending.role, pending.name, _why(pending), width)
     yield from _checks(host, width)
     for note in host.every(Note):
-        yield from _wrapped(f"! {note.message}", width, indent=2)
+        yield from wrapped(f"! {note.message}", width, indent=2)
     for failed in host.failed:
         yield from _failed(failed, width)
     if failure := host.last(HostFailed):
@@ -80,7 +80,7 @@ def _checks(host: HostReport, width: int) -> Iterator[str]:
             yield f"  {role}"
         for check in checks:
             verdict = "ok" if check.status == "passed" else check.status
-            yield from _wrapped(_joined(f"{verdict}: {check.name}", check.reason), width, indent=4)
+            yield from wrapped(_joined(f"{verdict}: {check.name}", check.reason), width, indent=4)
 
 
 def _failed(failed: OperationFinished | Verified, width: int) -> Iterator[str]:
@@ -90,15 +90,15 @@ def _failed(failed: OperationFinished | Verified, width: int) -> Iterator[str]:
 
 
 def _stopped(failure: HostFailed, width: int) -> Iterator[str]:
-    yield from _wrapped(f"{_STOPPED_AT[failure.stage]}: {failure.message}", width, indent=2)
+    yield from wrapped(f"{STOPPED_AT[failure.stage]}: {failure.message}", width, indent=2)
     if failure.hint:
-        yield from _wrapped(failure.hint, width, indent=4)
+        yield from wrapped(failure.hint, width, indent=4)
 
 
 def _item(role: str, name: str, detail: str | None, width: int) -> Iterator[str]:
-    yield from _wrapped(f"- {qualified(role, name)}", width, indent=2)
+    yield from wrapped(f"- {qualified(role, name)}", width, indent=2)
     if detail:
-        yield from _wrapped(detail, width, indent=4)
+        yield from wrapped(detail, width, indent=4)
 
 
 def _joined(first: str, second: str | None) -> str:
@@ -116,13 +116,19 @@ def _next_step(report: RunReport, inventory: str) -> str:
     argument = "" if inventory == DEFAULT_INVENTORY else f" {shlex.quote(inventory)}"
     steps: dict[tuple[Mode, int], str] = {
         ("deploy", 0): f"Done. Next: labctl verify{argument}",
+        ("update", 0): _moved(report, argument),
         ("check", 0): "Nothing to change.",
         ("check", 3): f"Next: labctl deploy{argument}",
         ("verify", 0): _all_passed(report),
         ("verify", 3): f"Next: labctl check{argument}",
     }
-    again = f"labctl {report.mode}{argument}"
+    again = f"labctl {'update host' if report.mode == 'update' else report.mode}{argument}"
     return steps.get((report.mode, report.exit_code), f"Mend what is named above, then run again: {again}")
+
+
+def _moved(report: RunReport, argument: str) -> str:
+    changed = any(host.operations("changed") for host in report.hosts.values())
+    return f"Done. Next: labctl verify{argument}" if changed else "Kernel and driver are up to date."
 
 
 def _all_passed(report: RunReport) -> str:
@@ -130,7 +136,8 @@ def _all_passed(report: RunReport) -> str:
     return f"All checks passed but {left} that cannot be run here." if left else "All checks passed."
 
 
-def _wrapped(text: str, width: int, *, indent: int) -> list[str]:
+def wrapped(text: str, width: int, *, indent: int) -> list[str]:
+    """The text in lines of that width; those after the first stand two columns further in."""
     return textwrap.wrap(
         text,
         width,

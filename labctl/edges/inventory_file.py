@@ -69,10 +69,10 @@ def _refuse_bad_data(inventory: Inventory, request: DeployRequest) -> None:
 
     for host in inventory:
         _refuse_bad_connection_data(host)
-    ours = deploy_file("gpu_host.py")
-    if Path(request.deploy_file) != ours:
+    ours = (deploy_file("gpu_host.py"), deploy_file("update_host.py"))
+    if Path(request.deploy_file) not in ours:
         return  # somebody's own may do more than run roles: it is tried on each host once that is connected
-    roles = roles_of(ours)
+    roles = roles_of(Path(request.deploy_file))
     for host in inventory:
         refuse_bad_data(f"inventory: {host.name}", host.data.dict(), roles)
 

@@ -15,6 +15,7 @@ from pyinfra.context import host
 
 import labctl
 from labctl.edges import inventory_settings
+from labctl.edges.bundle import deploy_file
 from labctl.edges.host_session import HostSession
 from labctl.edges.pyinfra_operations import converge
 from labctl.errors import LabctlError
@@ -96,15 +97,37 @@ def deploy_roles(*roles: RoleDeploy) -> None:
             _converge([last])
 
 
-def roles_of(deploy_file: Path) -> list[Role]:
+def deploy_apart(one: RoleDeploy) -> None:
+    """Run a role that is no part of what a host should be: no receipt speaks of it, no `only` or `skip` chooses it.
+
+    The inventory may speak of the roles of gpu_host.py as well.
+    """
+    asked_for = _asked_for
+    known = [one.role, *one.role.beside, *roles_of(deploy_file("gpu_host.py"))]
+    if asked_for is not None:
+        asked_for.extend(dict.fromkeys(known))
+        return
+    with _errors_as_pyinfras():
+        session = HostSession.of(host)
+        settings = _settings(list(dict.fromkeys(known)))
+        refuse_unfit(session.address, session.facts)
+        session.refuse_powerless()
+        wanted = _resources(one.role, settings)
+        session.register(one.role.name, wanted)
+        session.refuse()
+        with host.deploy(one.role.name, None, None):
+            _converge(wanted)
+
+
+def roles_of(path: Path) -> list[Role]:
     """The roles that a deploy file runs, without a host: the file must consist of `deploy_roles` alone."""
     global _asked_for  # noqa: PLW0603 - the file's call reaches nobody else
     found: list[Role] = []
-    _asked_for = found
+    before, _asked_for = _asked_for, found
     try:
-        runpy.run_path(str(deploy_file))
+        runpy.run_path(str(path))
     finally:
-        _asked_for = None
+        _asked_for = before
     return found
 
 

@@ -30,9 +30,9 @@ def refuse_own_reboot(host: Host, resource: Rebooting) -> None:
     """Raise Failed where the reboot would end this very run."""
     if isinstance(host.connector, LocalConnector):
         raise Failed(
-            f"{resource.name}: this machine must be rebooted, and cannot go on deploying to itself while it is",
+            f"{resource.name}: this machine must be rebooted, and cannot go on by itself while it is",
             where=str(host.name),
-            hint="sudo reboot, then deploy again: it goes on from here",
+            hint="sudo reboot, then run the same again: it goes on from here",
         )
 
 
@@ -56,7 +56,7 @@ def wait_for_reboot(state: State, host: Host, resource: Rebooting) -> bool:  # n
         Failed(
             f"{resource.name}: the host has not come back",
             found=f"no login within {REBOOT_SECONDS} s",
-            hint="look at its screen; when it is back, deploy again",
+            hint="look at its screen; when it is back, run the same again",
         ),
     )
     return False

@@ -37,10 +37,26 @@ _CAUSES = (
         "look at the host's disk (`sudo dmesg | tail`): the kernel does this after errors, or it is mounted so",
     ),
     _Cause(
+        r"labctl: not moved: the kernel module does not build for (.*)",
+        "kernel and driver did not move: a kernel module does not build",
+        "nothing was changed; try again when the archives have a newer driver or kernel",
+    ),
+    _Cause(
         r"labctl: the kernel module does not build for (.*)",
         "the driver's kernel module does not build for the kernel that boots next",
         "what was there before is as it was; choose the other flavour, another source or branch under nvidia_driver "
         "(`labctl preflight` shows what there is), or boot an older kernel",
+    ),
+    _Cause(
+        r"labctl: dpkg cannot finish (.*)",
+        "an earlier installation can neither be finished nor repaired",
+        "without these packages: `sudo apt-get purge` their names, then run again; /run/labctl-apt.log on the host "
+        "says what they did",
+    ),
+    _Cause(
+        r"E: Held packages were changed",
+        "apt holds a package that would have to change",
+        "see which (`apt-mark showhold`); if it may: `sudo apt-mark unhold` its name, then run again",
     ),
     _Cause(
         r"Error! Bad return status for module build on kernel: (\S+)",
@@ -53,6 +69,26 @@ _CAUSES = (
         "on the host: `sudo dmesg | grep -iE 'nvrm|nvidia'` says why, Secure Boot and a card's power cables among it",
     ),
     _Cause(
+        r"labctl: (the host booted .*)",
+        "the reboot did not bring up the kernel that was to come",
+        "on the host: is another one chosen in /etc/default/grub (GRUB_DEFAULT), or at its screen?",
+    ),
+    _Cause(
+        r"labctl: a reboot is due: (.*)",
+        "what is installed waits for a reboot, which nvidia_driver.reboot leaves to a person",
+        "`sudo reboot` on the host, then run the same again: it looks at what runs",
+    ),
+    _Cause(
+        r"labctl: (apt could not install the new kernel and driver|no module of the driver came about for .*)",
+        "kernel and driver did not move",
+        "the kernel that boots is the one that was there; see /run/labctl-apt.log on the host, then run again",
+    ),
+    _Cause(
+        r"labctl: no trial build: (.*)",
+        "whether the driver builds for the new kernel cannot be tried here",
+        "nothing was changed; `sudo modprobe overlay` on the host says why, then run again",
+    ),
+    _Cause(
         r"labctl: no key can be fetched from (.*)",
         "the host does not reach a vendor's package repository",
         "check its network (`ip route`, a proxy, a firewall), then run again",
@@ -63,9 +99,15 @@ _CAUSES = (
         "nothing of it was trusted; is there a proxy or a mirror between? if the vendor has a new key, update labctl",
     ),
     _Cause(
-        r"((?:SHA1 is not considered secure|Policy rejected \S*|[Nn]o binding signature)[^\n]*)",
+        r"(?:Err:\d+|OpenPGP signature verification failed:) (\S+)[^\n]*\n?[^\n]*SHA1 is not considered secure"
+        r"|((?:SHA1 is not considered secure|Policy rejected \S*|[Nn]o binding signature)[^\n]*)",
         "a package archive's key is bound by SHA-1, which this system refuses",
         "use the vendor's repository for this very release; never answer this with [trusted=yes]",
+    ),
+    _Cause(
+        r"E: Unable to locate package linux-headers-(\S+)",
+        "no headers for the kernel that boots next, neither here nor in apt",
+        "`sudo apt-get full-upgrade`, reboot into the newest kernel, then run again",
     ),
     _Cause(
         r"E: Unable to locate package (\S+)|E: Package '(\S+)' has no installation candidate",

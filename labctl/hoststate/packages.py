@@ -14,6 +14,7 @@ _HEALTH_KEY = "dpkg-health"
 _INTERRUPTED, _BUSY = "/interrupted", "/busy"  # no package can be called that
 # Whoever installs packages holds this lock; the kernel lists locks by the inode of their file (proc_locks(5)).
 _LOCKED = 'grep -q ":$(stat -c %i /var/lib/dpkg/lock-frontend) " /proc/locks'
+IN_USE = f"{{ {BUSY} || {_LOCKED}; }}"
 # Not `dpkg --audit`: it also names packages that were built without checksums, for ever.
 _UNFINISHED = (
     "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${Package}\\n' | "
@@ -23,7 +24,7 @@ _HEALTH = (
     f"{_UNFINISHED} | head -5; "
     f"ls /var/lib/dpkg/updates | grep -q . && echo {_INTERRUPTED}; "  # dpkg's journal: it was killed in mid-run
     # A client that died has left its apt behind, or unattended-upgrades is at work: what is seen will not be true long.
-    f"if {BUSY} || {_LOCKED}; then echo {_BUSY}; fi"
+    f"if {IN_USE}; then echo {_BUSY}; fi"
 )
 
 # Killed while its files were being unpacked: apt's --fix-broken does not see it, and dpkg refuses to configure it.
@@ -31,15 +32,21 @@ _HALF_UNPACKED = (
     "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${binary:Package}\\n' | "
     """awk '$1 == "half-installed" || $2 == "reinstreq" {print $3}'"""
 )
+# Each try may build a kernel module, which takes minutes: what apt finds in order is not tried again.
 _REPAIR = f"""set -eu
+began=$(mktemp); trap 'rm -f "$began"' EXIT
 {DPKG_CONFIGURE} || true
 again=$({_HALF_UNPACKED})
-reinstall() {{ [ -z "$again" ] || {APT_GET} --fix-broken --reinstall install $again; }}
-reinstall || {{ {APT_GET} update; reinstall; }}
-{DPKG_CONFIGURE} || true
-{APT_GET} --fix-broken install || {{ {APT_GET} update; {APT_GET} --fix-broken install; }}
+reinstall() {{ {APT_GET} --fix-broken --reinstall install $again; }}
+[ -z "$again" ] || {{ reinstall || {{ {APT_GET} update; reinstall; }}; {DPKG_CONFIGURE} || true; }}
+mend() {{ {APT_GET} --fix-broken install; }}
+mend || {APT_GET} check || {{ {APT_GET} update; mend; }} || true
 left=$({_UNFINISHED})
-[ -z "$left" ] || {{ echo "not repaired:" $left >&2; exit 1; }}
+[ -z "$left" ] || {{
+  why=$(find /var/lib/dkms -name make.log -newer "$began" -exec grep -hE ': (fatal )?error: ' {{}} + 2>/dev/null |
+    head -n 1 | sed 's,^/[^ ]*/,,' | cut -c1-200)
+  echo "labctl: dpkg cannot finish" $left"${{why:+: $why}}"; exit 1; }}
+{APT_GET} check
 """
 
 

@@ -14,6 +14,7 @@ from labctl.hoststate.packages import PackageHealth, Packages
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.sysctls import sysctls
 from labctl.hoststate.units import Unit
+from roles.base.held_packages import HELD_PACKAGES
 from roles.base.settings import BaseSettings
 
 # contrib and non-free(-firmware) carry the driver and its GSP firmware; Ubuntu keeps its driver in restricted and
@@ -60,7 +61,7 @@ def base(settings: BaseSettings, facts: HostFacts) -> Iterator[Resource]:
     yield from sysctls(
         "kernel settings", "/etc/sysctl.d/60-labctl.conf", {**SYSCTLS, **settings.sysctls}, facts
     )
-    hold = render(__file__, "hold-driver-and-kernel", held=HOLD_LIST)
+    hold = render(__file__, "hold-driver-and-kernel", held=HOLD_LIST, held_packages=HELD_PACKAGES)
     yield _security_updates(settings, hold)
     packages = _packages(settings, facts)
     yield Packages("packages", packages)

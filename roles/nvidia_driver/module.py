@@ -18,16 +18,19 @@ from roles.nvidia_driver.packages import FIRST_ERROR
 _STATE = "nvidia module"
 
 
-def module_state(kernel: str) -> str:
-    """A script: `installed VERSION FLAVOUR`, of the module for `kernel`, and `loaded VERSION FLAVOUR`; "" of none."""
-    return rf"""{NVIDIA_MODULE}
+# Of the kernel in $k.
+MODULE_STATE = rf"""{NVIDIA_MODULE}
 flavour() {{ case $1 in *GPL*) echo open;; ?*) echo proprietary;; esac; }}
-k={shlex.quote(kernel)}
 echo installed $(nvidia_module "$k" version) $(flavour "$(nvidia_module "$k" license)")
 line=$(grep -s '^NVRM version:' /proc/driver/nvidia/version)
 case $line in *Open\ Kernel*) kind=open;; ?*) kind=proprietary;; *) kind=;; esac
 echo loaded $(printf %s "$line" | grep -oE '[0-9]{{3}}\.[0-9][0-9.]*' | head -n 1) $kind
 """
+
+
+def module_state(kernel: str) -> str:
+    """A script: `installed VERSION FLAVOUR`, of the module for `kernel`, and `loaded VERSION FLAVOUR`; "" of none."""
+    return f"k={shlex.quote(kernel)}\n{MODULE_STATE}"
 
 
 class ForKernel(Condition):
@@ -39,12 +42,20 @@ class ForKernel(Condition):
 
 
 class Initramfs(ForKernel):
-    """A condition of what the next boot unpacks first, which packages may make, too."""
+    """A condition of what the next boot unpacks first, which packages may make, too.
+
+    It does not hold when one of the files in `reads` is about to be written. A `probe` that prints nothing but `none`
+    says that there is none.
+    """
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Only possible as long as packages are to come: they may bring an initramfs about where there is none yet."""
         if pending.packages.intersection(self.settled_by):
             return Difference("made anew unless the packages do so", Certainty.POSSIBLE)
+        if seen.texts[self._key].strip() == "none":
+            return None
+        if pending.paths.intersection(self.reads):
+            return Difference(self.problem or "made of other files")
         return super().compare(seen, pending)
 
 
