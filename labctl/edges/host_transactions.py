@@ -44,7 +44,8 @@ if diff -r "$new/stage" "$stage" >/dev/null 2>&1; then touch "$stage"; exit 0; f
 rm -rf "$stage"
 mv -T "$new/stage" "$stage"
 """
-# The state is read before the journal: when it is over, nothing can come after what is read here.
+# The state is read before the journal: when it is over, nothing can come after what is read here. --all: a line of more
+# than 4096 characters is left out otherwise, and a result may be one.
 _FOLLOW = """set -u
 unit=$1 cursor=$2
 for poll in $(seq {polls}); do
@@ -56,7 +57,7 @@ for poll in $(seq {polls}); do
     since=_SYSTEMD_INVOCATION_ID=$(systemctl show --property InvocationID --value "$unit")
     [ "$since" != _SYSTEMD_INVOCATION_ID= ] || since=_SYSTEMD_INVOCATION_ID=none
   fi
-  said=$(journalctl --quiet --output=json --output-fields=MESSAGE "$since" _SYSTEMD_UNIT="$unit" \\
+  said=$(journalctl --quiet --all --output=json --output-fields=MESSAGE "$since" _SYSTEMD_UNIT="$unit" \\
     SYSLOG_IDENTIFIER={identifier})
   case "$state" in inactive|failed) break ;; esac
   [ -z "$said" ] || break
@@ -153,7 +154,7 @@ class HostTransactions:
             state, entries = self._poll(instance, cursor)
             for entry in entries:
                 cursor = entry["__CURSOR"]
-                message = str(entry["MESSAGE"])
+                message = _text(entry["MESSAGE"])
                 if message.startswith(RESULT):
                     last = message.removeprefix(RESULT)
                 else:
@@ -208,6 +209,11 @@ class HostTransactions:
                 hint=f"is its disk full? df /var/lib/labctl {UNITS}",
             )
         return done
+
+
+def _text(message: str | list[int]) -> str:
+    """journalctl gives what is not plain text as a list of bytes."""
+    return message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
 
 
 def _tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:
