@@ -6,6 +6,8 @@ from roles.container_toolkit.deploy import container_toolkit
 from roles.cuda.deploy import cuda
 from roles.firewall.deploy import firewall
 from roles.gpu_power.deploy import gpu_power
+from roles.gpu_tuning.deploy import gpu_tuning
+from roles.monitoring.deploy import monitoring
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
@@ -18,5 +20,7 @@ deploy_roles(
     nvidia_persistence,
     container_toolkit,
     podman,
+    monitoring,
     gpu_power,  # last: one card that refuses its limit must not keep the host from the rest
+    gpu_tuning,
 )

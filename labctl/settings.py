@@ -101,3 +101,18 @@ class GpuPowerData(TypedDict, total=False):
 
     limits: dict[str, int]
     budget_watts: int | None
+
+
+class GpuTuningData(TypedDict, total=False):
+    """`gpu_tuning`: see roles/gpu_tuning/settings.py."""
+
+    graphics_mhz: dict[str, list[int]]
+    memory_mhz: dict[str, list[int]]
+
+
+class MonitoringData(TypedDict, total=False):
+    """`monitoring`: see roles/monitoring/settings.py."""
+
+    enabled: bool
+    expose: bool
+    every_seconds: int

@@ -24,13 +24,15 @@ _MAPPING = "a mapping of keys to values"
 _KINDS = {
     "int_type": "a whole number", "int_from_float": "a whole number", "int_parsing_size": "a smaller whole number",
     "float_type": "a number", "finite_number": "a finite number", "bool_type": "true or false", "string_type": "text",
-    "list_type": "a list", "dict_type": _MAPPING, "model_type": _MAPPING, "dataclass_type": _MAPPING,
+    "list_type": "a list", "tuple_type": "a list", "dict_type": _MAPPING, "mapping_type": _MAPPING,
+    "model_type": _MAPPING, "dataclass_type": _MAPPING,
 }  # fmt: skip
 _BOUNDS = {
     "greater_than": ("gt", "more than {}"), "greater_than_equal": ("ge", "{} or more"),
     "less_than": ("lt", "less than {}"), "less_than_equal": ("le", "{} or less"),
     "too_short": ("min_length", "at least {} of them"),
     "too_long": ("max_length", "{} of them at most"),
+    "string_too_short": ("min_length", "{} letters or more"),
 }  # fmt: skip
 # The files that labctl reads are nested six deep.
 _MOST_NESTED = 32

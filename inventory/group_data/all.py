@@ -6,6 +6,8 @@ from labctl.settings import (
     CudaData,
     FirewallData,
     GpuPowerData,
+    GpuTuningData,
+    MonitoringData,
     NvidiaDriverData,
     NvidiaPersistenceData,
     PodmanData,
@@ -47,8 +49,21 @@ podman: PodmanData = {
     "prune": "weekly",
 }
 
+# Opt-in: metrics for Prometheus, of the host and its cards, at http://127.0.0.1:9100/metrics
+monitoring: MonitoringData = {
+    "enabled": False,
+    "expose": False,  # True: with {"port": 9100, "from": ["192.168.1.5"]} in firewall.exposed, for who collects them
+    "every_seconds": 30,  # how often the cards are asked
+}
+
 # Try them first: labctl power --set rtx-3090=280
 gpu_power: GpuPowerData = {
     "limits": {},  # watts, by model, by UUID or for "all": {"rtx-3090": 280}; every name must be a card of the host
     "budget_watts": None,  # for all cards of a host together, split where it costs the least speed
+}
+
+# Opt-in: least and most MHz, by model, by UUID or for "all"; `nvidia-smi -q -d SUPPORTED_CLOCKS` lists them.
+gpu_tuning: GpuTuningData = {
+    "graphics_mhz": {},  # much as undervolting does: {"rtx-3090": [210, 1695]}
+    "memory_mhz": {},
 }

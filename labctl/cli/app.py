@@ -6,13 +6,14 @@ import typer
 
 from labctl import __version__
 from labctl.cli.advise import advise
-from labctl.cli.deploy import check, deploy, verify
+from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
+from labctl.cli.services import services
 from labctl.cli.update import update
 
 # Without `rich_markup_mode=None` every --help would import rich.
@@ -52,5 +53,8 @@ def labctl(
         typer.echo(context.get_help())
 
 
-for command in (deploy, check, verify, preflight, fit, place, advise, diff, gpus, rig, power, update):
+for command in (
+    *(deploy, check, verify, doctor, update, preflight, power),
+    *(fit, place, advise, diff, services, gpus, rig),
+):
     app.command()(command)

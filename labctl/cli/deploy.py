@@ -1,4 +1,4 @@
-"""`labctl deploy`, `check` and `verify`: pyinfra and pytest, with exit codes that tell the truth."""
+"""`labctl deploy`, `check`, `verify` and `doctor`: pyinfra and pytest, with exit codes that tell the truth."""
 
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,29 @@ def verify(  # noqa: PLR0913 - as above
       labctl verify --limit aibox --only firewall
     """
     _perform("verify", inventory, only, skip, limit, data, json=json, verbosity=verbosity)
+
+
+def doctor(  # noqa: PLR0913 - as above
+    inventory: Inventory = DEFAULT_INVENTORY,
+    only: Only = None,
+    skip: Skip = None,
+    limit: Limit = None,
+    data: Data = None,
+    *,
+    json: Json = False,
+    verbosity: Verbosity = 0,
+) -> None:
+    """Run the checks of `labctl verify`, and say of each that fails why, and what to do. Changes nothing.
+
+    Exit code 0 when all is well, 3 when a check fails, 1 when a host could not be asked.
+
+    \b
+    Examples:
+      labctl doctor
+      labctl doctor @local
+      labctl doctor inventory/home.py --limit aibox --only nvidia_driver --json
+    """
+    _perform("doctor", inventory, only, skip, limit, data, json=json, verbosity=verbosity)
 
 
 def _perform(  # noqa: PLR0913 - as above

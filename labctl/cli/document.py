@@ -1,6 +1,6 @@
-"""What `--json` prints for a deploy, check or verify. Outside tools rely on it: add keys, never change them. Pure."""
+"""What `--json` prints of a deploy, check, verify or doctor. Outside tools rely on it: only add keys. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
 from labctl.cli.report import HostReport, RunReport
@@ -16,19 +16,24 @@ from labctl.edges.events import (
 from labctl.errors import SCHEMA_VERSION
 
 
-def run_document(report: RunReport) -> dict[str, object]:
-    """The run as one JSON document. Every key is always there; lists are in the order things happened."""
+def run_document(
+    report: RunReport, of_host: Callable[[HostReport], dict[str, object]] | None = None
+) -> dict[str, object]:
+    """The run as one JSON document. Every key is always there; lists are in the order things happened.
+
+    of_host: what it says of a host, where that is not the operations and checks as they were reported.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "mode": report.mode,
-        "hosts": {name: _host(host) for name, host in report.hosts.items()},
+        "hosts": {name: (of_host or _host)(host) for name, host in report.hosts.items()},
         "notes": [note.message for note in report.notes],
         "exit_code": report.exit_code,
     }
 
 
 def _host(host: HostReport) -> dict[str, object]:
-    planned, failure = host.last(HostPlanned), host.last(HostFailed)
+    planned = host.last(HostPlanned)
     return {
         "status": host.status,
         "roles": list(planned.roles) if planned else [],
@@ -40,8 +45,14 @@ def _host(host: HostReport) -> dict[str, object]:
         "pending": _without_host(host.every(Pending)),
         "checks": _without_host(host.every(Verified)),
         "notes": _without_host(host.every(Note)),
-        "error": _without_host([failure])[0] if failure else None,
+        "error": error_of(host),
     }
+
+
+def error_of(host: HostReport) -> dict[str, object] | None:
+    """Why nothing more happened on a host; None where everything did."""
+    failure = host.last(HostFailed)
+    return _without_host([failure])[0] if failure else None
 
 
 def _without_host(events: Iterable[HostEvent]) -> list[dict[str, object]]:

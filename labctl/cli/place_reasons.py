@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from labctl.cli.place_picture import cards_named
-from labctl.place.drivers import no_common_driver
+from labctl.place.drivers import no_common_driver, too_old_a_driver
 from labctl.place.placement import Placement
 from labctl.place.problem import Reason, Workload, may_share
 from labctl.place.rules import unsupported
@@ -78,7 +78,7 @@ def _why(placement: Placement, name: str, refusal: Refusal) -> str:
     if refusal.reason == "full" and there:
         return f"beside {_names(there)} too little is left"
     if refusal.reason == "driver":
-        return _no_driver(placement, refusal) or _REASONS[refusal.reason]
+        return _no_driver(placement, name, refusal) or _REASONS[refusal.reason]
     if refusal.reason in {"dtype", "compute_capability"}:
         return _no_kernels(placement, name, refusal) or _REASONS[refusal.reason]
     if refusal.reason == "unknown_memory" and _changes_soon(placement, refusal):
@@ -88,9 +88,12 @@ def _why(placement: Placement, name: str, refusal: Refusal) -> str:
     return _REASONS[refusal.reason]
 
 
-def _no_driver(placement: Placement, refusal: Refusal) -> str | None:
+def _no_driver(placement: Placement, name: str, refusal: Refusal) -> str | None:
     host = placement.question.rig.host(refusal.host)
-    return no_common_driver(card.gpu for card in host.cards if card.gpu.capability >= (5, 0))
+    service = next(each.service for each in placement.question.wishes if each.workload.name == name)
+    card = next((each for each in host.cards if each.id == refusal.card), None)
+    too_old = too_old_a_driver(service, host.driver, card.gpu) if card else None
+    return too_old or no_common_driver(card.gpu for card in host.cards if card.gpu.capability >= (5, 0))
 
 
 def _no_kernels(placement: Placement, name: str, refusal: Refusal) -> str | None:

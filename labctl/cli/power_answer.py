@@ -10,7 +10,8 @@ from labctl.edges import catalog
 from labctl.edges.rigs import is_number, read_rig
 from labctl.errors import ANSWER_IS_NO, DONE, FAILED, BadInput
 from labctl.power.card import powered
-from labctl.power.limits import ALL, Wanted, limits
+from labctl.power.limits import Wanted, limits
+from labctl.power.names import ALL
 from labctl.rig.live import LiveHost, planned
 
 

@@ -9,6 +9,7 @@ from labctl.edges.events import (
     CheckFinished,
     Ended,
     Event,
+    Explained,
     HostDone,
     HostEvent,
     HostFailed,
@@ -50,6 +51,13 @@ class HostReport:
     def checks(self, status: str) -> tuple[Verified, ...]:
         """The role checks that ended so: passed, failed or not run here."""
         return tuple(check for check in self.every(Verified) if check.status == status)
+
+    def explained(self, check: Verified) -> Explained | None:
+        """Why a check failed, where somebody knows."""
+        return next(
+            (each for each in self.every(Explained) if (each.role, each.name) == (check.role, check.name)),
+            None,
+        )
 
     @property
     def failed(self) -> tuple[OperationFinished | Verified, ...]:

@@ -8,7 +8,7 @@ from labctl.cli.options import DEFAULT_INVENTORY
 from labctl.cli.report import HostReport, RunReport
 from labctl.edges.events import HostFailed, Mode, Note, OperationFinished, Pending, Verified
 
-_STOPPED_AT = {"connect": "not reached", "prepare": "not deployable", "execute": "stopped"}
+STOPPED_AT = {"connect": "not reached", "prepare": "not deployable", "execute": "stopped"}
 _CAUSES = {
     "drift": "drift: the host was changed since the last deploy",
     "news": "news: the repository or the inventory was changed",
@@ -90,7 +90,7 @@ def _failed(failed: OperationFinished | Verified, width: int) -> Iterator[str]:
 
 
 def _stopped(failure: HostFailed, width: int) -> Iterator[str]:
-    yield from wrapped(f"{_STOPPED_AT[failure.stage]}: {failure.message}", width, indent=2)
+    yield from wrapped(f"{STOPPED_AT[failure.stage]}: {failure.message}", width, indent=2)
     if failure.hint:
         yield from wrapped(failure.hint, width, indent=4)
 

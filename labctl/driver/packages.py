@@ -85,13 +85,14 @@ def in_place(host: DriverHost, offer: Offer, wanted: tuple[str, ...]) -> bool:
 
 
 def pins(offer: Offer) -> tuple[Pin, ...]:
-    """What keeps apt on the branch and on CUDA 12, whatever else the repositories offer."""
+    """What keeps apt on the branch and on CUDA 12, whatever else the repositories offer.
+
+    A distribution that ends a branch lets its names bring the next one, whose module is another.
+    """
+    branch = Pin(_DRIVER_NAMES, f"version {offer.branch}.*", 1001)
     if offer.source == "distribution" and not (offer.cuda and offer.cuda.package.startswith("cuda-toolkit-")):
-        return (Pin(("*",), _ORIGIN, -1),)
-    return (
-        Pin(_DRIVER_NAMES, f"version {offer.branch}.*", 1001),
-        Pin(_FOLLOW_THE_NEWEST, "version *", -1),
-    )
+        return (branch, Pin(("*",), _ORIGIN, -1))
+    return (branch, Pin(_FOLLOW_THE_NEWEST, "version *", -1))
 
 
 def _is_of(package: Package, offer: Offer, wanted: tuple[str, ...] = ()) -> bool:

@@ -190,14 +190,16 @@ def _packages(text: str, policies: dict[str, str]) -> tuple[Package, ...]:
 
 
 def _came(policy: str, maintainer: str, section: str) -> Literal["nvidia", "distribution"]:
-    """Where an installed version came from: by the archives that have it, else by who made it."""
+    """Where an installed version came from: by who made it, which a mirror does not change, else by its archives."""
+    if section == "NVIDIA" or ("nvidia" in maintainer.lower() and "debian.org" not in maintainer):
+        return "nvidia"
     installed = re.search(r"^ \*\*\* .*\n((?:        .*\n?)*)", policy, re.MULTILINE)
-    if installed:
-        archives = [line for line in installed[1].splitlines() if "/var/lib/dpkg/status" not in line]
-        if archives:
-            return "nvidia" if all("nvidia.com" in line for line in archives) else "distribution"
-    by_nvidia = section == "NVIDIA" or ("nvidia" in maintainer.lower() and "debian.org" not in maintainer)
-    return "nvidia" if by_nvidia else "distribution"
+    archives = (
+        [line for line in installed[1].splitlines() if "/var/lib/dpkg/status" not in line]
+        if installed
+        else []
+    )
+    return "nvidia" if archives and all("nvidia.com" in line for line in archives) else "distribution"
 
 
 def _kernel_packages(packages: tuple[Package, ...]) -> tuple[str, ...]:

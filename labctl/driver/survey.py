@@ -13,7 +13,8 @@ nvidia_module() {
 SCRIPT = (
     NVIDIA_MODULE
     + r"""
-export LC_ALL=C
+# modinfo is no command of an ordinary login's on Debian.
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 section() { printf '\n@@labctl %s\n' "$1"; }
 section name; uname -n
 section os; cat /etc/os-release 2>/dev/null

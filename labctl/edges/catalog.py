@@ -185,12 +185,33 @@ def service_names() -> tuple[str, ...]:
 
 @cache
 def service(name: str) -> "Service | None":
-    """A service by its name; None for one that is not there."""
-    if name not in service_names():
+    """A service by its name; None for one that is not there. Raises BadInput where its file calls it otherwise."""
+    if not _is_carried("services", name):
         return None
-    from labctl.workloads.service import parse
+    from labctl.workloads.service_file import parse
 
-    return _read("services", name, parse)
+    found = _read("services", name, parse)
+    if found.name != name:
+        raise BadInput(
+            "a service is called as its file",
+            where=f"catalog/services/{name}.yaml: name",
+            found=found.name,
+            expected=name,
+        )
+    return found
+
+
+def known_service(name: str) -> "Service":
+    """A service by its name. Raises BadInput, with its neighbours, for one that is not there."""
+    found = service(name)
+    if found is None:
+        raise _unknown("service", name, service_names())
+    return found
+
+
+def services() -> "tuple[Service, ...]":
+    """Every service, by name."""
+    return tuple(found for name in service_names() if (found := service(name)) is not None)
 
 
 @cache

@@ -3,7 +3,8 @@
 A check is a function `test_…` whose docstring's first line is its name, as `labctl verify` prints it. Its arguments are
 fixtures: `host` (testinfra's, as root), `settings` (what the inventory asks of the check's role on this host) and
 `facts` (what the host is). It changes nothing that outlives it. It fails by assertion; the message says what was found
-and what was expected.
+and what was expected. `explained` (labctl/doctor/explanation.py) says beside it, for `labctl doctor`, why it fails and
+what to do.
 """
 
 from __future__ import annotations

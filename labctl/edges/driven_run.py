@@ -29,6 +29,7 @@ from labctl.edges.event_reporter import EventReporter
 from labctl.edges.host_session import HostSession
 from labctl.edges.inventory_file import load_inventory
 from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, BadInput, LabctlError
+from labctl.hoststate.noting import Noting
 from labctl.hoststate.receipt import Cause
 from labctl.hoststate.resource import Certainty, Difference
 
@@ -190,6 +191,9 @@ class DrivenRun:
                     return problem
                 except (OSError, SSHException, EOFError) as problem:
                     return connection_errors.broken(host.name, problem)
+                if isinstance(resource, Noting):
+                    for note in resource.notes(session.observe(resource)):
+                        self.emit(events.Note(host.name, role, note))
                 if found is None:
                     continue
                 pending += 1

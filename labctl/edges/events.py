@@ -2,8 +2,8 @@
 
 The driver process writes the lines, `labctl.cli` renders the values. A run is `Started`, then per host
 `HostConnected`, `HostPlanned` and, for a deploy or update, its operations and `HostDone`; for a check, what is
-`Pending` and `CheckFinished`; for verify, what was `Verified` and `HostVerified`; for a read, `HostAnswered`. A host
-that drops out has `HostFailed`. The last event is `Ended`.
+`Pending` and `CheckFinished`; for verify, what was `Verified` and `HostVerified`, for doctor also what is `Explained`;
+for a read, `HostAnswered`. A host that drops out has `HostFailed`. The last event is `Ended`.
 Bad input is found before anything else: `Refused`, then `Ended`.
 """
 
@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 
 from labctl.errors import BadInput, Failed
 
-Mode = Literal["deploy", "check", "verify", "read", "update"]
+Mode = Literal["deploy", "check", "verify", "doctor", "read", "update"]
 Stage = Literal["connect", "prepare", "execute"]
 Status = Literal["changed", "unchanged", "failed"]
 Verdict = Literal["passed", "failed", "not run here"]
@@ -133,7 +133,7 @@ class CheckFinished:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verified:
-    """verify only: one test of one role. `not run here`: it could not mean anything on this kind of host."""
+    """verify and doctor: one test of one role. `not run here`: it could not mean anything on this kind of host."""
 
     event: ClassVar[str] = "verified"
     host: str
@@ -145,8 +145,20 @@ class Verified:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Explained:
+    """doctor only: why a check failed, and what to do."""
+
+    event: ClassVar[str] = "explained"
+    host: str
+    role: str
+    name: str
+    cause: str
+    fix: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HostVerified:
-    """verify only: every check of the host has ended."""
+    """verify and doctor: every check of the host has ended."""
 
     event: ClassVar[str] = "host_verified"
     host: str
@@ -217,6 +229,7 @@ HostEvent = (
     | Pending
     | CheckFinished
     | Verified
+    | Explained
     | HostVerified
     | Note
     | Question

@@ -89,8 +89,10 @@ class HeldShell:
         self._become_root(ready.encode() + b"\n", prompt.encode())
         self._send(f"{_SETTINGS}\n".encode())
 
-    def run(self, command: str, timeout_s: float = COMMAND_SECONDS) -> Completed:
-        """Run `command` (sh) to its end, with nothing on its standard input.
+    def run(self, command: str, timeout_s: float = COMMAND_SECONDS, *, stdin: str | None = None) -> Completed:
+        """Run `command` (sh) to its end, with `stdin`, or nothing, on its standard input.
+
+        What is long or nobody's business belongs there: a command line is short and every login can read it.
 
         Raises CommandTimeout, or ConnectionLost when the shell ends in mid-command.
         """
@@ -99,7 +101,8 @@ class HeldShell:
         self.commands += 1
         quoted = shlex.quote(command)  # a syntax error ends the inner shell, not the held one
         mark = self._mark
-        line = f"sh -c {quoted} </dev/null; printf '\\n{mark} %d\\n' $?; printf '\\n{mark}\\n' >&2\n"
+        given = "</dev/null" if stdin is None else f"<<'{mark} input'\n{stdin}\n{mark} input"
+        line = f"sh -c {quoted} {given}\nprintf '\\n{mark} %d\\n' $?; printf '\\n{mark}\\n' >&2\n"
         stdout_end, stderr_end = f"\n{mark} ".encode(), f"\n{mark}\n".encode()
         out, err = self._read(
             line.encode(),

@@ -46,7 +46,7 @@ def perform(request: DeployRequest, stream: TextIO) -> int:
     for folder in (str(Path(request.deploy_file).resolve().parent.parent), str(Path.cwd())):
         if folder not in sys.path:
             sys.path.insert(0, folder)
-    kind = {"verify": VerifyRun, "read": ReadRun}.get(request.mode, DrivenRun)
+    kind = {"verify": VerifyRun, "doctor": VerifyRun, "read": ReadRun}.get(request.mode, DrivenRun)
     run = kind(request, lambda event: _write(stream, to_json(event)))
     code = run.run()
     run.emit(Ended(code))

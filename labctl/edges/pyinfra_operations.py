@@ -17,6 +17,7 @@ from labctl.edges.reporting import reporter
 from labctl.errors import LabctlError
 from labctl.hoststate.failure_causes import explain
 from labctl.hoststate.guard import Guarded
+from labctl.hoststate.noting import Noting
 from labctl.hoststate.reboot import Rebooting
 from labctl.hoststate.resource import Action, Resource
 
@@ -33,6 +34,9 @@ def converge(resource: Resource) -> Generator[PyinfraCommand, None, None]:
     executing = state.is_executing
     try:
         difference = session.compare(resource)
+        if executing and isinstance(resource, Noting):
+            for note in resource.notes(session.observe(resource)):
+                reporter().note(host, note)
         if difference is None:
             host.noop(f"{resource.name}: as wanted")
             return

@@ -39,12 +39,16 @@ def refuse_own_reboot(host: Host, resource: Rebooting) -> None:
 def wait_for_reboot(state: State, host: Host, resource: Rebooting) -> bool:  # noqa: ARG001 - pyinfra passes it by name
     """True once the host has come back, or was not asked to go; False, with the reason, when it stays away."""
     until = time.monotonic() + REBOOT_SECONDS
+    told = False
     while time.monotonic() < until:
         try:
             if _is_back(host):
                 return True
         except (Failed, PyinfraError, SSHException, OSError, EOFError):
             pass
+        if not told:
+            reporter().note(host, f"reboots; waiting up to {REBOOT_SECONDS // 60} minutes for it")
+            told = True
         _drop(host)
         time.sleep(_PAUSE_SECONDS)
     reporter().problem(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from labctl.doctor.explanation import Explanation, explanations_of
 from labctl.edges import events
 from labctl.edges.checks import Host
 from labctl.edges.held_shell import ConnectionLost
@@ -29,8 +30,18 @@ class RoleChecks:
     settings: Any
 
 
+@dataclass(frozen=True)
+class FailedCheck:
+    """A check that failed, why, and what its author knows of that."""
+
+    role: str
+    name: str
+    message: str
+    explanations: tuple[Explanation, ...]
+
+
 class VerifyPlugin:
-    """Register with `pytest.main(plugins=[…])`; `counts` and `problem` are the result.
+    """Register with `pytest.main(plugins=[…])`; `counts`, `failures` and `problem` are the result.
 
     `problem` is why checks could not be run: a checks.py that cannot be read or holds none, a broken connection.
     """
@@ -49,6 +60,7 @@ class VerifyPlugin:
         self._emit = emit
         self._verdict = Verdict("passed")
         self.counts: Counter[str] = Counter()
+        self.failures: list[FailedCheck] = []
         self.problem: LabctlError | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -94,9 +106,11 @@ class VerifyPlugin:
         verdict = self._verdict
         self.counts[verdict.status] += 1
         role = self.role(item.path).role
-        self._emit(
-            events.Verified(self._name, role, name_of(item), verdict.status, verdict.reason, verdict.output)
-        )
+        name = name_of(item)
+        if verdict.status == "failed":
+            known = explanations_of(getattr(item, "function", None))
+            self.failures.append(FailedCheck(role, name, verdict.reason or "", known))
+        self._emit(events.Verified(self._name, role, name, verdict.status, verdict.reason, verdict.output))
         return result
 
     @pytest.hookimpl(wrapper=True)

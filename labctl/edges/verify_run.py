@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from labctl.edges import events
 from labctl.edges.driven_run import DrivenRun, refused
 from labctl.edges.exit_codes import combined
+from labctl.edges.explaining import explain
 from labctl.edges.forked import Turn, in_processes
 from labctl.edges.held_shell import HeldShell
 from labctl.edges.host_session import HostSession
@@ -50,7 +51,7 @@ class VerifyRun(DrivenRun):
             self.emit(refused(problem))
             return problem.exit_code
         names = [host.name for host in inventory]
-        self.emit(events.Started("verify", tuple(names)))
+        self.emit(events.Started(self._request.mode, tuple(names)))
         import labctl.edges.verify_plugin  # noqa: F401 - before the fork: pytest and testinfra are loaded once
 
         hosts = dict(inventory.hosts)
@@ -106,10 +107,12 @@ class VerifyRun(DrivenRun):
         plugin = VerifyPlugin(testinfra_host(host.name, shell), session.facts, roles, self.emit)
         try:
             run_checks(roles, plugin)
+            if plugin.problem is not None:
+                raise plugin.problem
+            if self._request.mode == "doctor" and plugin.failures:
+                explain(plugin.failures, session.facts, shell, host.name, self.emit)
         finally:
             shell.close()
-        if plugin.problem is not None:
-            raise plugin.problem
         self._failed_checks += plugin.counts["failed"]
         self.emit(
             events.HostVerified(

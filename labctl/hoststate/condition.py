@@ -14,8 +14,8 @@ class Condition:
     """`probe` (sh) must print `wanted`, white space aside; where it prints something else, `apply` (sh) is run as root.
 
     `problem` is what a person reads when it does not hold; without it, what was found and wanted is shown.
-    Installing one of the packages in `settled_by` may make the condition hold by itself: until then it is only possible
-    that `apply` will run.
+    Installing one of the packages in `settled_by`, or writing one of the files in `reads`, may make the condition hold
+    by itself: until then it is only possible that `apply` will run.
     """
 
     name: str
@@ -24,6 +24,7 @@ class Condition:
     apply: str
     problem: str | None = None
     settled_by: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     @property
     def _key(self) -> str:
@@ -38,7 +39,7 @@ class Condition:
         found, wanted = seen.texts[self._key].split(), self.wanted.split()
         if found == wanted:
             return None
-        settles = pending.packages.intersection(self.settled_by)
+        settles = pending.packages.intersection(self.settled_by) or pending.paths.intersection(self.reads)
         return Difference(
             self.problem or f"{_short(found) or 'nothing'}, not {_short(wanted) or 'nothing'}",
             Certainty.POSSIBLE if settles else Certainty.CERTAIN,

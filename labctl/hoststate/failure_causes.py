@@ -48,6 +48,17 @@ _CAUSES = (
         "(`labctl preflight` shows what there is), or boot an older kernel",
     ),
     _Cause(
+        r"labctl: dpkg cannot finish (.*)",
+        "an earlier installation can neither be finished nor repaired",
+        "without these packages: `sudo apt-get purge` their names, then run again; /run/labctl-apt.log on the host "
+        "says what they did",
+    ),
+    _Cause(
+        r"E: Held packages were changed",
+        "apt holds a package that would have to change",
+        "see which (`apt-mark showhold`); if it may: `sudo apt-mark unhold` its name, then run again",
+    ),
+    _Cause(
         r"Error! Bad return status for module build on kernel: (\S+)",
         "a kernel module that was installed before does not build for this kernel",
         "see /var/lib/dkms/*/*/build/make.log on the host; `sudo apt-get purge` the package that brought it",
@@ -88,9 +99,15 @@ _CAUSES = (
         "nothing of it was trusted; is there a proxy or a mirror between? if the vendor has a new key, update labctl",
     ),
     _Cause(
-        r"((?:SHA1 is not considered secure|Policy rejected \S*|[Nn]o binding signature)[^\n]*)",
+        r"(?:Err:\d+|OpenPGP signature verification failed:) (\S+)[^\n]*\n?[^\n]*SHA1 is not considered secure"
+        r"|((?:SHA1 is not considered secure|Policy rejected \S*|[Nn]o binding signature)[^\n]*)",
         "a package archive's key is bound by SHA-1, which this system refuses",
         "use the vendor's repository for this very release; never answer this with [trusted=yes]",
+    ),
+    _Cause(
+        r"E: Unable to locate package linux-headers-(\S+)",
+        "no headers for the kernel that boots next, neither here nor in apt",
+        "`sudo apt-get full-upgrade`, reboot into the newest kernel, then run again",
     ),
     _Cause(
         r"E: Unable to locate package (\S+)|E: Package '(\S+)' has no installation candidate",

@@ -32,15 +32,21 @@ _HALF_UNPACKED = (
     "dpkg-query -W -f '${db:Status-Status} ${db:Status-Eflag} ${binary:Package}\\n' | "
     """awk '$1 == "half-installed" || $2 == "reinstreq" {print $3}'"""
 )
+# Each try may build a kernel module, which takes minutes: what apt finds in order is not tried again.
 _REPAIR = f"""set -eu
+began=$(mktemp); trap 'rm -f "$began"' EXIT
 {DPKG_CONFIGURE} || true
 again=$({_HALF_UNPACKED})
-reinstall() {{ [ -z "$again" ] || {APT_GET} --fix-broken --reinstall install $again; }}
-reinstall || {{ {APT_GET} update; reinstall; }}
-{DPKG_CONFIGURE} || true
-{APT_GET} --fix-broken install || {{ {APT_GET} update; {APT_GET} --fix-broken install; }}
+reinstall() {{ {APT_GET} --fix-broken --reinstall install $again; }}
+[ -z "$again" ] || {{ reinstall || {{ {APT_GET} update; reinstall; }}; {DPKG_CONFIGURE} || true; }}
+mend() {{ {APT_GET} --fix-broken install; }}
+mend || {APT_GET} check || {{ {APT_GET} update; mend; }} || true
 left=$({_UNFINISHED})
-[ -z "$left" ] || {{ echo "not repaired:" $left >&2; exit 1; }}
+[ -z "$left" ] || {{
+  why=$(find /var/lib/dkms -name make.log -newer "$began" -exec grep -hE ': (fatal )?error: ' {{}} + 2>/dev/null |
+    head -n 1 | sed 's,^/[^ ]*/,,' | cut -c1-200)
+  echo "labctl: dpkg cannot finish" $left"${{why:+: $why}}"; exit 1; }}
+{APT_GET} check
 """
 
 

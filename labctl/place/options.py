@@ -7,7 +7,7 @@ from math import floor
 from labctl.estimate.candidates.candidate import Candidate
 from labctl.estimate.speed import LAYER_MS
 from labctl.models.model import Model
-from labctl.place.drivers import no_common_driver
+from labctl.place.drivers import no_common_driver, too_old_a_driver
 from labctl.place.placed import Placed, may_become, variant_id
 from labctl.place.problem import Option, Reason
 from labctl.place.rules import unsupported
@@ -68,7 +68,8 @@ class Offering:
             allowed = []
             apart = no_common_driver(card.gpu for card in host.cards if card.gpu.capability >= (5, 0))
             for card in host.cards:
-                if reason := _barred(wish, card) or ("driver" if apart else None):
+                undriven = apart or too_old_a_driver(wish.service, host.driver, card.gpu)
+                if reason := _barred(wish, card) or ("driver" if undriven else None):
                     self._barred[card.id] = reason
                 else:
                     allowed.append(card)

@@ -23,6 +23,7 @@ Kind = Literal[
     "move",
     "time_share",
     "power_limit",
+    "driver",
     "pin",
     "hours",
     "processor",

@@ -4,7 +4,7 @@ from labctl.place.placement import Placement
 from labctl.place.suggestion import KINDS, Alternatives
 from labctl.place.suggestion_cards import cards_added
 from labctl.place.suggestion_levers import Ladder, on_workload, wish_of
-from labctl.place.suggestion_rig import disk_added, limits_lowered, psu_enlarged, ram_added
+from labctl.place.suggestion_rig import disk_added, driver_renewed, limits_lowered, psu_enlarged, ram_added
 from labctl.place.suggestion_sharing import (
     best_free_mib,
     capped,
@@ -44,6 +44,8 @@ def written(placement: Placement, name: str, target: Target, other: Alternatives
             ladders += in_turn(question, wish, holder)
         case "psu":
             ladders += limits_lowered(question.rig)
+        case "driver":
+            ladders += driver_renewed(question.rig, wish.service)
     return sorted((ladder for ladder in ladders if ladder), key=lambda each: KINDS.index(each[0].kind))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from labctl.place.additions import Addition
 from labctl.place.build import gpu_watts, host_watts
+from labctl.place.drivers import oldest_driver
 from labctl.place.group import short_title
 from labctl.place.placement import Placement, Question
 from labctl.place.prices import USUAL_CURRENCY, price_in
@@ -14,6 +15,7 @@ from labctl.place.suggestion_levers import Ladder, Lever
 from labctl.place.what_if import with_power_limit, with_ram
 from labctl.power.card import power_range
 from labctl.rig.rig import Card, Host, Rig
+from labctl.workloads.service import Service
 
 # As they are sold: kits of memory modules, power supplies, disks.
 RAM_GIB = (4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
@@ -77,6 +79,22 @@ def _least_watts(card: Card) -> float:
 
 def _limit(card: Card) -> int:
     return card.power_limit_watts or card.gpu.tdp_watts or 0
+
+
+def driver_renewed(rig: Rig, service: Service) -> Iterator[Ladder]:
+    """On hosts whose driver is too old for a service: the oldest that all of their cards need for it."""
+    for host in rig.hosts:
+        if needed := oldest_driver(service, host.driver, [card.gpu for card in host.cards]):
+            yield (_driver(host, needed),)
+
+
+def _driver(host: Host, needed: str) -> Lever:
+    return _lever(
+        ("driver",),
+        [f'hosts.{host.name}.driver: "{needed}"'],
+        f"driver {needed} or newer in the place of {host.driver}; `labctl preflight` says which it would get",
+        lambda rig: changed_host(rig, host.name, lambda found: replace(found, driver=needed)),
+    )
 
 
 def psu_enlarged(rig: Rig) -> Iterator[Ladder]:

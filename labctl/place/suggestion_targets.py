@@ -13,8 +13,8 @@ from labctl.place.suggestion_levers import wish_of, with_wish
 from labctl.workloads.workload import GpuLimits
 
 # own: what it asks of cards; other: a workload in its way; ram, disk: what it asks of the host; card: one of its own;
-# psu: what the power supply gives.
-What = Literal["own", "other", "ram", "disk", "psu", "card"]
+# psu: what the power supply gives; driver: the one that runs.
+What = Literal["own", "other", "ram", "disk", "psu", "driver", "card"]
 # Workloads that are asked to give way, those that hold most first.
 MOST_ASKED = 2
 
@@ -36,7 +36,8 @@ def targets(placement: Placement, refused: Refused) -> tuple[Target, ...]:
     others = tuple(Target("other", name) for name in _holders(placement, refused.workload))
     hosts = (Target("ram"), *((Target("disk"),) if "disk" in reasons else ()))
     power = (Target("psu"),) if "psu" in reasons else ()
-    return (Target("own"), *others, *power, *hosts, Target("card"))
+    driver = (Target("driver"),) if "driver" in reasons else ()
+    return (Target("own"), *others, *power, *driver, *hosts, Target("card"))
 
 
 def _holders(placement: Placement, name: str) -> list[str]:
@@ -57,6 +58,9 @@ def relieved(question: Question, name: str, gone: Targets) -> Question:
     for each in gone:
         if each.what == "other":
             question = _without(question, each.name)
+    if "driver" in what:
+        hosts = tuple(replace(host, driver=None) for host in question.rig.hosts)
+        question = replace(question, rig=replace(question.rig, hosts=hosts))
     if "psu" in what:
         hosts = tuple(replace(host, psu_watts=None) for host in question.rig.hosts)
         question = replace(question, rig=replace(question.rig, hosts=hosts))

@@ -25,7 +25,11 @@ def published(workload: Workload, service: Service) -> tuple[Published, ...]:
     """As the workload says, and those of its service that it does not speak of."""
     written = tuple(_read(each) for each in workload.ports)
     spoken_of = {each.container for each in written}
-    rest = tuple(Published(port, "tcp", None) for port in service.ports if port not in spoken_of)
+    rest = tuple(
+        Published(each.container, each.protocol, None)
+        for each in service.ports
+        if each.container not in spoken_of
+    )
     return tuple(sorted({*written, *rest}, key=lambda each: (each.container, each.protocol, each.host or 0)))
 
 

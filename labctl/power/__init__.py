@@ -1,1 +1,1 @@
-"""Power limits of cards: which are asked for, what they cost, how a budget is split. Pure."""
+"""Power limits and locked clocks of cards: what is asked for, what it costs, how a budget is split. Pure."""

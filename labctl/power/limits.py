@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 
 from labctl.errors import BadInput
 from labctl.power.card import PoweredCard
+from labctl.power.names import refuse_unknown, rule
 from labctl.power.split import least_watts, most_watts, split
-
-ALL = "all"
-UUID_PREFIX = "GPU-"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for, in watts. limits: by UUID, by model, or for ALL; the closest to one card counts.
+    """What is asked for, in watts. limits: by UUID, by model, or for `all`; the closest to one card counts.
 
     budget_watts: for all cards together; those without a limit share what the others leave of it. limits_where,
     budget_where: what to call them in messages.
@@ -36,12 +33,12 @@ def limits(cards: Sequence[PoweredCard], wanted: Wanted) -> dict[str, int]:
     be brought under.
     """
     for name in wanted.limits:
-        _refuse_unknown(name, cards, wanted)
-    rules = {card.id: rule for card in cards if (rule := _rule(card, wanted)) is not None}
+        refuse_unknown(name, cards, wanted.limits_where)
+    rules = {card.id: key for card in cards if (key := rule(card, wanted.limits)) is not None}
     for card in cards:
         if card.id in rules:
             _refuse_out_of_range(card, rules[card.id], wanted)
-    found = {card_id: wanted.limits[rule] for card_id, rule in rules.items()}
+    found = {card_id: wanted.limits[key] for card_id, key in rules.items()}
     if wanted.budget_watts is not None:
         rest = [card for card in cards if card.id not in found]
         _refuse_budget(cards, rest, found, wanted)
@@ -49,39 +46,15 @@ def limits(cards: Sequence[PoweredCard], wanted: Wanted) -> dict[str, int]:
     return {card.id: found[card.id] for card in cards if card.id in found}
 
 
-def _rule(card: PoweredCard, wanted: Wanted) -> str | None:
-    """The key of the limit that counts for a card."""
-    if card.id in wanted.limits:
-        return card.id
-    by_model = [name for name in wanted.limits if card.is_called(name)]
-    return by_model[0] if by_model else ALL if ALL in wanted.limits else None
-
-
-def _refuse_unknown(name: str, cards: Sequence[PoweredCard], wanted: Wanted) -> None:
-    if name == ALL or any(name == card.id or card.is_called(name) for card in cards):
-        return
-    is_id = name.startswith(UUID_PREFIX) or "/" in name
-    here = sorted({card.id if is_id else card.model for card in cards})
-    near = get_close_matches(name, here, n=1, cutoff=0.7)
-    meant = f"did you mean {near[0]}? " if near else "`labctl gpus --json` lists the cards; "
-    raise BadInput(
-        "no card here has this UUID" if is_id else "no card here is of this model",
-        where=wanted.limits_where,
-        found=name,
-        expected=", ".join(here) or "a card",
-        hint=f"{meant}nothing was changed",
-    )
-
-
-def _refuse_out_of_range(card: PoweredCard, rule: str, wanted: Wanted) -> None:
-    watts = wanted.limits[rule]
+def _refuse_out_of_range(card: PoweredCard, name: str, wanted: Wanted) -> None:
+    watts = wanted.limits[name]
     least, most = card.min_watts, card.max_watts
     if card.default_watts is None:
         raise _cannot_be_set(card, wanted.limits_where)
     if (least is not None and watts < least) or (most is not None and watts > most):
         raise BadInput(
             f"{_named(card)} takes no such limit",
-            where=f"{wanted.limits_where}: {rule}",
+            where=f"{wanted.limits_where}: {name}",
             found=f"{watts} W",
             expected=f"{least or 'its least'} to {most or 'its most'} W",
             hint=f"its default is {card.default_watts} W; nothing was changed",

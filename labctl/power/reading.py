@@ -1,5 +1,6 @@
 """What nvidia-smi says of power limits: the one question that deploys and checks ask, and its answer as values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from labctl.rig.host_report import asking
@@ -46,37 +47,59 @@ class LimitReadings:
 
 def parse(text: str) -> LimitReadings:
     """What SCRIPT printed."""
-    cards: dict[str, LimitReading] = {}
+    found = answers(text, len(_FIELDS))
+    return LimitReadings(tuple(map(_card, found.rows)), found.lost, found.said)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Rows of fields, one for each card that answers, its UUID first. lost, said: as LimitReadings has them."""
+
+    rows: tuple[list[str], ...]
+    lost: tuple[Lost, ...]
+    said: str | None
+
+
+def answers(text: str, count: int) -> Answers:
+    """What nvidia-smi said to a question for `count` fields of each card, the UUID first and the name last."""
+    rows: dict[str, list[str]] = {}
     lost: dict[str, Lost] = {}
     said = None
     for line in text.splitlines():
-        parts = [part.strip() for part in line.split(",", len(_FIELDS) - 1)]
-        if len(parts) == len(_FIELDS) and parts[0].startswith("GPU-"):
-            cards.setdefault(parts[0], _card(parts))
+        parts = [part.strip() for part in line.split(",", count - 1)]
+        if len(parts) == count and parts[0].startswith("GPU-"):
+            rows.setdefault(parts[0], parts)
         elif found := lost_cards(line):
             lost |= {each.pci: each for each in found if each.pci not in lost}
         elif line.strip() and said is None:
             said = line.strip()[:200]
-    return LimitReadings(tuple(cards.values()), tuple(lost.values()), None if cards else said)
+    return Answers(tuple(rows.values()), tuple(lost.values()), None if rows else said)
+
+
+def unanswered(names: Sequence[str], lost: Sequence[Lost], said: str | None) -> str:
+    """A sentence about cards that do not answer, with what is known of why."""
+    why = "; ".join(f"{each.pci}: {each.reason}" for each in lost) or said
+    verb = "does" if len(names) == 1 else "do"
+    return f"{', '.join(names)} {verb} not answer ({why or 'nvidia-smi does not list it'})"
 
 
 def _card(parts: list[str]) -> LimitReading:
     uuid, pci, memory, limit, default, least, most, persistence, name = parts
-    size = _number(memory)
+    size = number(memory)
     return LimitReading(
         uuid,
         pci,
         name,
         None if size is None else int(size),
-        _number(limit),
-        _number(default),
-        _number(least),
-        _number(most),
+        number(limit),
+        number(default),
+        number(least),
+        number(most),
         persistence == "Enabled",
     )
 
 
-def _number(word: str) -> float | None:
+def number(word: str) -> float | None:
     """None for `[N/A]`, `[Not Supported]` and `[Unknown Error]`."""
     try:
         return float(word)

@@ -196,25 +196,36 @@ def _capability_lines(text: str) -> Iterable[tuple[str, str]]:
             yield _bus(bus.strip()), capability.strip()
 
 
-def _peers(topology: str) -> dict[int, tuple[int, ...]]:
-    """NVLink peers of each card, from the matrix: a cell `NV4` is a bond of four links."""
-    rows = [_ANSI.sub("", line).split("\t") for line in topology.splitlines()]
+def matrix(text: str) -> dict[tuple[int, int], str]:
+    """The cells of a table that `nvidia-smi topo` prints, by two cards' numbers; not those of a card and itself."""
+    rows = [_ANSI.sub("", line).split("\t") for line in text.splitlines()]
     header = next((row for row in rows if any(cell.strip() == "GPU0" for cell in row[1:])), None)
     if header is None:
         return {}
     columns = [cell.strip() for cell in header]
-    found: dict[int, tuple[int, ...]] = {}
+    found: dict[tuple[int, int], str] = {}
     for row in rows:
         name = row[0].strip()
         if row is header or not re.fullmatch(r"GPU\d+", name):
             continue
-        linked = (
-            int(column[3:])
-            for column, cell in zip(columns, row, strict=False)
-            if re.fullmatch(r"GPU\d+", column) and _TOPOLOGY_CELL.match(cell.strip())
-        )
-        found[int(name[3:])] = tuple(sorted(linked))
+        for column, cell in zip(columns, row, strict=False):
+            if re.fullmatch(r"GPU\d+", column) and column != name:
+                found[int(name[3:]), int(column[3:])] = cell.strip()
     return found
+
+
+def bonded(cell: str) -> bool:
+    """Whether a cell of `topo -m` stands for NVLink: `NV4` is a bond of four links."""
+    return _TOPOLOGY_CELL.match(cell) is not None
+
+
+def _peers(topology: str) -> dict[int, tuple[int, ...]]:
+    """NVLink peers of each card, from the matrix."""
+    cells = matrix(topology)
+    cards = {card for card, _ in cells}
+    return {
+        card: tuple(sorted(to for at, to in cells if at == card and bonded(cells[at, to]))) for card in cards
+    }
 
 
 def _which(words: str) -> str:

@@ -1,9 +1,10 @@
 """A workloads file as `Workload` values. Every mistake is told with its line and what belongs there instead."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from labctl.errors import BadInput
+from labctl.workloads.overrides import Problem, answers, misfits
 from labctl.workloads.schema import NAME, CountWanted, Document, Entry, TokensWanted
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Amount, FineTuning, GpuLimits, Window, Workload
@@ -22,7 +23,7 @@ def parse(
     document, line = read_located(text, where, Document, {NAME: "small letters, digits and hyphens"})
     known = {name: find_service(entry.service) for name, entry in document.workloads.items()}
     for name, entry in document.workloads.items():
-        problem = next(_problems(name, entry, known[name], document, services), None)
+        problem = next(_problems(name, entry, known, document, services), None)
         if problem is not None:
             path, message, found, hint = problem
             raise BadInput(
@@ -34,19 +35,20 @@ def parse(
     return tuple(_workload(name, entry, line) for name, entry in sorted(document.workloads.items()))
 
 
-_Problem = tuple[Path, str, str | None, str | None]
-
-
 def _problems(
-    name: str, entry: Entry, service: Service | None, document: Document, services: Collection[str]
-) -> Iterator[_Problem]:
+    name: str,
+    entry: Entry,
+    known: Mapping[str, Service | None],
+    document: Document,
+    services: Collection[str],
+) -> Iterator[Problem]:
     """What the schema cannot see: names that must exist elsewhere, and keys that the service has no use for."""
+    service = known[name]
     if service is None:
         near = _near(entry.service, services)
         yield ("service",), "no service of that name in the catalogue", entry.service, near
         return
-    yield from _keys_out_of_place(entry, service)
-    yield from _ports_twice(entry)
+    yield from misfits(entry, service)
     others = [each for each in document.workloads if each != name]
     for key, named in (
         ("apart_from", entry.apart_from),
@@ -62,58 +64,13 @@ def _problems(
             elif each not in others:
                 what = "a workload cannot name itself" if each == name else "no workload of that name here"
                 yield (key, index), what, each, _near(each, others)
+            elif key == "uses" and (used := known[each]) and not answers(document.workloads[each], used):
+                yield (key, index), "it answers at no port", each, "leave it out"
 
 
 def _is_job(entry: Entry) -> bool:
     """Whether it runs only at times."""
     return bool(entry.displaces) or entry.when is not None
-
-
-def _keys_out_of_place(entry: Entry, service: Service) -> Iterator[_Problem]:
-    if service.needs_model and entry.model is None and entry.vram_mib is None:
-        yield ("service",), f"{service.name} needs a model", None, "add `model:`, a catalogue name or a path"
-    if service.engine is None and entry.model is not None:
-        yield ("model",), f"{service.name} loads no model", entry.model, "leave it out"
-    if service.engine is None and service.name != "container" and entry.vram_mib:
-        yield ("vram_mib",), f"{service.name} uses no card", str(entry.vram_mib), "leave it out"
-    if (entry.training is not None) != (service.engine == "training"):
-        if entry.training is not None:
-            yield ("training",), f"{service.name} does not train", None, "service: axolotl does"
-        else:
-            yield ("service",), f"{service.name} needs `training:`", None, "as {method: qlora, batch: 2}"
-    if service.name == "container" and entry.image is None:
-        yield ("service",), "a container needs its image", None, "add `image: registry/name:tag`"
-    yield from _cards_out_of_place(entry)
-
-
-def _cards_out_of_place(entry: Entry) -> Iterator[_Problem]:
-    if entry.gpus.count == 0 and entry.vram_mib:
-        yield (
-            ("vram_mib",),
-            "memory of a card, and `gpus.count` says none",
-            str(entry.vram_mib),
-            "leave one out",
-        )
-    if entry.gpus.uuids and entry.gpus.count is not None and entry.gpus.count > len(entry.gpus.uuids):
-        yield ("gpus", "count"), "more cards than are named in uuids", str(entry.gpus.count), None
-
-
-def _ports_twice(entry: Entry) -> Iterator[_Problem]:
-    written = [str(port).removesuffix("/tcp") for port in entry.ports]
-    for index, port in enumerate(written):
-        # TCP and UDP of one number are two ports; placement keeps both for one workload.
-        if port.rpartition(":")[0] and _on_host(port) in map(_on_host, written[:index]):
-            yield (
-                ("ports", index),
-                "the same port of the host twice",
-                str(entry.ports[index]),
-                "keep one of them",
-            )
-
-
-def _on_host(port: str) -> tuple[str, bool]:
-    """Which port of the host, and whether it is UDP's."""
-    return port.rpartition(":")[0], port.endswith("/udp")
 
 
 def _near(name: str, known: Collection[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from labctl.hoststate import receipt
 from roles.base.deploy import COMPONENTS, JOURNALD, PACKAGES, SYSCTLS
@@ -29,6 +30,12 @@ _BYTES = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _JOURNAL_USAGE = "ec387f577b844b8fa948f33cad9a75e6"  # SD_MESSAGE_JOURNAL_USAGE of sd-messages.h
 
 
+@explained(
+    Explanation(
+        "An installation on the host was cut off, and dpkg or apt is not done with it.",
+        "`sudo dpkg --configure -a && sudo apt-get -f install` on the host, then `labctl deploy`.",
+    ),
+)
 def test_package_database(host: Host) -> None:
     """dpkg and apt find nothing half-done"""
     audit = output_of(host, "dpkg --audit")
@@ -39,6 +46,12 @@ def test_package_database(host: Host) -> None:
     assert broken.rc == 0, f"apt-get check says: {broken.stderr.strip()[:200]}"
 
 
+@explained(
+    Explanation(
+        "Packages that the roles build on were removed, or no deploy has come that far yet.",
+        "`labctl deploy --only base` installs them.",
+    ),
+)
 def test_packages(host: Host, settings: BaseSettings, facts: HostFacts) -> None:
     """the packages asked for are installed"""
     names = (*PACKAGES, *settings.packages, *sorted(facts.time_daemons or {"systemd-timesyncd"}))
@@ -47,6 +60,17 @@ def test_packages(host: Host, settings: BaseSettings, facts: HostFacts) -> None:
     assert not missing, f"not installed: {', '.join(missing)}"
 
 
+@explained(
+    Explanation(
+        "No package lists were fetched yet, so apt knows nothing to install.",
+        "`labctl deploy --only base` fetches them.",
+        says="shows nothing",
+    ),
+    Explanation(
+        "The sources of apt were changed, and it no longer finds part of what labctl installs.",
+        "`labctl deploy --only base` puts the components back.",
+    ),
+)
 def test_apt_components(host: Host, facts: HostFacts) -> None:
     """apt knows every component it needs"""
     release = re.compile(
@@ -59,6 +83,18 @@ def test_apt_components(host: Host, facts: HostFacts) -> None:
     )
 
 
+@explained(
+    Explanation(
+        "The timer that fetches or installs updates was switched off.",
+        "`labctl deploy --only base` switches it on.",
+        says=r"\.timer is ",
+    ),
+    Explanation(
+        "Another file in /etc/apt/apt.conf.d overrides what the inventory says of updates.",
+        "`apt-config dump | grep -i unattended` shows what holds; remove that file, then `labctl deploy "
+        "--only base`.",
+    ),
+)
 def test_security_updates(host: Host, settings: BaseSettings) -> None:
     """security updates come as asked, and never a reboot"""
     dump = output_of(host, "apt-config dump")
@@ -83,6 +119,13 @@ def test_security_updates(host: Host, settings: BaseSettings) -> None:
             assert state == "active", f"{timer} is {state}, not active"
 
 
+@explained(
+    Explanation(
+        "A kernel or driver package came past labctl, and an update at night could change it under the "
+        "running driver.",
+        "`labctl deploy --only base` holds it, too; `labctl update host` moves both together.",
+    ),
+)
 def test_driver_and_kernel_held(host: Host) -> None:
     """driver and kernel are held back from updates"""
     packages = parse_installed(output_of(host, INSTALLED))
@@ -95,6 +138,18 @@ def test_driver_and_kernel_held(host: Host) -> None:
     assert not free, f"not held back: {', '.join(free)}"
 
 
+@explained(
+    Explanation(
+        "The log daemon still runs with the settings it was started with.",
+        "`labctl deploy --only base` restarts it.",
+        says="was started before|journald itself says",
+    ),
+    Explanation(
+        "Another file overrides the limit of the log.",
+        "`systemd-analyze cat-config systemd/journald.conf` shows which; remove it, then `labctl deploy "
+        "--only base`.",
+    ),
+)
 def test_journal_limit(host: Host, settings: BaseSettings) -> None:
     """the running journald keeps to its limit"""
     limit = int(settings.journald_max_use[:-1]) * _BYTES[settings.journald_max_use[-1]]
@@ -119,6 +174,13 @@ def test_journal_limit(host: Host, settings: BaseSettings) -> None:
         assert own == limit, f"journald itself says its limit is {own} bytes, not {limit}"
 
 
+@explained(
+    Explanation(
+        "A new service gets less memory to lock, or fewer open files, than an inference server needs.",
+        "`labctl deploy --only base` sets them; if that changes nothing, a file in "
+        "/etc/systemd/system.conf.d overrides labctl's: remove it.",
+    ),
+)
 def test_service_limits(host: Host, facts: HostFacts) -> None:
     """a new service gets the limits inference needs"""
     _limits(
@@ -128,11 +190,25 @@ def test_service_limits(host: Host, facts: HostFacts) -> None:
     )
 
 
+@explained(
+    Explanation(
+        "A login gets less memory to lock, or fewer open files, than an inference server needs.",
+        "`labctl deploy --only base` sets them; if that changes nothing, a file in "
+        "/etc/security/limits.d overrides labctl's: remove it.",
+    ),
+)
 def test_login_limits(host: Host, facts: HostFacts) -> None:
     """a login gets the limits inference needs"""
     _limits("su -s /bin/sh -c 'ulimit -Hl; ulimit -Hn; ulimit -l; ulimit -n' nobody", host, facts)
 
 
+@explained(
+    Explanation(
+        "Another file sets the same kernel setting and is read after labctl's.",
+        "`systemd-analyze cat-config sysctl.d` shows which; remove its line, then `labctl deploy --only "
+        "base`.",
+    ),
+)
 def test_kernel_settings_files(host: Host, settings: BaseSettings) -> None:
     """the next boot makes the kernel settings asked for"""
     config = output_of(host, "systemd-analyze cat-config sysctl.d")
@@ -142,6 +218,12 @@ def test_kernel_settings_files(host: Host, settings: BaseSettings) -> None:
         assert effective.get(key) == str(value), f"{key} = {effective.get(key)} at the next boot, not {value}"
 
 
+@explained(
+    Explanation(
+        "A kernel setting was changed since boot, by hand or by another program.",
+        "`labctl deploy --only base` sets it again.",
+    ),
+)
 def test_kernel_settings_live(host: Host, settings: BaseSettings, facts: HostFacts) -> None:
     """the kernel settings asked for are in force"""
     if facts.container:
@@ -151,6 +233,13 @@ def test_kernel_settings_live(host: Host, settings: BaseSettings, facts: HostFac
         assert found == str(value), f"{key} = {found}, not {value}"
 
 
+@explained(
+    Explanation(
+        "The host has reached no time server yet, so its clock may be wrong.",
+        "Wait a minute after a boot; else `timedatectl timesync-status`, and let UDP port 123 out of "
+        "your router.",
+    ),
+)
 def test_time_synchronised(host: Host, facts: HostFacts) -> None:
     """the clock is synchronised"""
     if facts.container:
@@ -161,6 +250,12 @@ def test_time_synchronised(host: Host, facts: HostFacts) -> None:
     )
 
 
+@explained(
+    Explanation(
+        "A service that labctl looks after ended with an error.",
+        "`systemctl status` of the unit named here says why; `labctl deploy` starts it again.",
+    ),
+)
 def test_no_failed_unit(host: Host) -> None:
     """no unit that labctl looks after has failed"""
     listed = output_of(host, "systemctl list-units --all --state=failed --plain --no-legend")
@@ -168,6 +263,12 @@ def test_no_failed_unit(host: Host) -> None:
     assert not failed, f"failed: {', '.join(failed)}; `systemctl status {failed[0]}` says why"
 
 
+@explained(
+    Explanation(
+        "The note that every deploy leaves on the host is missing, or others may read it.",
+        "`labctl deploy` writes it anew.",
+    ),
+)
 def test_receipt(host: Host) -> None:
     """the receipt is there, for root alone"""
     found = output_of(host, "stat -c '%%a %%U:%%G' %s", receipt.PATH)

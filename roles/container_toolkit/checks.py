@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import re
 
-from labctl.edges.checks import Host, HostFacts, output_of
-from roles.container_toolkit.deploy import CDI, OTHERS, UNIT, UUID
+from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
+from labctl.doctor.explanation import Explanation, explained
+from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
+from roles.container_toolkit import card_in_container
+from roles.container_toolkit.deploy import CDI, OTHERS, UNIT
 from roles.container_toolkit.settings import ContainerToolkitSettings
-from roles.nvidia_driver.checked_here import leave_out_without_driver
+from roles.nvidia_driver.checked_here import answering_cards, leave_out_without_driver
+
+_REWRITE = (
+    f"`sudo systemctl restart {UNIT}` on the host writes it anew; then restart the services that use cards."
+)
 
 
+@explained(
+    *DRIVER_DOWN,
+    *CARD_GONE,
+    Explanation(
+        "The description that containers get cards by was written for other cards, or changed by hand.",
+        _REWRITE,
+    ),
+)
 def test_devices(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) -> None:
     """containers are offered the cards that nvidia-smi lists, by UUID"""
     leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
-    listed = set(re.findall(UUID, output_of(host, "nvidia-smi -L")))
-    assert listed, "nvidia-smi lists no card"
+    listed = set(answering_cards(host))
     description = output_of(host, "cat %s", CDI)
     named = re.findall(r"""^ *(?:- )?"?name"?: ["']?([^"'\s,]+)""", description, re.MULTILINE)
     found = set(named) - {"all"}
@@ -23,6 +37,13 @@ def test_devices(host: Host, settings: ContainerToolkitSettings, facts: HostFact
     )
 
 
+@explained(
+    *DRIVER_DOWN,
+    Explanation(
+        "The description that containers get cards by is of another driver than the one loaded.",
+        _REWRITE,
+    ),
+)
 def test_driver(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) -> None:
     """containers get the libraries of the driver that is loaded"""
     leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
@@ -32,6 +53,18 @@ def test_driver(host: Host, settings: ContainerToolkitSettings, facts: HostFacts
     assert found == [loaded[0]], f"{CDI} mounts {', '.join(found) or 'no'} libcuda, {loaded[0]} is loaded"
 
 
+@explained(
+    Explanation(
+        "The toolkit's own unit writes a second description of the same cards, which may hide ours.",
+        "`labctl deploy --only container_toolkit` switches it off.",
+        says="another description",
+    ),
+    Explanation(
+        "The unit that describes the cards for containers at boot is switched off: a new card or driver "
+        "would be missed.",
+        "`labctl deploy --only container_toolkit` switches it on.",
+    ),
+)
 def test_boot(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) -> None:
     """every boot describes the cards anew, and nothing else does"""
     leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
@@ -39,3 +72,43 @@ def test_boot(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) 
     assert states[UNIT] == "enabled", f"{UNIT} is {states[UNIT] or 'not there'}, not enabled"
     for other in OTHERS:
         assert states[other] != "enabled", f"{other} writes another description of the same cards"
+
+
+@explained(
+    *DRIVER_DOWN,
+    *CARD_GONE,
+    Explanation(
+        "Podman finds no such card in the descriptions it reads: they are of other cards, or were "
+        "changed by hand.",
+        _REWRITE,
+        says="unresolvable|no such device|not found in",
+    ),
+    Explanation(
+        "A running container loses its card when systemd reads its units again, as with NVIDIA's older "
+        "runtime hook.",
+        "Give services cards as nvidia.com/gpu=UUID, and remove the hook: `ls "
+        "/usr/share/containers/oci/hooks.d` shows it.",
+        says="daemon-reload",
+    ),
+    Explanation(
+        "The description gives a container more cards than it asked for: it was changed by hand, or a "
+        "second one is there.",
+        "`ls /etc/cdi /run/cdi` shows what is there; remove what is not labctl's, then `sudo systemctl "
+        "restart labctl-cdi`.",
+        says=r"sees GPU-\S+ and GPU-",
+    ),
+    Explanation(
+        "A container gets no card, or not the one it asked for: the description does not fit the driver "
+        "that is there.",
+        _REWRITE,
+    ),
+)
+def test_container(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) -> None:
+    """a container sees its card and only its card, after a daemon-reload too"""
+    leave_out_without_driver(host, facts, "container_toolkit", managed=settings.manage)
+    if host.run("command -v podman").rc != 0:
+        not_run_here("Podman is not installed")
+    cards = answering_cards(host)
+    assert cards, "nvidia-smi lists no card"
+    wrong = list(card_in_container.mistakes(cards, output_of(host, card_in_container.script(cards))))
+    assert not wrong, "; ".join(wrong)

@@ -13,6 +13,7 @@ from labctl.hoststate.packages import Packages
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.signed_repository import SignedRepository
 from roles.container_toolkit.settings import ContainerToolkitSettings
+from roles.nvidia_driver.answering import ANSWERING, UUID
 from roles.nvidia_driver.decided import not_here
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_driver.module import OnceLoaded
@@ -29,13 +30,12 @@ UNIT = "labctl-cdi.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 # The toolkit's own since 1.18: it writes the same devices by index, to where they would hide ours.
 OTHERS = ("nvidia-cdi-refresh.path", "nvidia-cdi-refresh.service")
-UUID = "GPU-[0-9a-f-]+"
-_LISTED = f"nvidia-smi -L 2>/dev/null | grep -oE '{UUID}' | sort"
+PROGRAM = "/usr/local/lib/labctl/describe-cards"
 _DESCRIBED = f"grep -E '^ *(- )?\\\"?name\\\"?: ' {CDI} 2>/dev/null | grep -oE '{UUID}' | sort"
 # Until the driver is loaded there is nothing to describe. Libraries are mounted by names that carry its version.
 _CURRENT = f"""[ -e /proc/driver/nvidia/version ] || {{ echo current; exit; }}
 version=$(grep '^NVRM version:' /proc/driver/nvidia/version | grep -oE '[0-9]{{3}}\\.[0-9][0-9.]*' | head -n 1)
-listed=$({_LISTED})
+listed=$({ANSWERING})
 [ -n "$listed" ] && [ "$listed" = "$({_DESCRIBED})" ] && grep -qF "libcuda.so.$version" {CDI} && echo current"""
 _OTHERWISE = "{ echo 'labctl: nvidia-ctk describes other cards than nvidia-smi lists' >&2; exit 1; }"
 
@@ -58,8 +58,9 @@ def container_toolkit(
         mirror.fingerprint if mirror else FINGERPRINT,
     )
     yield Packages("packages", (PACKAGE,))
-    unit = File(UNIT_FILE, render(__file__, UNIT, cdi=CDI))
-    yield Files("boot unit file", (unit,))
+    program = File(PROGRAM, render(__file__, "describe-cards", answering=ANSWERING), mode="755")
+    unit = File(UNIT_FILE, render(__file__, UNIT, cdi=CDI, program=PROGRAM))
+    yield Files("boot unit file", (program, unit))
     yield Condition(
         "boot unit",
         probe=f"systemctl is-enabled {UNIT}; for u in {' '.join(OTHERS)}; do systemctl is-enabled $u; done",

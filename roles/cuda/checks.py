@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from roles.cuda.deploy import PROFILE
 from roles.cuda.settings import CudaSettings
@@ -12,6 +13,17 @@ from roles.nvidia_driver.decided import no_card
 _NAMES = "nvidia-cuda-toolkit 'cuda-toolkit-1*'"
 
 
+@explained(
+    Explanation(
+        "The CUDA compiler is not there, or not in the path of who logs in.",
+        "`labctl deploy --only cuda` installs it; then log in anew.",
+        says="nvcc: (command )?not found|/etc/profile|no release",
+    ),
+    Explanation(
+        "Another CUDA than 12 is installed and comes first.",
+        "`type -a nvcc` on the host shows where; remove that one, then `labctl deploy --only cuda`.",
+    ),
+)
 def test_compiler(host: Host, settings: CudaSettings, facts: HostFacts) -> None:
     """the CUDA compiler is in PATH, and is CUDA 12"""
     _wanted(host, settings, facts)
@@ -21,6 +33,18 @@ def test_compiler(host: Host, settings: CudaSettings, facts: HostFacts) -> None:
     assert found[1] == "12", f"nvcc is CUDA {found[1]}, not 12"
 
 
+@explained(
+    Explanation(
+        "The CUDA toolkit was removed, or no deploy has come that far yet.",
+        "`labctl deploy --only cuda` installs it.",
+        says="no CUDA toolkit",
+    ),
+    Explanation(
+        "What keeps CUDA at 12 is gone or was overridden: an upgrade would bring one that this driver "
+        "may not run.",
+        "`labctl deploy --only nvidia_driver,cuda` pins it again.",
+    ),
+)
 def test_stays_12(host: Host, settings: CudaSettings, facts: HostFacts) -> None:
     """an upgrade keeps CUDA at 12"""
     _wanted(host, settings, facts)

@@ -50,6 +50,7 @@ def cuda(
         probe=f". {PROFILE}; nvcc --version | sed -n 's/.*release \\([0-9]*\\)\\..*/\\1/p'",
         wanted="12",
         settled_by=(toolkit.package,),
+        reads=(PROFILE,),
         problem="nvcc does not say that it is CUDA 12",
         apply=f"said=$(. {PROFILE}; command -v nvcc; nvcc --version)\n"
         'echo "labctl: another CUDA than 12 stands in the way:" $said >&2; exit 1',

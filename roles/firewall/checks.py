@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from roles.firewall import trial
 from roles.firewall.deploy import UNIT
@@ -27,6 +28,17 @@ def managed(settings: FirewallSettings) -> None:
         not_run_here("firewall.manage is False")
 
 
+@explained(
+    Explanation(
+        "The firewall's rules were taken out of the kernel, and nothing is filtered.",
+        "`labctl deploy --only firewall` loads them.",
+        says="nothing is filtered",
+    ),
+    Explanation(
+        "The rules in the kernel, or their file, were changed since the last deploy.",
+        "`labctl check --only firewall` shows it, `labctl deploy --only firewall` puts them right.",
+    ),
+)
 def test_loaded(host: Host) -> None:
     """the rules loaded are those of the file"""
     loaded = host.run(_TABLE)
@@ -36,6 +48,13 @@ def test_loaded(host: Host) -> None:
     assert differing is None, f"the kernel's rules differ from {RULES}: {differing}"
 
 
+@explained(
+    Explanation(
+        "The unit that loads the rules at boot was switched off or changed: after a reboot nothing is "
+        "filtered.",
+        "`labctl deploy --only firewall` switches it on.",
+    ),
+)
 def test_boot_unit(host: Host) -> None:
     """the rules are loaded at every boot"""
     enabled = host.run("systemctl is-enabled %s", UNIT).stdout.strip() or "not there"
@@ -47,12 +66,26 @@ def test_boot_unit(host: Host) -> None:
     assert f"-f {RULES} " in program, f"{UNIT} runs {program}, which does not load {RULES}"
 
 
+@explained(
+    Explanation(
+        "The last change of the rules was never confirmed, as when a deploy is cut off, and the host is "
+        "about to take it back.",
+        "Wait until it has, then `labctl deploy --only firewall`.",
+    ),
+)
 def test_no_undo_pending(host: Host) -> None:
     """no change of the rules waits to be undone"""
     timer = host.run("systemctl is-active labctl-firewall-undo.timer").stdout.strip()
     assert timer != "active", "the last change was not confirmed: the host is about to undo it"
 
 
+@explained(
+    Explanation(
+        "Two firewalls run on the host, and what one lets through the other may stop.",
+        "`sudo systemctl disable --now` the one named here; to keep it, set firewall = {'manage': False} "
+        "in the inventory.",
+    ),
+)
 def test_no_second_firewall(host: Host) -> None:
     """no other firewall undoes these rules"""
     for rival in ("ufw", "firewalld"):
@@ -64,6 +97,12 @@ def test_no_second_firewall(host: Host) -> None:
         )
 
 
+@explained(
+    Explanation(
+        "The file of the rules empties all tables when it is loaded, those of Podman's networks too.",
+        "`labctl deploy --only firewall` writes it anew.",
+    ),
+)
 def test_other_tables_survive(host: Host) -> None:
     """loading them again leaves other tables alone"""
     load = f"nft add table inet foreign; nft -f {RULES} && nft -f {RULES} && nft list tables"
@@ -80,6 +119,18 @@ def listening(host: Host) -> tuple[tuple[str, int], ...]:
     return tuple(sorted({(protocol, int(port)) for protocol, port in found}))
 
 
+@explained(
+    Explanation(
+        "Something can be reached from outside that the inventory does not open.",
+        "`labctl deploy --only firewall` closes it; if it is meant to be open, say so in the inventory's "
+        "firewall.",
+        says="should not",
+    ),
+    Explanation(
+        "The firewall stops what the inventory opens.",
+        "`labctl deploy --only firewall` opens it.",
+    ),
+)
 def test_reachable(
     host: Host, settings: FirewallSettings, facts: HostFacts, listening: tuple[tuple[str, int], ...]
 ) -> None:
@@ -88,6 +139,18 @@ def test_reachable(
     _compare(host, facts, wanted, listening, published=False)
 
 
+@explained(
+    Explanation(
+        "A container's port can be reached from outside, and the inventory does not expose it.",
+        "`labctl deploy --only firewall` closes it; if it is meant to be open, say so in the inventory's "
+        "firewall.",
+        says="should not",
+    ),
+    Explanation(
+        "The firewall stops a container's port that the inventory exposes.",
+        "`labctl deploy --only firewall` opens it.",
+    ),
+)
 def test_published(
     host: Host, settings: FirewallSettings, facts: HostFacts, listening: tuple[tuple[str, int], ...]
 ) -> None:

@@ -1,30 +1,53 @@
-"""The unit that sets the limits at every boot, and whatever starts it again; gone when nothing is wanted."""
+"""The unit that sets what is asked of cards at every boot, and what starts it again; gone when nothing is wanted."""
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from labctl.edges.templates import render
-from labctl.hoststate.condition import Condition
-from labctl.hoststate.files import File, Files
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.resource import Action, Certainty, Difference, Pending, Resource, digest_of
 from labctl.hoststate.survey import Probes, union
-from labctl.hoststate.units import Unit
-from labctl.power.limits import Wanted
-from labctl.power.reading import LimitReading
-from roles.gpu_power.boot_lines import BootLine
-from roles.gpu_power.host_limits import UNIT, UNIT_FILE, deviates, host_limits, snippets
+from roles.gpu_power.card_unit import CardUnit
 
-RESUME_UNIT = "labctl-gpu-power-resume.service"
-RESUME_FILE = f"/etc/systemd/system/{RESUME_UNIT}"
-RULES_FILE = "/etc/udev/rules.d/72-labctl-gpu-power.rules"
-# What every service that computes belongs to; systemd takes wants of a target that is not there yet.
-TARGET = "labctl.target"
 # Of packages that are about to be installed: those that may bring nvidia-smi.
 _DRIVER = ("nvidia", "cuda-drivers", "libnvidia")
+
+
+@dataclass(frozen=True)
+class AtBoot:
+    """lines: the unit's, one or more for each card. released: UUIDs of cards that have what is not wanted any more.
+
+    release: a script (sh) that takes it from them, and fails at its end where it could not.
+    """
+
+    lines: tuple[str, ...]
+    released: tuple[str, ...]
+    release: str
+
+
+class Asked(Protocol):
+    """What a role asks of the cards of a host; false where that is nothing."""
+
+    @property
+    def unit(self) -> CardUnit:
+        """The unit that sets it."""
+        ...
+
+    def __bool__(self) -> bool: ...
+
+    def snippets(self) -> tuple[tuple[str, str], ...]:
+        """What a survey asks to know what the cards say, and what an earlier deploy knew."""
+        ...
+
+    def at_boot(self, texts: Mapping[str, str]) -> AtBoot:
+        """From the answers to `snippets`. Raises BadInput for what the cards cannot do."""
+        ...
+
+    def words(self) -> tuple[str, ...]:
+        """The same for the same settings, and only for them."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -34,114 +57,76 @@ class BootUnit:
     Its content is not known before the survey: UUIDs and ranges are asked of the cards.
     """
 
-    wanted: Wanted
+    asked: Asked
     name: str = "boot unit"
 
     def probes(self) -> Probes:
-        """The three files, both units, and what is asked of the cards."""
-        parts = (part for lines in ((), None) for part in _parts(lines))
-        return union([*(part.probes() for part in parts), Probes(snippets=snippets(self.wanted))])
+        """The files, both units, and what is asked of the cards."""
+        parts = (part for lines in ((), None) for part in self.asked.unit.parts(lines))
+        return union([*(part.probes() for part in parts), Probes(snippets=self.asked.snippets())])
 
     @property
     def may_refuse(self) -> bool:
-        """Limits are asked for."""
-        return bool(self.wanted)
+        """Something is asked for."""
+        return bool(self.asked)
 
     def refuse(self, seen: Observations) -> None:
-        """Raise BadInput for limits that the cards cannot have, before any role changes anything."""
-        host_limits(self.wanted, seen.texts)
+        """Raise BadInput for what the cards cannot do, before any role changes anything."""
+        self.asked.at_boot(seen.texts)
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
-        """Different when files or units are, or when a card still has a limit that is not wanted any more.
+        """Different when files or units are, or when a card still has what is not wanted any more.
 
-        Raises BadInput for limits that the cards cannot have.
+        Raises BadInput for what the cards cannot do.
         """
-        found = host_limits(self.wanted, seen.texts)
-        if self.wanted and not found.lines:
+        found = self.asked.at_boot(seen.texts)
+        if self.asked and not found.lines:
             coming = any(name.startswith(_DRIVER) for name in pending.packages)
             return Difference("asked of the driver once it is there", Certainty.POSSIBLE) if coming else None
-        parts = ((part, pending | before) for part, before in self._parts(seen))
+        parts = ((part, pending | before) for part, before in self._parts(seen, found))
         differences = (part.compare(seen, earlier) for part, earlier in parts)
         reasons = [difference.reason for difference in differences if difference]
-        reasons += [f"{card.uuid} is not to be limited any more" for card in found.released]
+        reasons += [f"{uuid} is not meant any more" for uuid in found.released]
         return Difference("; ".join(reasons[:2])) if reasons else None
 
     def will_change(self, seen: Observations) -> Pending:
         """The unit: what it sets is settled by its start."""
-        return Pending(paths=frozenset({UNIT_FILE}), other=frozenset({UNIT}))
+        unit = self.asked.unit
+        return Pending(paths=frozenset({unit.path}), other=frozenset({unit.name}))
 
     def action(self, seen: Observations) -> Action:
-        """Release what is not to be limited, then bring files and units about.
+        """Release what is not meant any more, then bring files and units about.
 
         The lines of released cards go last: a run that is killed before finds them again.
         """
-        found = host_limits(self.wanted, seen.texts)
-        if self.wanted and not found.lines:
+        found, unit = self.asked.at_boot(seen.texts), self.asked.unit
+        if self.asked and not found.lines:
             return Action("true\n")
-        release = set_limits((card, card.default_watts) for card in found.released)
-        scripts = [f"released=yes\n(\n{release}) </dev/null || released=no\n"]
+        scripts = [f"released=yes\n(\n{found.release}) </dev/null || released=no\n"]
         stdin: tuple[str, ...] = ()
         if not found.lines:
-            scripts.append(f"systemctl disable --now {UNIT} {RESUME_UNIT} 2>/dev/null || true\n")
-        for part, before in self._parts(seen):
+            scripts.append(f"systemctl disable --now {unit.name} {unit.resume_name} 2>/dev/null || true\n")
+        for part, before in self._parts(seen, found):
             if part.compare(seen, before) is not None:
                 action = part.action(seen)
                 scripts.append(action.script)
                 stdin += action.stdin
         if not found.lines:
-            scripts.append(f"systemctl daemon-reload\nsystemctl reset-failed {UNIT} 2>/dev/null || true\n")
+            scripts.append(
+                f"systemctl daemon-reload\nsystemctl reset-failed {unit.name} 2>/dev/null || true\n"
+            )
         scripts.append("[ $released = yes ]\n")
         return Action("".join(scripts), stdin)
 
     def digest(self) -> str:
         """A hash of what is asked for and of the files, but for the cards in them."""
-        limits = [f"{name} {watts}" for name, watts in sorted(self.wanted.limits.items())]
-        files = [part.digest() for part in _parts(() if self.wanted else None)]
-        return digest_of([*limits, str(self.wanted.budget_watts), *files])
+        files = [part.digest() for part in self.asked.unit.parts(() if self.asked else None)]
+        return digest_of([*self.asked.words(), *files])
 
-    def _parts(self, seen: Observations) -> Iterator[tuple[Resource, Pending]]:
+    def _parts(self, seen: Observations, found: AtBoot) -> Iterator[tuple[Resource, Pending]]:
         """What it is made of, each with what those before it will change."""
         before = Pending()
-        for part in _parts(host_limits(self.wanted, seen.texts).lines if self.wanted else None):
+        for part in self.asked.unit.parts(found.lines if self.asked else None):
             yield part, before
             if part.compare(seen, before) is not None:
                 before |= part.will_change(seen)
-
-
-def set_limits(limits: Iterable[tuple[LimitReading, float | None]]) -> str:
-    """A script (sh) that sets the limits of cards that answer, each whatever becomes of the others.
-
-    It fails at its end when one of them is not what was asked for, and says which.
-    """
-    lines = ["failed=0"]
-    for card, watts in limits:
-        if watts is None or not deviates(card, watts):
-            continue
-        uuid, asked = shlex.quote(card.uuid), f"{watts:g}"
-        ask = f"nvidia-smi -i {uuid} --query-gpu=power.limit --format=csv,noheader,nounits"
-        lines.append(
-            f"said=$(nvidia-smi -i {uuid} -pl {asked} 2>&1) || true\n"
-            f"{ask} | awk 'NR == 1 {{ok = $1 > {watts} - 0.5 && $1 < {watts} + 0.5}} END {{exit !ok}}' || {{\n"
-            f'  failed=1; echo {shlex.quote(f"{card.name} {card.uuid}: not limited to {asked} W:")} "$said" >&2; }}'
-        )
-    lines.append('[ "$failed" = 0 ]')
-    return "\n".join(lines) + "\n"
-
-
-def _parts(lines: tuple[BootLine, ...] | None) -> tuple[Resource, ...]:
-    if lines is None:
-        return (Files("files", tuple(File(path, None) for path in (UNIT_FILE, RESUME_FILE, RULES_FILE))),)
-    unit = File(UNIT_FILE, render(__file__, UNIT, lines=lines, target=TARGET))
-    resume = File(RESUME_FILE, render(__file__, RESUME_UNIT, unit=UNIT))
-    rules = File(RULES_FILE, render(__file__, "labctl-gpu-power.rules", unit=UNIT))
-    return (
-        Files("files", (unit, resume, rules)),
-        Unit("unit", UNIT, reads=(unit,)),
-        Condition(
-            "resume unit",
-            probe=f"systemctl is-enabled {RESUME_UNIT}",
-            wanted="enabled",
-            problem=f"{RESUME_UNIT} is not enabled",
-            apply=f"systemctl daemon-reload\nsystemctl unmask {RESUME_UNIT}\nsystemctl enable {RESUME_UNIT}",
-        ),
-    )

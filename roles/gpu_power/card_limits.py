@@ -8,8 +8,8 @@ from labctl.hoststate.observation import Observations
 from labctl.hoststate.resource import Action, Certainty, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
 from labctl.power.limits import Wanted
-from roles.gpu_power.boot_unit import set_limits
-from roles.gpu_power.host_limits import UNIT, host_limits, snippets
+from roles.gpu_power.asked import AskedLimits, set_limits
+from roles.gpu_power.host_limits import POWER, host_limits, snippets
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,13 @@ class CardLimits:
             return None
         reasons = [f"{card.uuid} has {_shown(card.limit_watts)}, not {watts} W" for card, watts in deviating]
         more = f" (+{len(reasons) - 2} more)" if len(reasons) > 2 else ""
-        certainty = Certainty.POSSIBLE if UNIT in pending.other else Certainty.CERTAIN
+        certainty = Certainty.POSSIBLE if POWER.name in pending.other else Certainty.CERTAIN
         return Difference("; ".join(reasons[:2]) + more, certainty)
+
+    def notes(self, seen: Observations) -> tuple[str, ...]:
+        """The cards that are to be limited and do not answer."""
+        unanswered = host_limits(self.wanted, seen.texts).unanswered
+        return (unanswered,) if unanswered else ()
 
     def will_change(self, seen: Observations) -> Pending:
         """Its own name."""
@@ -47,8 +52,7 @@ class CardLimits:
 
     def digest(self) -> str:
         """A hash of what is asked for."""
-        limits = [f"{name} {watts}" for name, watts in sorted(self.wanted.limits.items())]
-        return digest_of([*limits, str(self.wanted.budget_watts)])
+        return digest_of(AskedLimits(self.wanted).words())
 
 
 def _shown(watts: float | None) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from labctl.edges.checks import Host, not_run_here, output_of
+from labctl.doctor.cards import CARD_GONE, CARD_MISSING, DRIVER_DOWN, NOT_ON_THE_BUS
+from labctl.doctor.explanation import Explanation, explained
+from labctl.edges.checks import Host, not_run_here
 from labctl.errors import BadInput
 from roles.gpu_power.boot_lines import NVIDIA_SMI
-from roles.gpu_power.boot_unit import RESUME_UNIT, RULES_FILE
-from roles.gpu_power.host_limits import UNIT, HostLimits, host_limits, snippets
+from roles.gpu_power.checked_unit import cards_answer, no_card_is_known, set_again, unit_holds
+from roles.gpu_power.host_limits import POWER, HostLimits, host_limits, snippets
 from roles.gpu_power.settings import GpuPowerSettings
 
-_UNWANTED = "gpu_power asks for no limit"
-# Display and 3D controllers of NVIDIA's on the bus, whether or not a driver answers for them.
-_ON_THE_BUS = (
-    "cd /sys/bus/pci/devices 2>/dev/null && for card in *; do "
-    '[ "$(cat $card/vendor)" = 0x10de ] && grep -q ^0x03 $card/class && echo $card; done; true'
+_UNFIT_LIMIT = Explanation(
+    "What the inventory asks of gpu_power does not fit the cards that are there.",
+    "`labctl power` shows what each card can do; correct gpu_power in the inventory.",
+    says="no card here|takes no such limit|the budget|cannot be set",
 )
+_UNWANTED = "gpu_power asks for no limit"
 
 
 @pytest.fixture(scope="module")
@@ -29,61 +31,73 @@ def found(host: Host, settings: GpuPowerSettings) -> HostLimits:
         raise AssertionError(str(refused)) from refused
 
 
+@explained(
+    *DRIVER_DOWN,
+    *CARD_GONE,
+    _UNFIT_LIMIT,
+    Explanation(
+        "A card has another power limit than asked for: somebody set it by hand, or the driver was "
+        "loaded anew.",
+        "`labctl deploy --only gpu_power` sets it again.",
+    ),
+)
 def test_limits(host: Host, found: HostLimits, settings: GpuPowerSettings) -> None:
     """each card has the power limit asked for"""
     if not settings.wanted:
         not_run_here(_UNWANTED)
     if not found.lines:
-        on_bus = output_of(host, _ON_THE_BUS).split()
-        if not on_bus:
-            not_run_here("no NVIDIA card")
-        raise AssertionError(
-            f"nvidia-smi shows no card, and the bus has {', '.join(on_bus)}: {found.readings.said}"
-        )
+        no_card_is_known(host, found.readings.said)
     wrong = [
         f"{card.name} {card.uuid} has {card.limit_watts} W, not {watts} W" for card, watts in found.deviating
     ]
     assert not wrong, "; ".join(wrong)
 
 
+@explained(
+    *DRIVER_DOWN,
+    _UNFIT_LIMIT,
+    *CARD_MISSING,
+    NOT_ON_THE_BUS,
+)
 def test_cards_answer(found: HostLimits, settings: GpuPowerSettings) -> None:
     """each card that is to be limited answers"""
     if not settings.wanted:
         not_run_here(_UNWANTED)
     missing = [f"{line.card.model} {line.card.id}" for line in found.missing]
-    why = "; ".join(f"{lost.pci}: {lost.reason}" for lost in found.readings.lost) or found.readings.said
-    assert not missing, (
-        f"{', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not answer"
-        f" ({why or 'nvidia-smi does not list it'})"
-    )
+    cards_answer(missing, found.readings.lost, found.readings.said)
 
 
+@explained(
+    *DRIVER_DOWN,
+    _UNFIT_LIMIT,
+    Explanation(
+        "The unit that sets the limits at boot is switched off, or sets others than the inventory asks for.",
+        "`labctl deploy --only gpu_power` writes it anew.",
+    ),
+)
 def test_boot_unit(host: Host, found: HostLimits, settings: GpuPowerSettings) -> None:
     """the limits that boot sets are those asked for"""
-    state = host.run("systemctl is-enabled %s", UNIT).stdout.strip() or "not-found"
-    if not found.lines:
-        assert state == "not-found", (
-            f"{UNIT} is {state}, and {_UNWANTED if not settings.wanted else 'no card is known'}"
+    commands = [
+        (
+            f"{NVIDIA_SMI} -i {line.card.id} -pl {line.watts}",
+            f"set {line.card.model} {line.card.id} to {line.watts} W",
         )
-        return
-    active = host.run("systemctl is-active %s", UNIT).stdout.strip()
-    assert (state, active) == ("enabled", "active"), f"{UNIT} is {state} and {active}, not enabled and active"
-    starts = output_of(host, "systemctl show -p ExecStart %s", UNIT).splitlines()
-    for line in found.lines:
-        wanted = f"argv[]={NVIDIA_SMI} -i {line.card.id} -pl {line.watts} ; ignore_errors=yes"
-        assert any(wanted in start for start in starts), (
-            f"{UNIT} does not set {line.card.model} {line.card.id} to {line.watts} W"
-        )
-    assert len(starts) == len(found.lines), f"{UNIT} sets {len(starts)} limits, not {len(found.lines)}"
-    after = output_of(host, "systemctl show -p After --value %s", UNIT).split()
-    assert "nvidia-persistenced.service" in after, f"{UNIT} does not wait for nvidia-persistenced"
+        for line in found.lines
+    ]
+    unit_holds(host, POWER, commands, "no card is known" if settings.wanted else _UNWANTED)
 
 
+@explained(
+    *DRIVER_DOWN,
+    _UNFIT_LIMIT,
+    Explanation(
+        "What sets the limits again after sleep, or when the driver is loaded anew, is missing or "
+        "switched off.",
+        "`labctl deploy --only gpu_power` brings it back.",
+    ),
+)
 def test_set_again(host: Host, found: HostLimits, settings: GpuPowerSettings) -> None:
     """the limits are set again after sleep and after a driver that was loaded anew"""
     if not found.lines:
         not_run_here(_UNWANTED if not settings.wanted else "no NVIDIA card")
-    state = host.run("systemctl is-enabled %s", RESUME_UNIT).stdout.strip() or "not there"
-    assert state == "enabled", f"{RESUME_UNIT} is {state}, not enabled"
-    rule = host.run("grep -c %s %s", f"try-restart {UNIT}", RULES_FILE).stdout.strip()
-    assert rule == "1", f"{RULES_FILE} does not start {UNIT} again"
+    set_again(host, POWER)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -12,13 +12,13 @@ from labctl.power import reading
 from labctl.power.card import PoweredCard
 from labctl.power.limits import Wanted, limits
 from labctl.power.reading import LimitReading, LimitReadings
-from labctl.rig.gpu import plain_name
-from labctl.rig.unlisted import identify
+from labctl.rig.reported import Lost
 from roles.gpu_power import boot_lines
 from roles.gpu_power.boot_lines import BootLine
+from roles.gpu_power.card_unit import CardUnit
+from roles.gpu_power.model_names import model_names
 
-UNIT = "labctl-gpu-power.service"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
+POWER = CardUnit("labctl-gpu-power", "gpu_power", "Power limits", 72)
 READINGS, BOOT = "gpu power", "gpu power at boot"
 # nvidia-smi prints hundredths of a watt; a limit that is set to whole ones is read back as such.
 _SAME_WATTS = 0.5
@@ -29,8 +29,8 @@ def snippets(wanted: Wanted) -> tuple[tuple[str, str], ...]:
 
     Waking cards up takes seconds: where nothing is wanted and no unit of ours is there, nobody asks them.
     """
-    needless = "" if wanted else f"[ -e {UNIT_FILE} ] || exit 0\n"
-    return ((BOOT, f"cat {UNIT_FILE}"), (READINGS, needless + reading.SCRIPT))
+    needless = "" if wanted else f"[ -e {POWER.path} ] || exit 0\n"
+    return ((BOOT, f"cat {POWER.path}"), (READINGS, needless + reading.SCRIPT))
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,14 @@ class HostLimits:
     def missing(self) -> tuple[BootLine, ...]:
         """The cards that are to be limited and do not answer."""
         return tuple(line for line in self.lines if line.card.id not in self.answering)
+
+    @property
+    def unanswered(self) -> str | None:
+        """A sentence that names them; None when all answer."""
+        if not self.missing:
+            return None
+        names = [f"{line.card.model} {line.card.id}" for line in self.missing]
+        return reading.unanswered(names, self.readings.lost, self.readings.said)
 
     @property
     def deviating(self) -> tuple[tuple[LimitReading, int], ...]:
@@ -80,9 +88,7 @@ def host_limits(wanted: Wanted, texts: Mapping[str, str]) -> HostLimits:
     try:
         watts = limits(cards, wanted) if wanted and cards else {}
     except BadInput as refused:
-        if readings.lost and refused.message.startswith("no card here"):
-            lost = ", ".join(each.pci for each in readings.lost)
-            refused.hint = f"a card does not answer ({lost}): is it that one? {refused.hint}"
+        hint_at_lost(refused, readings.lost)
         raise
     return HostLimits(
         tuple(BootLine(card, watts[card.id]) for card in cards if card.id in watts),
@@ -91,12 +97,18 @@ def host_limits(wanted: Wanted, texts: Mapping[str, str]) -> HostLimits:
     )
 
 
+def hint_at_lost(refused: BadInput, lost: Sequence[Lost]) -> None:
+    """A name that no card has may be that of one that does not answer."""
+    if lost and refused.message.startswith("no card here"):
+        named = ", ".join(each.pci for each in lost)
+        refused.hint = f"a card does not answer ({named}): is it that one? {refused.hint}"
+
+
 def _powered(card: LimitReading, before: BootLine | None) -> PoweredCard:
     """A card by what it says; one that once told its limits and now does not is failing, and keeps what it told."""
     if before and None in (card.limit_watts, card.default_watts):
         return before.card
-    gpu = identify(card.name, card.memory_mib, None, catalog.gpus())
-    model = gpu.name if gpu else "-".join(plain_name(card.name).split()) or "unknown"
+    model, names = model_names(card.name, card.memory_mib)
     default, least, most = card.default_watts, card.min_watts, card.max_watts
     return PoweredCard(
         card.uuid,
@@ -105,5 +117,5 @@ def _powered(card: LimitReading, before: BootLine | None) -> PoweredCard:
         None if least is None else ceil(least),
         None if most is None else floor(most),
         catalog.power_curve(model),
-        (card.name, *((gpu.title, *gpu.aliases) if gpu else ())),
+        names,
     )

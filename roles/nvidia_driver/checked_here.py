@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labctl.edges.checks import Host, HostFacts, not_run_here
+from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
+from roles.nvidia_driver.answering import ANSWERING
 from roles.nvidia_driver.decided import no_card
 
 
@@ -14,3 +15,12 @@ def leave_out_without_driver(host: Host, facts: HostFacts, role: str, *, managed
         not_run_here(f"{role}.manage is False")
     if facts.container and host.run("test -e /proc/driver/nvidia/version").rc != 0:
         not_run_here(f"{facts.container}: the driver belongs to the machine outside")
+
+
+def answering_cards(host: Host) -> list[str]:
+    """The UUIDs of the cards that answer. Fails with what nvidia-smi says where it cannot tell of any."""
+    cards = output_of(host, "sh -c %s", ANSWERING).split()
+    if not cards:
+        output_of(host, "nvidia-smi -L")
+    assert cards, "nvidia-smi lists no card"
+    return cards

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from labctl.doctor.cards import DRIVER_DOWN, NOT_BUILT, REFUSED
+from labctl.doctor.explanation import Explanation, explained
 from labctl.driver.decision import Decision
 from labctl.driver.host import DriverHost, is_driver_package
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
@@ -13,6 +15,13 @@ from roles.nvidia_driver.module import module_state
 from roles.nvidia_driver.settings import NvidiaDriverSettings
 
 
+@explained(
+    *DRIVER_DOWN,
+    Explanation(
+        "The driver was updated since it was loaded, so programs and kernel speak of two versions.",
+        "`labctl deploy` reboots into the new one; or `sudo reboot` on the host.",
+    ),
+)
 def test_loaded_module(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) -> None:
     """the driver that is loaded is the one that is installed"""
     kernel = _decided(settings, facts)[0].next_boot.release
@@ -21,6 +30,14 @@ def test_loaded_module(host: Host, settings: NvidiaDriverSettings, facts: HostFa
     assert loaded == installed, f"{loaded} is loaded, {installed or 'none'} is installed: reboot the host"
 
 
+@explained(
+    REFUSED,
+    *NOT_BUILT,
+    Explanation(
+        "The driver that is installed is of another branch or flavour than the one decided for these cards.",
+        "`labctl preflight` shows which and why; `labctl deploy --only nvidia_driver` installs it.",
+    ),
+)
 def test_next_boot(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) -> None:
     """the kernel that boots next has the driver's module, of the right branch and flavour"""
     about, decision = _decided(settings, facts)
@@ -32,6 +49,18 @@ def test_next_boot(host: Host, settings: NvidiaDriverSettings, facts: HostFacts)
     )
 
 
+@explained(
+    REFUSED,
+    Explanation(
+        "The driver's libraries are not installed.",
+        "`labctl deploy --only nvidia_driver` installs them.",
+        says="neither",
+    ),
+    Explanation(
+        "The driver's libraries and its kernel module are of two versions, as after half an update.",
+        "`labctl deploy --only nvidia_driver` brings both to one.",
+    ),
+)
 def test_libraries(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) -> None:
     """the driver's libraries are of the version of its module"""
     about, _ = _decided(settings, facts)
@@ -50,6 +79,19 @@ def test_libraries(host: Host, settings: NvidiaDriverSettings, facts: HostFacts)
     assert not other, f"the module is {version or 'not there'}, and there is {', '.join(other)}"
 
 
+@explained(
+    REFUSED,
+    Explanation(
+        "The kernel's own driver, nouveau, has taken the card, and two drivers cannot hold it.",
+        "`labctl deploy --only nvidia_driver` keeps it off, then `sudo reboot` on the host.",
+        says="is loaded",
+    ),
+    Explanation(
+        "The file that keeps the kernel's own driver, nouveau, off is gone: it could take the card at "
+        "the next boot.",
+        "`labctl deploy --only nvidia_driver` writes it anew.",
+    ),
+)
 def test_no_nouveau(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) -> None:
     """nouveau is neither loaded nor let in at the next boot"""
     _decided(settings, facts)
@@ -61,6 +103,15 @@ def test_no_nouveau(host: Host, settings: NvidiaDriverSettings, facts: HostFacts
     assert re.search(r"^blacklist nouveau$", config, re.MULTILINE), "modprobe would load nouveau"
 
 
+@explained(
+    REFUSED,
+    Explanation(
+        "What keeps the driver on its branch is gone or was overridden, and an upgrade may bring one "
+        "that these cards or services cannot use.",
+        "`labctl deploy --only nvidia_driver` pins it again; `apt-cache policy` of the package shows "
+        "what overrides it.",
+    ),
+)
 def test_branch(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) -> None:
     """an upgrade keeps the driver on its branch"""
     _, decision = _decided(settings, facts)
@@ -75,6 +126,13 @@ def test_branch(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) ->
             )
 
 
+@explained(
+    REFUSED,
+    Explanation(
+        "The list of modules that boot loads was changed: after a reboot, containers may find no card.",
+        "`labctl deploy --only nvidia_driver` writes it anew.",
+    ),
+)
 def test_modules_at_boot(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) -> None:
     """boot loads the driver and what CUDA needs of it"""
     _decided(settings, facts)

@@ -61,9 +61,11 @@ def nvidia_driver(settings: NvidiaDriverSettings, facts: HostFacts) -> Iterator[
     yield Initramfs(
         "initramfs",
         # A container, or a machine that boots without one, has none.
-        probe=f"i=/boot/initrd.img-{kernel}; if [ ! -e $i ] || [ $i -nt {NO_NOUVEAU} ]; then echo current; fi",
+        probe=f"i=/boot/initrd.img-{kernel}; if [ ! -e $i ]; then echo none; elif [ $i -nt {NO_NOUVEAU} ]; then "
+        "echo current; fi",
         wanted="current",
         problem="older than what keeps nouveau off",
+        reads=(NO_NOUVEAU,),
         settled_by=module,
         apply=f"if command -v update-initramfs >/dev/null; then update-initramfs -u -k {kernel}\n"
         f"else dracut --force /boot/initrd.img-{kernel} {kernel}; fi",

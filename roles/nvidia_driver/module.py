@@ -42,12 +42,20 @@ class ForKernel(Condition):
 
 
 class Initramfs(ForKernel):
-    """A condition of what the next boot unpacks first, which packages may make, too."""
+    """A condition of what the next boot unpacks first, which packages may make, too.
+
+    It does not hold when one of the files in `reads` is about to be written. A `probe` that prints nothing but `none`
+    says that there is none.
+    """
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Only possible as long as packages are to come: they may bring an initramfs about where there is none yet."""
         if pending.packages.intersection(self.settled_by):
             return Difference("made anew unless the packages do so", Certainty.POSSIBLE)
+        if seen.texts[self._key].strip() == "none":
+            return None
+        if pending.paths.intersection(self.reads):
+            return Difference(self.problem or "made of other files")
         return super().compare(seen, pending)
 
 

@@ -102,7 +102,8 @@ _INSTALL = f"""install() {{ {APT_GET} --no-install-recommends --allow-downgrades
 install_or_update() {{ install "$@" || {{ {APT_GET} update; install "$@"; }}; }}
 """
 # In a folder of its own: the module that boots now is not touched before the new one is known to build.
-_TRIAL = f"""trial=$(mktemp -d /var/tmp/labctl-trial.XXXXXX)
+_TRIAL = f"""rm -rf /var/tmp/labctl-trial.*  # of a run that the power was cut on
+trial=$(mktemp -d /var/tmp/labctl-trial.XXXXXX)
 install_or_update dkms
 ( cd "$trial" && apt-get -q download @packages@ || {{ {APT_GET} update; apt-get -q download @packages@; }} )
 for deb in "$trial"/*.deb; do dpkg-deb -x "$deb" "$trial/root"; done

@@ -9,6 +9,7 @@ from labctl.edges.templates import render
 from labctl.hoststate.facts import HostFacts
 from labctl.hoststate.files import File, Files
 from labctl.hoststate.resource import Resource
+from roles.nvidia_driver.answering import ANSWERING, of_each
 from roles.nvidia_driver.decided import not_here
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_driver.module import OnceLoaded
@@ -17,7 +18,7 @@ from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 
 UNIT = "nvidia-persistenced.service"
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/50-labctl.conf"
-MODES = "nvidia-smi --query-gpu=persistence_mode --format=csv,noheader 2>/dev/null | sort -u"
+MODES = of_each("persistence_mode")
 WANTED = "/etc/systemd/system/multi-user.target.d/50-labctl-persistenced.conf"
 # Until the driver is loaded nobody can say: a deploy that may not reboot the host must end, too.
 _LOADED = "[ -e /proc/driver/nvidia/version ]"
@@ -52,6 +53,7 @@ def nvidia_persistence(
         "persistence mode",
         probe=_ASSERTED,
         wanted="Enabled",
-        apply=f'nvidia-smi -pm 1 >/dev/null; modes=$({MODES}); [ "$modes" = Enabled ] || '
+        apply=f"for card in $({ANSWERING}); do nvidia-smi -i $card -pm 1 >/dev/null || true; done\n"
+        f'modes=$({MODES}); [ "$modes" = Enabled ] || '
         '{ echo "labctl: persistence mode is ${modes:-unknown} although it was set" >&2; exit 1; }',
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, output_of
 from roles.podman.deploy import LEAST_VERSION, LOGINS, PRUNE_UNIT
 from roles.podman.settings import PodmanSettings
@@ -53,6 +54,13 @@ def info(host: Host) -> Any:
     return json.loads(output_of(host, "podman info --format json"))
 
 
+@explained(
+    Explanation(
+        "This Podman is older than what runs services from unit files.",
+        "`apt-cache policy podman` shows where it comes from: remove that source, or move the host to "
+        "Debian 13 or Ubuntu 24.04.",
+    ),
+)
 def test_version(host: Host) -> None:
     """Podman is recent enough for Quadlet"""
     found = output_of(host, "podman version --format '{{.Client.Version}}'")
@@ -60,6 +68,12 @@ def test_version(host: Host) -> None:
     assert enough.rc == 0, f"Podman is {found}, older than {LEAST_VERSION}"
 
 
+@explained(
+    Explanation(
+        "Podman's generator makes no service of a unit file: part of the package is missing or was changed.",
+        "`sudo apt-get install --reinstall podman` on the host, then `labctl deploy --only podman`.",
+    ),
+)
 def test_quadlet(host: Host) -> None:
     """Quadlet makes a service of a unit"""
     done = host.run(_DRY_RUN)
@@ -72,6 +86,18 @@ def test_quadlet(host: Host) -> None:
     assert "nvidia.com/gpu=0" in starts[0], f"the service loses its device: {starts[0]}"
 
 
+@explained(
+    Explanation(
+        "Podman was first used with another storage driver, and keeps to it.",
+        "`sudo podman system reset` starts afresh and deletes every container, image and volume: save "
+        "what you need first.",
+        says="storage driver",
+    ),
+    Explanation(
+        "Podman keeps its images in another place than the inventory says.",
+        "`labctl deploy --only podman` writes its storage.conf.",
+    ),
+)
 def test_storage(info: Any, settings: PodmanSettings) -> None:
     """images and volumes lie where asked"""
     found = info["store"]["graphRoot"]
@@ -82,6 +108,12 @@ def test_storage(info: Any, settings: PodmanSettings) -> None:
     )
 
 
+@explained(
+    Explanation(
+        "Another file in /etc/containers/registries.conf.d overrides the registries of the inventory.",
+        "Remove it, or put what it says into the inventory, then `labctl deploy --only podman`.",
+    ),
+)
 def test_registries(info: Any, settings: PodmanSettings) -> None:
     """registries and mirrors are those asked for"""
     search = info["registries"].get("search") or []
@@ -97,6 +129,12 @@ def test_registries(info: Any, settings: PodmanSettings) -> None:
         )
 
 
+@explained(
+    Explanation(
+        "The logins of registries on the host are not those of the inventory, or others may read them.",
+        "`labctl deploy --only podman` writes them anew.",
+    ),
+)
 def test_logins(host: Host, settings: PodmanSettings) -> None:
     """registry logins are those asked for, for root alone"""
     if not settings.logins:
@@ -112,12 +150,30 @@ def test_logins(host: Host, settings: PodmanSettings) -> None:
         )
 
 
+@explained(
+    Explanation(
+        "Another file in /etc/containers/containers.conf.d sends the containers' logs elsewhere, where "
+        "nothing bounds them.",
+        "Remove its log_driver, then `labctl deploy --only podman`.",
+    ),
+)
 def test_logs(info: Any) -> None:
     """containers log to the journal"""
     found = info["host"]["logDriver"]
     assert found == "journald", f"containers log to {found}, not journald"
 
 
+@explained(
+    Explanation(
+        "The last removal of old images failed, so the disk fills up.",
+        "`journalctl -u labctl-prune-images` says why.",
+        says="the last run",
+    ),
+    Explanation(
+        "The timer that removes old images was switched off or changed.",
+        "`labctl deploy --only podman` switches it on.",
+    ),
+)
 def test_pruning(host: Host, settings: PodmanSettings) -> None:
     """old images are looked for as often as asked"""
     timer = f"{PRUNE_UNIT}.timer"
@@ -134,6 +190,12 @@ def test_pruning(host: Host, settings: PodmanSettings) -> None:
     assert result == "success", f"the last run of {PRUNE_UNIT}.service ended with {result}"
 
 
+@explained(
+    Explanation(
+        "Containers get no answer from Podman's own resolver: a firewall stops them, or it does not run.",
+        "`labctl deploy --only firewall,podman`, then restart the services with that trouble.",
+    ),
+)
 def test_names_in_containers(host: Host) -> None:
     """containers resolve names"""
     done = host.run(_RESOLVE)

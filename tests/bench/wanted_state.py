@@ -13,12 +13,25 @@ from roles.cuda.deploy import cuda
 from roles.firewall.deploy import firewall
 from roles.firewall.ruleset import RULES, Ruleset
 from roles.gpu_power.deploy import gpu_power
+from roles.gpu_tuning.deploy import gpu_tuning
+from roles.monitoring.deploy import monitoring
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
 
 # As in deploy/gpu_host.py.
-ROLES = (base, firewall, nvidia_driver, cuda, nvidia_persistence, container_toolkit, podman, gpu_power)
+ROLES = (
+    base,
+    firewall,
+    nvidia_driver,
+    cuda,
+    nvidia_persistence,
+    container_toolkit,
+    podman,
+    monitoring,
+    gpu_power,
+    gpu_tuning,
+)
 
 
 @dataclass(frozen=True)

@@ -27,15 +27,16 @@ _DIRECTORIES = ("dev", "etc", "proc", "run", "srv", "sys", "tmp", "usr")
 
 def converged_layer(hosts: ThrowawayHosts) -> Layer:
     """The layer; made by a deploy to a bare host when the roles, or this file, have changed."""
-    return hosts.cached_layer("converged", _key(), _prepare)
+    return hosts.cached_layer("converged", digest_of_roles(Path(__file__), Path(knocking.__file__)), _prepare)
 
 
-def _key() -> str:
+def digest_of_roles(*more: Path) -> str:
+    """Changes with what a deploy does, and with the files in `more`."""
     total = hashlib.sha256()
     files = [file for folder in _SOURCES for file in (CHECKOUT / folder).rglob("*")]
     for file in sorted(file for file in files if file.suffix in (".py", ".j2")):
         total.update(f"{file.relative_to(CHECKOUT)}\0".encode() + file.read_bytes() + b"\0")
-    for file in (Path(__file__), Path(knocking.__file__)):
+    for file in more:
         total.update(file.read_bytes())
     return total.hexdigest()
 

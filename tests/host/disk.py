@@ -105,6 +105,6 @@ class Disk:
             target.mkdir(mode=0o755)
 
 
-def load_layer(folder: Path, bare: Layer) -> Layer:
-    """The layer that a disk of the base image `bare` was frozen into at `folder`."""
-    return Layer(bare.base, bare.suite, (folder / "upper",), folder / "plain")
+def load_layer(folder: Path, below: Layer) -> Layer:
+    """The layer that a disk which started from `below` was frozen into at `folder`."""
+    return Layer(below.base, below.suite, (folder / "upper", *below.uppers), folder / "plain")

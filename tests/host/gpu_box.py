@@ -9,13 +9,14 @@ from typing import Any
 
 from labctl.edges.rigs import read_rig
 from labctl.rig.rig import Host
-from tests.host import simulated_driver
+from tests.host import simulated_driver, simulated_gpus
 from tests.host.deploying import CHECKOUT, Run, labctl, write_inventory
 from tests.host.disk import Layer
 from tests.host.hosts import ThrowawayHosts
 from tests.host.stand_in_repository import TOOLKIT, StandIn, offer, publish
 from tests.host.throwaway_host import ThrowawayHost
 from tests.simulated_nvml.build import build
+from tests.simulated_nvml.description import uuid_of
 
 # The real driver's build takes minutes.
 _DEPLOY_TIMEOUT_S = 1800
@@ -23,12 +24,12 @@ _DEPLOY_TIMEOUT_S = 1800
 _HEADERS = (
     "mkdir -p /etc/initramfs-tools/conf.d && "
     "printf 'MODULES=list\\nCOMPRESS=gzip\\n' >/etc/initramfs-tools/conf.d/throwaway && "
-    "sed -i '/^Components:/s/$/ contrib non-free non-free-firmware/' /etc/apt/sources.list.d/debian.sources && "
     "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "
-    "linux-headers-amd64 >/dev/null && sed -i '/^Components:/s/ contrib.*//' /etc/apt/sources.list.d/debian.sources && "
-    "rm -rf /var/lib/apt/lists/* /etc/apt/sources.list.d/*.labctl.save"
+    "linux-headers-amd64 >/dev/null && rm -rf /var/lib/apt/lists/*"
 )
 LIMITS = "nvidia-smi --query-gpu=uuid,power.limit --format=csv,noheader"
+LIMITED = "\n".join(f"{uuid_of(index)}, 280.00 W" for index in range(2))
+"""What `LIMITS` prints when both cards are limited as the inventory asks."""
 UNFINISHED = (
     "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' | grep -vE '^(installed|config-files) ' || true"
 )
@@ -54,7 +55,12 @@ class GpuBox:
 
     def root(self, command: str, *, check: bool = True) -> str:
         """What a command prints on the host, run by root from outside."""
-        return self.host.console_run(command, check=check).stdout.strip()
+        return self.host.console_run(command, check=check, timeout_s=_DEPLOY_TIMEOUT_S).stdout.strip()
+
+    def has_module_for_next_boot(self, version: str = simulated_gpus.DRIVER) -> bool:
+        """Whether dkms says that it installed one for the newest kernel."""
+        kernel = self.root("ls -v /lib/modules | tail -n 1")
+        return f"{version}, {kernel}, x86_64: installed" in self.root("dkms status")
 
 
 def cards() -> Host:
@@ -62,9 +68,9 @@ def cards() -> Host:
     return read_rig(str(CHECKOUT / "workloads" / "rigs" / "dual-3090.yaml")).hosts[0]
 
 
-def with_headers(hosts: ThrowawayHosts) -> Layer:
-    """The disk of a bare Debian 13 with the headers that the archive's kernel is built on; made once."""
-    return hosts.cached_layer("kernel-headers", _HEADERS, install_headers)
+def with_headers(hosts: ThrowawayHosts, suite: str = "trixie") -> Layer:
+    """The disk of a bare Debian with the headers that the archive's kernel is built on; made once."""
+    return hosts.cached_layer("kernel-headers", _HEADERS, install_headers, suite=suite)
 
 
 def install_headers(host: ThrowawayHost) -> None:

@@ -124,29 +124,36 @@ class ThrowawayHosts:
         host.destroy()
 
     def cached_layer(
-        self, name: str, key: str, prepare: Callable[[ThrowawayHost], None], *, suite: str = "trixie"
+        self,
+        name: str,
+        key: str,
+        prepare: Callable[[ThrowawayHost], None],
+        *,
+        suite: str = "trixie",
+        above: Layer | None = None,
     ) -> Layer:
         """The layer `name` that `prepare` makes out of a bare host, kept for later sessions while `key` is the same.
 
         key: anything that changes when the layer would come out different, such as the text of the roles. It is
-        made anew, too, when the base image is.
+        made anew, too, when the base image is. above: another cached layer to start from, and to be made anew with.
         """
-        bare = self._bare(suite)
-        recipe = hashlib.sha256(f"{bare.base} {key}".encode()).hexdigest()[:10]
+        below = above or self._bare(suite)
+        folders = " ".join(str(path) for path in (*below.uppers, below.base))
+        recipe = hashlib.sha256(f"{folders} {key}".encode()).hexdigest()[:10]
         folder = self._hold(
             hold(
                 self.session.cache.layers,
-                f"{name}-{suite}",
+                f"{name}-{below.suite}",
                 recipe,
-                lambda folder: self._make_layer(prepare, suite, folder),
+                lambda folder: self._make_layer(prepare, below, folder),
                 refresh_after_days=_LAYERS_REFRESH_AFTER_DAYS,
             )
         )
-        return load_layer(folder, bare)
+        return load_layer(folder, below)
 
-    def _make_layer(self, prepare: Callable[[ThrowawayHost], None], suite: str, folder: Path) -> None:
+    def _make_layer(self, prepare: Callable[[ThrowawayHost], None], below: Layer, folder: Path) -> None:
         # One that `prepare` failed on stays until the session ends: somebody will want its logs.
-        host = self.boot(f"{_TEMPLATE}-{next(self._templates)}", suite=suite)
+        host = self.boot(f"{_TEMPLATE}-{next(self._templates)}", layer=below)
         prepare(host)
         host.power_off()
         host.freeze(folder)

@@ -1,12 +1,16 @@
 """A throwaway host with simulated cards on its PCI bus, and a kernel that loads a real driver's module: in name only.
 
 The module is the one that dkms built for the headers that are installed. At every boot its version and flavour are
-written where the driver would tell its own, as though the kernel had loaded it.
+written where the driver would tell its own, as though the kernel had loaded it. The cards have device nodes with
+nothing behind them; a container sees those cards that it was given the nodes of.
 """
+
+from collections.abc import Sequence
 
 from labctl.rig.rig import Host
 from tests.host import simulated_gpus
 from tests.host.throwaway_host import ThrowawayHost
+from tests.simulated_nvml.description import uuid_of
 
 _FOLDER = "usr/local/lib/simulated-driver"
 _UNIT = "simulated-driver.service"
@@ -16,16 +20,25 @@ mkdir -p $bus $modules
 for slot in @slots@; do
   mkdir -p $bus/$slot; echo 0x10de >$bus/$slot/vendor; echo 0x2204 >$bus/$slot/device; echo 0x030000 >$bus/$slot/class
 done
+for uuid in @lost@; do mkdir -p /run/simulated-nvml; touch /run/simulated-nvml/$uuid.lost; done
 mount --bind $bus /sys/bus/pci/devices
 mount --bind $modules /proc/driver
-for kernel in $(ls /lib/modules); do
+# The real driver's major number; no kernel driver answers behind it here. The minor of nvidia-uvm is made up.
+n=0
+for slot in @slots@; do [ -e /dev/nvidia$n ] || mknod -m 666 /dev/nvidia$n c 195 $n; n=$((n + 1)); done
+[ -e /dev/nvidiactl ] || mknod -m 666 /dev/nvidiactl c 195 255
+[ -e /dev/nvidia-uvm ] || mknod -m 666 /dev/nvidia-uvm c 195 253
+loaded() {
+  mkdir -p $modules/nvidia; echo "NVRM version: NVIDIA UNIX x86_64 $1  $2  simulated" >$modules/nvidia/version
+}
+[ -z "@loaded@" ] || loaded "Kernel Module" "@loaded@"
+for kernel in $(ls /lib/modules 2>/dev/null); do
   # By the file's name, which is the packager's own: nvidia.ko, nvidia-current.ko, nvidia-current-open.ko.
   file=$(find /lib/modules/$kernel -name 'nvidia*.ko*' | grep -E '/nvidia(-current(-open)?)?[.]ko' | head -n 1)
   [ -n "$file" ] || continue
   version=$(modinfo -F version $file)
   kind="Kernel Module"; case $(modinfo -F license $file) in *GPL*) kind="Open Kernel Module" ;; esac
-  mkdir -p $modules/nvidia
-  echo "NVRM version: NVIDIA UNIX x86_64 $kind  $version  simulated" >$modules/nvidia/version
+  loaded "$kind" "$version"
 done
 """
 _BOOT_UNIT = f"""[Unit]
@@ -41,19 +54,40 @@ WantedBy=sysinit.target
 """
 # The real daemon asks the loaded driver for its cards, and finds none.
 _PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
+# Units of ours that may touch nothing but `char-nvidia*`: the kernel here has no driver of that name to know it by.
+_NODE_ALLOWED = "DeviceAllow=/dev/{} rw\n"
 
 
-def plug_in(host: ThrowawayHost, cards: Host, library: bytes) -> None:
-    """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come."""
-    script = _BOOT.replace(
-        "@slots@", " ".join(f"0000:{16 * (n + 1):02x}:00.0" for n in range(len(cards.cards)))
-    )
-    write(host, f"{_FOLDER}/boot", script)
+def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "") -> None:
+    """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come.
+
+    loaded: the version of a driver that is loaded though no module of it was ever built.
+    """
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
+    nodes = (*(f"nvidia{n}" for n in range(len(cards.cards))), "nvidiactl", "nvidia-uvm")
+    allowed = "".join(_NODE_ALLOWED.format(node) for node in nodes)
+    write(host, "etc/systemd/system/labctl-.service.d/90-simulated.conf", f"[Service]\n{allowed}")
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
+    next_boot_finds(host, cards, loaded=loaded)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
-    simulated_gpus.describe_to(host, cards)
+
+
+def next_boot_finds(host: ThrowawayHost, cards: Host, *, lost: Sequence[int] = (), loaded: str = "") -> None:
+    """The cards on the bus from the next boot on. lost: those, by index, that are there and do not answer.
+
+    loaded: as in `plug_in`.
+    """
+    words = {
+        "slots": " ".join(f"0000:{16 * (card.index + 1):02x}:00.0" for card in cards.cards),
+        "lost": " ".join(map(uuid_of, lost)),
+        "loaded": loaded,
+    }
+    script = _BOOT
+    for word, value in words.items():
+        script = script.replace(f"@{word}@", value)
+    write(host, f"{_FOLDER}/boot", script)
+    simulated_gpus.describe_to(host, cards, nodes=True)
 
 
 def write(host: ThrowawayHost, path: str, content: str | bytes, mode: int = 0o644) -> None:

@@ -15,26 +15,35 @@ STATE = "/run/simulated-nvml"
 _INSTALL_TIMEOUT_S = 300
 
 
-def plug_in(host: ThrowawayHost, cards: Host, folder: Path) -> None:
-    """Install nvidia-smi and put the simulated library before the real one, which finds no card here."""
+def install(host: ThrowawayHost, *packages: str) -> None:
+    """Install nvidia-smi, and more."""
     host.run(
         # As Debian 13 is installed there is `main` alone.
         "sed -i '/^Components:/s/$/ contrib non-free/' /etc/apt/sources.list.d/debian.sources && "
         "apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=60 install "
-        "--no-install-recommends nvidia-smi >/dev/null",
+        f"--no-install-recommends {' '.join(('nvidia-smi', *packages))} >/dev/null",
         sudo=True,
         timeout_s=_INSTALL_TIMEOUT_S,
     )
+
+
+def plug_in(host: ThrowawayHost, cards: Host, folder: Path) -> None:
+    """Install nvidia-smi and put the simulated library before the real one, which finds no card here."""
+    install(host)
     _write(host, f"usr/local/lib/{LIBRARY}", build(folder).read_bytes())
     host.run("ldconfig", sudo=True)
     describe_to(host, cards)
 
 
 def describe_to(
-    host: ThrowawayHost, cards: Host, processes: Mapping[int, Sequence[Process]] | None = None
+    host: ThrowawayHost,
+    cards: Host,
+    processes: Mapping[int, Sequence[Process]] | None = None,
+    *,
+    nodes: bool = False,
 ) -> None:
-    """Say what cards the host has, and who uses them."""
-    text = describe(cards, processes, driver=DRIVER, cuda=CUDA)
+    """Say what cards the host has, and who uses them. nodes: they are seen through their /dev/nvidiaN alone."""
+    text = describe(cards, processes, driver=DRIVER, cuda=CUDA, nodes=nodes)
     _write(host, "etc/simulated-nvml", text.encode())
 
 

@@ -4,6 +4,9 @@ The kernel module is a few lines of C that say which driver they stand in for. D
 it, in seconds, or really fails to.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from tests.host.stand_in_repository import STAND_IN, StandIn
 
 VERSION = "550.163.01"
@@ -39,7 +42,7 @@ case $1 in remove|upgrade|deconfigure) dkms remove -m {name} -v {version} --all 
 """
 _NVCC = f"""#!/bin/sh
 echo "{STAND_IN}"
-echo "Cuda compilation tools, release 12.4, V12.4.131"
+echo "Cuda compilation tools, release {{release}}, V{{release}}.0"
 """
 
 
@@ -53,6 +56,7 @@ def kernel_module(
     builds: bool = True,
     slow_s: float = 0,
     revision: str = REVISION,
+    relations: Mapping[str, str] = MappingProxyType({}),
 ) -> StandIn:
     """The package that builds the module. slow_s: how long each of its scripts takes, beside its work."""
     folder = f"usr/src/{name}-{version}"
@@ -76,7 +80,7 @@ def kernel_module(
             "postinst": _POSTINST.format(name=name, version=version, slow=slow),
             "prerm": _PRERM.format(name=name, version=version, slow=slow),
         },
-        relations={"Conflicts": conflicts},
+        relations={"Conflicts": conflicts, **relations},
     )
 
 
@@ -105,12 +109,17 @@ def libraries(version: str = VERSION, *, slow_s: float = 0, revision: str = REVI
     )
 
 
-def toolkit(*, slow_s: float = 0) -> StandIn:
-    """CUDA 12's compiler, in name."""
+def programs(version: str = VERSION, *, revision: str = REVISION) -> tuple[StandIn, ...]:
+    """nvidia-smi and nvidia-persistenced in name alone, for hosts that have no use for the archive's own."""
+    return tuple(StandIn(name, version + revision) for name in ("nvidia-smi", "nvidia-persistenced"))
+
+
+def toolkit(*, slow_s: float = 0, version: str = "12.4.131~12.4.1-2+standin1") -> StandIn:
+    """The distribution's CUDA compiler, in name."""
     scripts = {"postinst": f"#!/bin/sh\nsleep {slow_s}\n"} if slow_s else {}
-    return StandIn(
-        "nvidia-cuda-toolkit", "12.4.131~12.4.1-2+standin1", {"usr/bin/nvcc": _NVCC}, scripts=scripts
-    )
+    release = ".".join(version.split(".")[:2])
+    nvcc = _NVCC.format(release=release)
+    return StandIn("nvidia-cuda-toolkit", version, {"usr/bin/nvcc": nvcc}, scripts=scripts)
 
 
 def debian_driver(

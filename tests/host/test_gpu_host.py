@@ -6,14 +6,11 @@ from dataclasses import dataclass
 import pytest
 
 from tests.host.deploying import Run
-from tests.host.gpu_box import LIMITS, UNFINISHED, GpuBox, boot_gpu_box
+from tests.host.gpu_box import LIMITED, LIMITS, UNFINISHED, GpuBox, boot_gpu_box
 from tests.host.hosts import ThrowawayHosts
 from tests.simulated_nvml.description import uuid_of
 
 pytestmark = pytest.mark.host
-
-
-_LIMITED = "".join(f"{uuid_of(index)}, 280.00 W\n" for index in range(2)).strip()
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +36,6 @@ def driven(box: GpuBox) -> Driven:
     run = box.labctl("deploy")
     assert run.exit_code == 0, run.stdout + run.stderr
     return Driven(said, run, boot)
-
-
-def _built_for_the_next_boot(box: GpuBox) -> bool:
-    kernel = box.root("ls -v /lib/modules | tail -n 1")
-    return f"550.163.01, {kernel}, x86_64: installed" in box.root("dkms status")
 
 
 def test_what_cannot_be_is_refused_before_anything_changes(box: GpuBox) -> None:
@@ -75,13 +67,13 @@ def test_the_deploy_brings_the_driver_about_and_loads_it(box: GpuBox, driven: Dr
     name = box.host.name
     assert set(driven.said.pending(name, "certain")) <= driven.run.changed(name)
     assert driven.run.changed(name) <= set(driven.said.pending(name))
-    assert _built_for_the_next_boot(box)
+    assert box.has_module_for_next_boot()
     assert box.host.boot_id() != driven.boot_before
     assert "550.163.01" in box.root("cat /proc/driver/nvidia/version")
     described = box.root("cat /etc/cdi/nvidia.yaml")
     assert uuid_of(0) in described
     assert uuid_of(1) in described
-    assert box.root(LIMITS) == _LIMITED
+    assert box.root(LIMITS) == LIMITED
 
 
 @pytest.mark.usefixtures("driven")
@@ -106,7 +98,7 @@ def test_the_second_run_changes_nothing_and_all_checks_pass(box: GpuBox) -> None
 def test_it_is_all_still_so_after_a_reboot(box: GpuBox) -> None:
     box.host.reboot()
     box.host.wait_running()
-    assert box.root(LIMITS) == _LIMITED
+    assert box.root(LIMITS) == LIMITED
     check = box.labctl("check")
     assert check.exit_code == 0, check.stdout
     verified = box.labctl("verify")

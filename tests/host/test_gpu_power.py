@@ -8,8 +8,7 @@ import pytest
 
 from labctl.edges.rigs import read_rig
 from labctl.rig.rig import Host
-from roles.gpu_power.boot_unit import RESUME_UNIT, RULES_FILE
-from roles.gpu_power.host_limits import UNIT, UNIT_FILE
+from roles.gpu_power.host_limits import POWER
 from tests.host import simulated_gpus
 from tests.host.deploying import CHECKOUT, Run, labctl, write_inventory
 from tests.host.hosts import ThrowawayHosts
@@ -37,7 +36,7 @@ def aibox(
 ) -> Iterator[ThrowawayHost]:
     host = throwaway_hosts.boot("limits")
     simulated_gpus.plug_in(host, cards, tmp_path_factory.mktemp("nvml"))
-    folder = f"/etc/systemd/system/{UNIT}.d"
+    folder = f"/etc/systemd/system/{POWER.name}.d"
     host.run(
         f"mkdir -p {folder} && printf '{_WRITABLE}' >{folder}/simulated.conf".replace("\n", "\\n"), sudo=True
     )
@@ -80,7 +79,7 @@ def test_what_the_cards_cannot_do_is_refused_before_anything_changes(box: Box) -
         assert error["stage"] == "prepare"
         assert "nothing was changed" in error["hint"], error
         assert box.limits() == [350, 350]
-    assert box.host.run(f"test -e {UNIT_FILE}", check=False).returncode == 1
+    assert box.host.run(f"test -e {POWER.path}", check=False).returncode == 1
 
 
 def test_the_deploy_limits_the_cards_and_the_second_run_changes_nothing(box: Box) -> None:
@@ -97,9 +96,9 @@ def test_the_deploy_limits_the_cards_and_the_second_run_changes_nothing(box: Box
 
 
 def test_systemd_and_udev_take_the_files_without_a_word(box: Box) -> None:
-    verified = box.host.run(f"systemd-analyze verify --man=no {UNIT} {RESUME_UNIT}", sudo=True)
-    assert UNIT not in verified.stdout + verified.stderr, verified.stderr
-    rules = box.host.run(f"! command -v udevadm >/dev/null || udevadm verify {RULES_FILE}", sudo=True)
+    verified = box.host.run(f"systemd-analyze verify --man=no {POWER.name} {POWER.resume_name}", sudo=True)
+    assert POWER.name not in verified.stdout + verified.stderr, verified.stderr
+    rules = box.host.run(f"! command -v udevadm >/dev/null || udevadm verify {POWER.rules_path}", sudo=True)
     assert "error" not in rules.stdout.lower()
 
 
@@ -118,22 +117,22 @@ def test_a_limit_set_by_hand_is_drift_that_a_deploy_corrects(box: Box) -> None:
 def test_a_wake_up_sets_the_limits_again(box: Box) -> None:
     """Nothing sleeps here; what systemd starts when the machine is awake again is started by hand."""
     box.host.run("nvidia-smi -pl 350", sudo=True)
-    box.host.run(f"systemctl start {RESUME_UNIT} && systemctl start {UNIT}", sudo=True)
+    box.host.run(f"systemctl start {POWER.resume_name} && systemctl start {POWER.name}", sudo=True)
     assert box.limits() == [280, 280]
 
 
 def test_the_limits_are_there_after_a_reboot(box: Box) -> None:
     box.host.reboot()
-    box.host.run(f"systemctl start {UNIT}", sudo=True)  # waits for it, should it still be at work
+    box.host.run(f"systemctl start {POWER.name}", sudo=True)  # waits for it, should it still be at work
     assert box.limits() == [280, 280]
     assert box.labctl("check", **LIMITED).exit_code == 0
-    assert box.host.run(f"systemctl is-active {UNIT}").stdout == "active\n"
+    assert box.host.run(f"systemctl is-active {POWER.name}").stdout == "active\n"
 
 
 def test_a_card_missing_at_boot_leaves_the_other_limited_and_is_named(box: Box, cards: Host) -> None:
     simulated_gpus.describe_to(box.host, replace(cards, cards=(replace(cards.cards[1], nvlink=()),)))
     box.host.reboot()
-    box.host.run(f"systemctl start {UNIT}", sudo=True)
+    box.host.run(f"systemctl start {POWER.name}", sudo=True)
     assert box.limits() == [280]
     assert box.labctl("deploy", **LIMITED).changed(box.host.name) == set()
     verified = box.labctl("verify", **LIMITED)
@@ -148,6 +147,6 @@ def test_without_the_setting_the_cards_have_their_default_again(box: Box) -> Non
     run = box.labctl("deploy")
     assert run.exit_code == 0, run.stdout + run.stderr
     assert box.limits() == [350, 350]
-    assert box.host.run(f"test -e {UNIT_FILE} || test -e {RULES_FILE}", check=False).returncode == 1
+    assert box.host.run(f"test -e {POWER.path} || test -e {POWER.rules_path}", check=False).returncode == 1
     assert box.labctl("check").exit_code == 0
     assert box.labctl("verify").exit_code == 0

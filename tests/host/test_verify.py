@@ -44,6 +44,13 @@ NOT_RUN_HERE |= {
     "each card has the power limit asked for",
     "each card that is to be limited answers",
     "the limits are set again after sleep and after a driver that was loaded anew",
+    "each card was locked since boot as asked, and runs at no clock above",
+    "each card that is to be locked answers",
+    "clocks are locked again after sleep and after a driver that was loaded anew",
+    "cards that NVLink joins reach each other's memory",
+    "the exporter listens on loopback alone, unless it is exposed",
+    "the exporter tells of the host",
+    "the exporter tells of every card, and of what is so now",
 }
 LIMITS = {"a new service gets the limits inference needs", "a login gets the limits inference needs"}
 
@@ -126,8 +133,18 @@ def test_a_converged_host_passes_and_says_what_cannot_be_shown_here(inventory: P
         "firewall",
         "podman",
         "gpu_power",
+        "gpu_tuning",
+        "monitoring",
     }
-    assert about["roles"] == ["base", "firewall", *OF_CARDS, "podman", "gpu_power"]
+    assert about["roles"] == [
+        "base",
+        "firewall",
+        *OF_CARDS,
+        "podman",
+        "monitoring",
+        "gpu_power",
+        "gpu_tuning",
+    ]
     # A check that asked four times would wait for four round trips.
     assert about["remote_commands"] <= 2 * len(about["checks"])
 
@@ -164,6 +181,40 @@ def test_each_fault_is_named_and_nothing_else(
     reasons = {check["reason"] for check in run.host("verified")["checks"] if check["status"] == "failed"}
     assert None not in reasons
     assert all("\n" not in reason for reason in reasons)
+
+
+def test_a_doctor_says_why_and_what_to_do(spoiled: ThrowawayHost, inventory: Path) -> None:
+    well = labctl("doctor", inventory, env={"COLUMNS": "80"})
+    assert well.exit_code == 0, well.stdout + well.stderr
+    assert well.stdout.startswith("All well on verified: ")
+    assert well.stdout.count("\n") <= 2
+    faults = {
+        "nft delete table inet labctl": ("nothing is filtered", "`labctl deploy --only firewall`"),
+        "chmod 644 /var/lib/labctl/receipt.json": ("others may read it", "`labctl deploy`"),
+        "chmod -x /usr/bin/podman": ("came to no answer", "Run the command named below"),
+    }
+    for command in faults:
+        spoiled.console_run(command)
+    ill = labctl("doctor", inventory, env={"COLUMNS": "80"})
+    assert ill.exit_code == 3, ill.stdout + ill.stderr
+    text = " ".join(ill.stdout.split())
+    assert max(map(len, ill.stdout.splitlines())) <= 80
+    for cause, fix in faults.values():
+        assert f"{fix}" in text.partition(cause)[2].partition(" - ")[0], ill.stdout
+    document = labctl("doctor", inventory, "--json")
+    assert document.exit_code == 3
+    for check in document.host("verified")["checks"]:
+        assert (check["outcome"] == "failed") == (check["cause"] is not None) == (check["fix"] is not None)
+
+
+def test_who_cannot_be_asked_is_no_failed_check_for_a_doctor_either(
+    host: ThrowawayHost, tmp_path: Path
+) -> None:
+    gone = write_inventory(tmp_path / "gone.py", host, ssh_port=1)
+    run = labctl("doctor", gone)
+    assert run.exit_code == 1, run.stdout + run.stderr
+    assert run.stdout.startswith("verified: not reached: ")
+    assert labctl("doctor", write_inventory(tmp_path / "typo.py", host, firewal={}), "--json").exit_code == 2
 
 
 def test_names_are_resolved_through_the_firewall(spoiled: ThrowawayHost, inventory: Path) -> None:

@@ -1,6 +1,7 @@
-"""A machine of one folder for the gpu_power role: nvidia-smi and systemctl as shell scripts, scripts run for real."""
+"""A machine of one folder for the roles of cards: nvidia-smi and systemctl as shell scripts, scripts run for real."""
 
 import os
+import re
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,10 @@ enable) touch "$root/$1.enabled" ;;
 disable) shift; for unit in "$@"; do rm -f "$root/$unit.enabled" "$root/$unit.active"; done ;;
 restart)
   grep -c . "$root/etc/systemd/system/$1" >/dev/null || exit 1
-  sed -n 's,^ExecStart=-/usr/bin/,,p' "$root/etc/systemd/system/$1" | while read -r line; do "$root"/$line; done
+  rm -rf "$root/run/${1%.service}"
+  sed -n 's,^ExecStart=-,,p' "$root/etc/systemd/system/$1" | while read -r program arguments; do
+    case $program in /usr/bin/*) "$root/${program##*/}" $arguments ;; *) "$root/ran" "$root$program" $arguments ;; esac
+  done
   touch "$root/$1.active" ;;
 is-enabled) [ -e "$root/$1.enabled" ] && echo enabled ;;
 is-active) [ "$1" = -q ] && shift; [ -e "$root/$1.active" ] ;;
@@ -60,18 +64,25 @@ show)
   fi ;;
 esac
 """
+# Runs a program that a role brought: what it does under /run is done in the folder.
+_RAN = """#!/bin/sh
+program=$1; shift
+sed "s,/run/,$(dirname "$0")/run/,g" "$program" | sh -s -- "$@"
+"""
+_HERE = ("/etc/", "/run/", "/usr/local/")
 
 
 @dataclass
 class FakeMachine:
-    """What a script finds under `/etc` and on its PATH is in `folder`."""
+    """What a script finds under `/etc`, `/run` and `/usr/local` and on its PATH is in `folder`."""
 
     folder: Path
+    nvidia_smi: str = _NVIDIA_SMI
     pending: Pending = field(default_factory=Pending)
 
     def __post_init__(self) -> None:
         (self.folder / "cards").mkdir()
-        for name, text in (("nvidia-smi", _NVIDIA_SMI), ("systemctl", _SYSTEMCTL)):
+        for name, text in (("nvidia-smi", self.nvidia_smi), ("systemctl", _SYSTEMCTL), ("ran", _RAN)):
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(0o755)
 
@@ -88,7 +99,10 @@ class FakeMachine:
         """A survey by the script that a host would be asked."""
         probes = resource.probes()
         done = self._run(survey.script(probes))
-        return survey.parse(probes, done.stdout.replace(f"{self.folder}/etc/", "/etc/"))
+        said = done.stdout
+        for path in _HERE:
+            said = said.replace(f"{self.folder}{path}", path)
+        return survey.parse(probes, said)
 
     def compare(self, resource: Resource) -> Difference | None:
         """How it differs."""
@@ -107,7 +121,10 @@ class FakeMachine:
         return self.folder / on_host.lstrip("/")
 
     def _run(self, script: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        here = script.replace("/etc/", f"{self.folder}/etc/").replace("chown root:root", ": chown")
+        here = script.replace("chown root:root", ": chown")
+        for path in _HERE:
+            here = here.replace(path, f"{self.folder}{path}")
+        here = re.sub(r"^(\S+/usr/local/\S+) GPU-", rf"{self.folder}/ran \1 GPU-", here, flags=re.MULTILINE)
         here = here.replace("%u|%g", "root|root").replace("sync /", ": /").replace("sleep 0.3", ":")
         return subprocess.run(
             ["sh", "-c", here],

@@ -56,10 +56,15 @@ GOOD: dict[str, Answer] = {
     "nvidia-smi --query-gpu": f"{_ONE}, Enabled\n{_TWO}, Enabled\n",
     "systemctl is-active": "active\n",
     "systemctl show -p Wants": "getty.target nvidia-persistenced.service\n",
+    "--query-gpu=uuid --format": f"{_ONE}\n{_TWO}\n",
     "nvidia-smi -L": f"GPU 0: RTX 3090 (UUID: {_ONE})\nGPU 1: RTX 3090 (UUID: {_TWO})\n",
     "cat /etc/cdi/nvidia.yaml": _CDI,
     "cat /proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue\n",
     "systemctl is-enabled": (1, "masked\n", ""),
+    "command -v podman": "/usr/bin/podman\n",
+    "podman run --rm --detach": "".join(
+        f"{c} {w} saw {c} \n" for w in ("before", "after") for c in (_ONE, _TWO)
+    ),
     "systemctl is-enabled labctl-cdi.service": "enabled\n",
 }
 SETTINGS: dict[ModuleType, Any] = {
@@ -166,9 +171,14 @@ def test_a_good_host_passes(check: Check) -> None:
         (persistence.test_mode, {"nvidia-smi --query-gpu": "No devices were found\n"}, "no card"),
         (persistence.test_daemon, {"systemctl is-active": (3, "failed\n", "")}, "is failed"),
         (persistence.test_daemon, {"systemctl show -p Wants": "getty.target\n"}, "does not ask"),
-        (toolkit.test_devices, {"nvidia-smi -L": f"GPU 0: RTX 3090 (UUID: {_ONE})\n"}, "nvidia-smi lists"),
+        (toolkit.test_devices, {"--query-gpu=uuid --format": f"{_ONE}\n"}, "nvidia-smi lists"),
         (toolkit.test_devices, {"cat /etc/cdi/nvidia.yaml": _CDI.replace(_ONE, '"0"')}, "offers 0, GPU-"),
-        (toolkit.test_devices, {"nvidia-smi -L": "No devices found.\n"}, "lists no card"),
+        (toolkit.test_devices, {"--query-gpu=uuid --format": ""}, "lists no card"),
+        (
+            toolkit.test_devices,
+            {"--query-gpu=uuid --format": "", "nvidia-smi -L": (9, "", "couldn't communicate")},
+            "couldn't communicate",
+        ),
         (
             toolkit.test_driver,
             {"cat /etc/cdi/nvidia.yaml": _CDI.replace("550.163.01", "535.1")},
@@ -184,6 +194,25 @@ def test_a_good_host_passes(check: Check) -> None:
             toolkit.test_boot,
             {"systemctl is-enabled nvidia-cdi-refresh.path": "enabled\n"},
             "another description",
+        ),
+        (toolkit.test_container, {"--query-gpu=uuid --format": ""}, "lists no card"),
+        (
+            toolkit.test_container,
+            {"podman run --rm --detach": f"{_ONE} before saw {_ONE} {_TWO}\n{_TWO} before saw {_TWO}\n"},
+            f"a container given {_ONE} sees {_ONE} and {_TWO}; .*a container given {_TWO} sees no card: no answer",
+        ),
+        (
+            toolkit.test_container,
+            {
+                "podman run --rm --detach": f"{_TWO} start Error: unresolvable CDI devices\n"
+                f"{_ONE} before saw {_ONE} \n{_ONE} after failed Failed to initialize NVML: Unknown Error\n"
+            },
+            f"after `systemctl daemon-reload` a container given {_ONE} sees no card: Failed.*; no .*{_TWO}: Error",
+        ),
+        (
+            toolkit.test_container,
+            {"podman run --rm --detach": f"{_ONE} before saw {_TWO} \n{_TWO} before saw \n"},
+            f"given {_ONE} sees {_TWO}; a container given {_TWO} sees no card: nvidia-smi lists none",
         ),
     ],
 )
@@ -214,6 +243,11 @@ def test_a_container_whose_driver_is_the_machines_has_nothing_to_check(check: Ch
     inside = replace(TWO_3090, container="lxc")
     with pytest.raises(NotRunHere, match="belongs to the machine outside"):
         run(check, {"test -e /proc/driver/nvidia/version": (1, "", "")}, inside)
+
+
+def test_without_podman_no_container_can_be_tried() -> None:
+    with pytest.raises(NotRunHere, match="Podman is not installed"):
+        run(toolkit.test_container, {"command -v podman": (127, "", "")})
 
 
 @pytest.mark.parametrize(

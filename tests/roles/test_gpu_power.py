@@ -7,9 +7,8 @@ import pytest
 
 from labctl.errors import BadInput
 from labctl.hoststate.resource import Certainty, Difference, Pending, Resource
-from roles.gpu_power.boot_unit import RESUME_FILE, RESUME_UNIT, RULES_FILE
 from roles.gpu_power.deploy import gpu_power
-from roles.gpu_power.host_limits import UNIT, UNIT_FILE
+from roles.gpu_power.host_limits import POWER
 from roles.gpu_power.settings import GpuPowerSettings
 from tests.roles.gpu_power_host import UUIDS, FakeMachine
 from tests.roles.host_facts import host_facts
@@ -51,7 +50,7 @@ def test_the_unit_sets_the_limits_and_a_second_run_changes_nothing(machine: Fake
     assert deploy(machine, **ALL_280) == ["boot unit"]
     assert limits(machine) == [280, 280]
     assert deploy(machine, **ALL_280) == []
-    text = machine.path(UNIT_FILE).read_text()
+    text = machine.path(POWER.path).read_text()
     assert f"ExecStart=-/usr/bin/nvidia-smi -i {UUIDS[0]} -pl 280\n" in text
     for line in (
         "DevicePolicy=closed",
@@ -60,7 +59,7 @@ def test_the_unit_sets_the_limits_and_a_second_run_changes_nothing(machine: Fake
         "RemainAfterExit=yes",
     ):
         assert f"\n{line}\n" in text
-    for name in (UNIT, RESUME_UNIT):
+    for name in (POWER.name, POWER.resume_name):
         assert (machine.folder / f"{name}.enabled").exists()
 
 
@@ -78,13 +77,13 @@ def test_a_limit_changed_by_hand_is_drift_and_is_set_again(machine: FakeMachine)
 def test_whatever_is_missing_of_the_unit_comes_back(machine: FakeMachine) -> None:
     deploy(machine, **ALL_280)
     spoilt: tuple[Callable[[], object], ...] = (
-        machine.path(UNIT_FILE).unlink,
-        lambda: machine.path(UNIT_FILE).write_text("[Service]\n"),
-        machine.path(RULES_FILE).unlink,
-        lambda: machine.path(RESUME_FILE).write_text("x"),
-        (machine.folder / f"{UNIT}.enabled").unlink,
-        (machine.folder / f"{UNIT}.active").unlink,
-        (machine.folder / f"{RESUME_UNIT}.enabled").unlink,
+        machine.path(POWER.path).unlink,
+        lambda: machine.path(POWER.path).write_text("[Service]\n"),
+        machine.path(POWER.rules_path).unlink,
+        lambda: machine.path(POWER.resume_path).write_text("x"),
+        (machine.folder / f"{POWER.name}.enabled").unlink,
+        (machine.folder / f"{POWER.name}.active").unlink,
+        (machine.folder / f"{POWER.resume_name}.enabled").unlink,
     )
     for number, spoil in enumerate(spoilt):
         spoil()
@@ -131,7 +130,7 @@ def test_a_missing_card_keeps_its_line_and_stops_nothing(machine: FakeMachine, *
     machine.plug_in(1, 350)
     assert deploy(machine, **ALL_280) == ["limits in force"]
     assert limits(machine) == [280]
-    assert UUIDS[0] in machine.path(UNIT_FILE).read_text()
+    assert UUIDS[0] in machine.path(POWER.path).read_text()
     # A budget is still split as if it were there.
     assert deploy(machine, budget_watts=500) == ["boot unit"]
     assert limits(machine) == [250]
@@ -142,7 +141,7 @@ def test_a_uuid_that_was_seen_before_is_known_though_it_is_not_there(machine: Fa
     deploy(machine, **mine)
     (machine.folder / "cards" / UUIDS[0]).unlink()
     assert deploy(machine, **mine) == []
-    machine.path(UNIT_FILE).unlink()
+    machine.path(POWER.path).unlink()
     with pytest.raises(BadInput, match="no card here has this UUID"):
         machine.compare(role(**mine)[0])
 
@@ -152,7 +151,7 @@ def test_without_the_setting_nothing_is_left(machine: FakeMachine) -> None:
     (machine.folder / "cards" / "set").unlink()
     assert deploy(machine) == ["boot unit"]
     assert limits(machine) == [350, 350]
-    assert not any(machine.path(path).exists() for path in (UNIT_FILE, RESUME_FILE, RULES_FILE))
+    assert not any(machine.path(path).exists() for path in (POWER.path, POWER.resume_path, POWER.rules_path))
     assert not list(machine.folder.glob("*.enabled"))
     assert deploy(machine) == []
 
@@ -161,7 +160,7 @@ def test_a_card_that_is_not_meant_any_more_is_released_and_no_other(machine: Fak
     deploy(machine, **ALL_280)
     assert deploy(machine, limits={UUIDS[1]: 280}) == ["boot unit"]
     assert limits(machine) == [350, 280]
-    assert UUIDS[0] not in machine.path(UNIT_FILE).read_text()
+    assert UUIDS[0] not in machine.path(POWER.path).read_text()
 
 
 def test_a_card_that_cannot_be_released_is_told_of_and_the_rest_done(machine: FakeMachine) -> None:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from labctl.edges.checks import NotRunHere
-from labctl.edges.templates import render
-from roles.gpu_power import boot_unit, checks
-from roles.gpu_power.boot_unit import TARGET
-from roles.gpu_power.host_limits import UNIT, host_limits, snippets
+from roles.gpu_power import checks
+from roles.gpu_power.host_limits import POWER, host_limits, snippets
 from roles.gpu_power.settings import GpuPowerSettings
 from tests.roles.gpu_power_host import UUIDS
 from tests.roles.recorded_host import Answer, recorded_host
@@ -23,9 +21,9 @@ _START = (
 )
 _STARTS = _START.format(UUIDS[0], 280) + _START.format(UUIDS[1], 280)
 _LINES = host_limits(SETTINGS.wanted, {"gpu power": _BOTH, "gpu power at boot": ""}).lines
-_UNIT_TEXT = render(boot_unit.__file__, UNIT, lines=_LINES, target=TARGET)
+_UNIT_TEXT = POWER.text(_LINES)
 GOOD: dict[str, Answer] = {
-    f"cat /etc/systemd/system/{UNIT}": _UNIT_TEXT,
+    f"cat {POWER.path}": _UNIT_TEXT,
     "nvidia-smi --query-gpu": _BOTH,
     "systemctl is-enabled": "enabled\n",
     "systemctl is-active": "active\n",
@@ -35,7 +33,7 @@ GOOD: dict[str, Answer] = {
     "/sys/bus/pci/devices": "",
 }
 BARE: dict[str, Answer] = {
-    f"cat /etc/systemd/system/{UNIT}": (1, "", "No such file"),
+    f"cat {POWER.path}": (1, "", "No such file"),
     "nvidia-smi --query-gpu": "nvidia-smi: not found\n",
     "systemctl is-enabled": (4, "not-found\n", ""),
 }
@@ -101,7 +99,7 @@ def test_a_good_host_passes(check: Callable[..., None]) -> None:
         (
             checks.test_boot_unit,
             {"systemctl show -p ExecStart": _STARTS + _START.format("GPU-3", 1)},
-            "sets 3 limits, not 2",
+            "sets something of 3 cards, not of 2",
         ),
         (
             checks.test_boot_unit,

@@ -13,9 +13,9 @@ from labctl.hoststate.resource import Pending, Resource
 from labctl.hoststate.signed_repository import SignedRepository
 from roles.container_toolkit.deploy import container_toolkit
 from roles.container_toolkit.settings import ContainerToolkitSettings
-from roles.cuda.deploy import cuda
+from roles.cuda.deploy import PROFILE, cuda
 from roles.cuda.settings import CudaSettings
-from roles.nvidia_driver.deploy import PINS, nvidia_driver
+from roles.nvidia_driver.deploy import NO_NOUVEAU, PINS, nvidia_driver
 from roles.nvidia_driver.module import LoadedModule
 from roles.nvidia_driver.packages import DriverPackages
 from roles.nvidia_driver.settings import NvidiaDriverSettings
@@ -40,7 +40,8 @@ def test_packages_may_bring_an_initramfs_about_that_knows_nothing_of_nouveau() -
     coming = resource.compare(seen, Pending(packages=frozenset({"nvidia-open-kernel-dkms"})))
     assert coming is None
     coming = resource.compare(seen, Pending(packages=frozenset({"nvidia-kernel-dkms"})))
-    assert coming and coming.certainty == "possible"
+    assert coming
+    assert coming.certainty == "possible"
 
 
 @pytest.mark.parametrize("one", ROLES, ids=lambda one: one.role.name)
@@ -217,6 +218,34 @@ def test_the_toolkit_follows_the_drivers_source() -> None:
         assert "Pin: version 12.*" in (pins.files[0].content or "")
 
 
+def test_a_profile_that_is_about_to_be_written_may_bring_the_compiler_back() -> None:
+    found = {each.name: each for each in cuda.role.resources(CudaSettings(), TWO_3090, DISTRIBUTION)}
+    seen = Observations(texts={"condition CUDA 12": ""})
+    for pending, certainty in ((Pending(), "certain"), (Pending(paths=frozenset({PROFILE})), "possible")):
+        difference = found["CUDA 12"].compare(seen, pending)
+        assert difference
+        assert difference.certainty == certainty
+
+
+@pytest.mark.parametrize(
+    ("said", "pending", "certainty"),
+    [
+        ("current", Pending(), None),
+        ("", Pending(), "certain"),
+        # What is about to be written over a file of an older date.
+        ("current", Pending(paths=frozenset({NO_NOUVEAU})), "certain"),
+        ("", Pending(packages=frozenset({"nvidia-kernel-dkms"})), "possible"),
+        ("none", Pending(paths=frozenset({NO_NOUVEAU})), None),
+    ],
+)
+def test_the_initramfs_is_made_anew_with_what_keeps_nouveau_off(
+    said: str, pending: Pending, certainty: str | None
+) -> None:
+    seen = Observations(texts={"condition initramfs": said})
+    difference = driver()["initramfs"].compare(seen, pending)
+    assert (difference.certainty if difference else None) == certainty
+
+
 def test_containers_only_asks_for_no_toolkit() -> None:
     assert list(cuda.role.resources(CudaSettings(toolkit=False), TWO_3090, DISTRIBUTION)) == []
 
@@ -228,7 +257,9 @@ def test_devices_are_described_by_uuid() -> None:
     }
     unit = found["boot unit file"]
     assert isinstance(unit, Files)
-    assert "--device-name-strategy=uuid" in (unit.files[0].content or "")
+    program, service = unit.files
+    assert "--device-name-strategy=uuid" in (program.content or "")
+    assert f"ExecStart={program.path} " in (service.content or "")
     assert isinstance(found["CDI devices"], Condition)
 
 

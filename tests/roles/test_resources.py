@@ -13,6 +13,8 @@ from labctl.settings import (
     CudaData,
     FirewallData,
     GpuPowerData,
+    GpuTuningData,
+    MonitoringData,
     NvidiaDriverData,
     NvidiaPersistenceData,
     PodmanData,
@@ -27,6 +29,10 @@ from roles.firewall.deploy import firewall
 from roles.firewall.settings import FirewallSettings
 from roles.gpu_power.deploy import gpu_power
 from roles.gpu_power.settings import GpuPowerSettings
+from roles.gpu_tuning.deploy import gpu_tuning
+from roles.gpu_tuning.settings import GpuTuningSettings
+from roles.monitoring.deploy import monitoring
+from roles.monitoring.settings import MonitoringSettings
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_driver.settings import NvidiaDriverSettings
 from roles.nvidia_persistence.deploy import nvidia_persistence
@@ -36,7 +42,18 @@ from roles.podman.settings import PodmanSettings
 from tests.roles.gpu_host import TWO_3090
 from tests.roles.host_facts import host_facts
 
-_ROLES = (base, firewall, nvidia_driver, cuda, nvidia_persistence, container_toolkit, podman, gpu_power)
+_ROLES = (
+    base,
+    firewall,
+    nvidia_driver,
+    cuda,
+    nvidia_persistence,
+    container_toolkit,
+    podman,
+    monitoring,
+    gpu_power,
+    gpu_tuning,
+)
 _HOSTS = [("debian 13", "trixie"), ("ubuntu 24.04", "noble"), ("ubuntu 26.04", "resolute")]
 
 
@@ -123,6 +140,8 @@ def test_debian_12_is_refused_by_podman_with_the_way_out() -> None:
         (NvidiaPersistenceData, NvidiaPersistenceSettings),
         (ContainerToolkitData, ContainerToolkitSettings),
         (GpuPowerData, GpuPowerSettings),
+        (GpuTuningData, GpuTuningSettings),
+        (MonitoringData, MonitoringSettings),
     ],
 )
 def test_the_inventorys_types_know_every_setting(typed: type, settings: type[BaseSettings]) -> None:

@@ -23,7 +23,7 @@ struct process {
 /* One line of the description per member; -1 and an empty name stand for what this card does not report. */
 struct card {
     char name[NAME_SIZE], uuid[NAME_SIZE], bus[20];
-    long long index, brand, architecture, capability_major, capability_minor;
+    long long index, minor, brand, architecture, capability_major, capability_minor;
     long long total_mib, reserved_mib, other_used_mib;
     long long power_mw, limit_mw, default_mw, min_mw, max_mw;
     long long generation, device_generation, idle_generation, lanes, device_lanes;
@@ -37,6 +37,7 @@ struct card {
 struct driver {
     char version[64];
     long long cuda;
+    int has_nodes;              /* cards are seen through /dev/nvidiaN alone, as the real driver's are */
     struct card cards[MOST_CARDS];
     int count;
 };

@@ -23,9 +23,13 @@ def describe(
     *,
     driver: str = "580.95.05",
     cuda: int = 13000,
+    nodes: bool = False,
 ) -> str:
-    """The text. processes: by card, beside which `foreign_mib` of each card is held by nobody in particular."""
-    lines = ["# a simulated driver's cards", f"driver {driver}", f"cuda {cuda}"]
+    """The text. processes: by card, beside which `foreign_mib` of each card is held by nobody in particular.
+
+    nodes: a card is there for whoever may open its /dev/nvidiaN, as the real driver's are; else for all.
+    """
+    lines = ["# a simulated driver's cards", f"driver {driver}", f"cuda {cuda}", f"nodes {int(nodes)}"]
     for card in host.cards:
         lines += [f"{key} {value}" for key, value in _card(card, (processes or {}).get(card.index, ()))]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,8 @@
 /* The simulated driver's state: a description (one `key value` per line) and a folder under /run for what was set. */
 #include "card.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +42,7 @@ static void begin_card(void)
     memset(card, 0, sizeof *card);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         *(long long *)((char *)card + numbers[i].offset) = -1;
-    card->index = driver.count - 1;
+    card->index = card->minor = driver.count - 1;
 }
 
 static void read_process(struct card *card, const char *value)
@@ -71,6 +73,41 @@ static void read_card_line(struct card *card, const char *key, const char *value
             *(long long *)((char *)card + numbers[i].offset) = atoll(value);
 }
 
+/* Whoever may open a node is let in; that no kernel driver answers behind it (ENXIO) is the simulation. */
+static int may_open(const char *node)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", from_environment("SIMULATED_NVML_NODES", "/dev"), node);
+    int descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor >= 0)
+        close(descriptor);
+    return descriptor >= 0 || errno == ENXIO;
+}
+
+/* A card whose node cannot be opened is not there, and those after it move up; links lead to those that are left. */
+static void hide_cards_without_a_node(void)
+{
+    long long moved[MOST_CARDS];
+    int seen = 0;
+    for (int i = 0; i < driver.count; i++) {
+        char node[32];
+        snprintf(node, sizeof node, "nvidia%d", i);
+        moved[i] = may_open(node) ? seen : -1;
+        if (moved[i] >= 0)
+            driver.cards[seen++] = driver.cards[i];
+    }
+    driver.count = seen;
+    for (int i = 0; i < driver.count; i++) {
+        struct card *card = &driver.cards[i];
+        int links = 0;
+        card->index = i;
+        for (int l = 0; l < card->links; l++)
+            if (card->peers[l] >= 0 && card->peers[l] < MOST_CARDS && moved[card->peers[l]] >= 0)
+                card->peers[links++] = moved[card->peers[l]];
+        card->links = links;
+    }
+}
+
 int load_driver(void)
 {
     FILE *file = fopen(from_environment("SIMULATED_NVML", "/etc/simulated-nvml"), "r");
@@ -92,8 +129,15 @@ int load_driver(void)
             snprintf(driver.version, sizeof driver.version, "%s", value);
         else if (!strcmp(key, "cuda"))
             driver.cuda = atoll(value);
+        else if (!strcmp(key, "nodes"))
+            driver.has_nodes = atoi(value);
     }
     fclose(file);
+    if (driver.has_nodes) {
+        if (!may_open("nvidiactl"))
+            return DRIVER_NOT_LOADED;
+        hide_cards_without_a_node();
+    }
     return SUCCESS;
 }
 

@@ -100,8 +100,8 @@ API nvmlDeviceGetVbiosVersion(void *handle, char *version, unsigned size) { CARD
 API nvmlDeviceGetBoardPartNumber(void *handle, char *part, unsigned size) { CARD(handle); return text(part, size, "simulated"); }
 API nvmlDeviceGetBrand(void *handle, unsigned *brand) { CARD(handle); GIVE(brand, card->brand); }
 API nvmlDeviceGetIndex(void *handle, unsigned *index) { CARD(handle); GIVE(index, card->index); }
-API nvmlDeviceGetMinorNumber(void *handle, unsigned *minor) { CARD(handle); GIVE(minor, card->index); }
-API nvmlDeviceGetBoardId(void *handle, unsigned *board) { CARD(handle); GIVE(board, 256 * (card->index + 1)); }
+API nvmlDeviceGetMinorNumber(void *handle, unsigned *minor) { CARD(handle); GIVE(minor, card->minor); }
+API nvmlDeviceGetBoardId(void *handle, unsigned *board) { CARD(handle); GIVE(board, 256 * (card->minor + 1)); }
 API nvmlDeviceGetMultiGpuBoard(void *handle, unsigned *several) { CARD(handle); GIVE(several, 0); }
 API nvmlDeviceGetArchitecture(void *handle, unsigned *architecture) { CARD(handle); GIVE(architecture, card->architecture); }
 API nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor)
@@ -215,8 +215,6 @@ API nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *value) { (void)
 API nvmlDeviceGetFanSpeed(void *handle, unsigned *value) { CARD(handle); GIVE(value, card->fan); }
 API nvmlDeviceGetPerformanceState(void *handle, unsigned *state) { CARD(handle); GIVE(state, card->utilization > 0 ? 2 : 8); }
 API nvmlDeviceGetPowerState(void *handle, unsigned *state) { CARD(handle); GIVE(state, card->utilization > 0 ? 2 : 8); }
-API nvmlDeviceGetClockInfo(void *handle, int kind, unsigned *mhz) { (void)kind; CARD(handle); GIVE(mhz, card->utilization > 0 ? 1695 : 210); }
-API nvmlDeviceGetMaxClockInfo(void *handle, int kind, unsigned *mhz) { (void)kind; CARD(handle); GIVE(mhz, 2100); }
 API nvmlDeviceGetDisplayMode(void *handle, unsigned *value) { CARD(handle); GIVE(value, card->display); }
 API nvmlDeviceGetDisplayActive(void *handle, unsigned *value) { CARD(handle); GIVE(value, card->display); }
 

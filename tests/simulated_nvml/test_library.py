@@ -115,6 +115,27 @@ def test_a_lost_card_answers_nothing_and_its_neighbour_everything(nvml: Any, tmp
     assert nvml.nvmlDeviceGetTemperature(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 36
 
 
+def test_a_card_is_there_for_whoever_may_open_its_node(
+    nvml: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if nvml is None:
+        return
+    (tmp_path / "cards").write_text(describe(PAIR, nodes=True))
+    monkeypatch.setenv("SIMULATED_NVML_NODES", str(tmp_path))
+    (tmp_path / "nvidia1").touch()
+    assert refused(nvml, nvml.nvmlInit) == nvml.NVML_ERROR_DRIVER_NOT_LOADED
+    (tmp_path / "nvidiactl").touch()
+    nvml.nvmlInit()
+    assert nvml.nvmlDeviceGetCount() == 1
+    card = nvml.nvmlDeviceGetHandleByIndex(0)
+    assert (nvml.nvmlDeviceGetUUID(card), nvml.nvmlDeviceGetMinorNumber(card)) == (uuid_of(1), 1)
+    assert refused(nvml, nvml.nvmlDeviceGetNvLinkState, card, 0) == nvml.NVML_ERROR_NOT_SUPPORTED
+    (tmp_path / "nvidia0").touch()
+    nvml.nvmlInit()
+    assert nvml.nvmlDeviceGetCount() == 2
+    assert nvml.nvmlDeviceGetNvLinkState(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 1
+
+
 def test_what_is_not_simulated_is_not_supported_and_noted(nvml: Any, tmp_path: Path) -> None:
     if nvml is None:
         return
@@ -133,3 +154,38 @@ def test_memory_is_told_in_both_forms(nvml: Any) -> None:
     assert (newer.total, newer.used) == (24576 * mib, 17_000 * mib)
     assert older.used == newer.used + newer.reserved
     assert newer.free == newer.total - newer.reserved - newer.used
+
+
+def test_clocks_are_locked_within_what_the_card_can_for_root_until_a_reboot(
+    nvml: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if nvml is None:
+        return
+    text = (tmp_path / "cards").read_text()
+    (tmp_path / "cards").write_text(text.replace("utilization 0", "utilization 90"))
+    nvml.nvmlInit()
+    card, other = (nvml.nvmlDeviceGetHandleByIndex(index) for index in (0, 1))
+    graphics, memory = nvml.NVML_CLOCK_GRAPHICS, nvml.NVML_CLOCK_MEM
+    memories = nvml.nvmlDeviceGetSupportedMemoryClocks(card)
+    clocks = nvml.nvmlDeviceGetSupportedGraphicsClocks(card, memories[0])
+    assert (memories[0], max(clocks), min(clocks)) == (9751, 2100, 210)
+    free = nvml.nvmlDeviceGetClockInfo(card, graphics)
+    nvml.nvmlDeviceSetGpuLockedClocks(card, 210, 1400)
+    nvml.nvmlDeviceSetMemoryLockedClocks(card, 405, 5001)
+    assert [nvml.nvmlDeviceGetClockInfo(card, kind) for kind in (graphics, memory)] == [1400, 5001]
+    assert nvml.nvmlDeviceGetClockInfo(other, graphics) == free > 1400
+    for wrong in ((1400, 210), (0, 1400), (210, 2101)):
+        said = refused(nvml, nvml.nvmlDeviceSetGpuLockedClocks, card, *wrong)
+        assert said == nvml.NVML_ERROR_INVALID_ARGUMENT
+    monkeypatch.setenv("SIMULATED_NVML_UID", "1000")
+    for question, arguments in (
+        (nvml.nvmlDeviceSetGpuLockedClocks, (210, 1500)),
+        (nvml.nvmlDeviceResetGpuLockedClocks, ()),
+    ):
+        assert refused(nvml, question, card, *arguments) == nvml.NVML_ERROR_NO_PERMISSION
+    monkeypatch.setenv("SIMULATED_NVML_UID", "0")
+    nvml.nvmlDeviceResetMemoryLockedClocks(card)
+    assert [nvml.nvmlDeviceGetClockInfo(card, kind) for kind in (graphics, memory)] == [1400, 9501]
+    for path in (tmp_path / "state").iterdir():
+        path.unlink()
+    assert nvml.nvmlDeviceGetClockInfo(card, graphics) == free

@@ -156,7 +156,10 @@ def test_apt_stays_on_the_branch_and_on_cuda_12() -> None:
     assert [(pin.pin, pin.priority) for pin in nvidia] == [("version 580.*", 1001), ("version *", -1)]
     assert {"cuda", "cuda-toolkit"} <= set(nvidia[1].packages)
     assert "cuda-toolkit-12-9" not in nvidia[1].packages
-    assert [(pin.pin, pin.priority) for pin in own] == [("origin developer.download.nvidia.com", -1)]
+    assert [(pin.pin, pin.priority) for pin in own] == [
+        ("version 580.*", 1001),
+        ("origin developer.download.nvidia.com", -1),
+    ]
 
 
 def test_without_a_toolkit() -> None:

@@ -114,20 +114,36 @@ def test_a_container_has_the_kernel_that_it_can_build_for() -> None:
     assert report.parse(text.replace(f"release {NEW}", "release 6.18.0-outside")).next_boot.release == NEW
 
 
+_DEBIAN = "Debian NVIDIA Maintainers <pkg-nvidia-devel@lists.alioth.debian.org>|non-free/kernel"
+
+
 @pytest.mark.parametrize(
-    ("archive", "came"),
+    ("archive", "maker", "came"),
     [
-        ("500 https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64  Packages", "nvidia"),
-        ("500 http://archive.example/debian bookworm/non-free amd64 Packages", "distribution"),
-        ("100 /var/lib/dpkg/status", "nvidia"),  # no archive has it any more: by who made it
+        (
+            "500 https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64  Packages",
+            None,
+            "nvidia",
+        ),
+        ("500 https://mirror.example/debian12/x86_64  Packages", None, "nvidia"),
+        ("500 http://archive.example/debian bookworm/non-free amd64 Packages", _DEBIAN, "distribution"),
+        ("100 /var/lib/dpkg/status", None, "nvidia"),  # no archive has it any more
+        ("100 /var/lib/dpkg/status", _DEBIAN, "distribution"),
+        (
+            "500 https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64  Packages",
+            _DEBIAN,
+            "nvidia",
+        ),
     ],
 )
-def test_where_a_driver_came_from(archive: str, came: str) -> None:
+def test_where_a_driver_came_from(archive: str, maker: str | None, came: str) -> None:
     text = changed(
         "500 https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64  Packages",
         archive,
         "debian12-580-in-place",
     )
+    if maker:
+        text = text.replace("NVIDIA <linux-bugs@nvidia.com>|NVIDIA", maker)
     assert report.parse(text).came == came
 
 
@@ -155,3 +171,16 @@ def test_only_displays_are_cards_and_lspci_may_be_missing() -> None:
     assert found.cards[0].name == "GA102 [renamed]"
     text = changed("@@labctl lspci", "@@labctl nothing")
     assert [card.name for card in report.parse(text).cards] == ["", ""]
+
+
+def test_an_ordinary_login_finds_modinfo_where_only_root_has_it_in_its_path() -> None:
+    """Debian gives a login over SSH neither /usr/sbin nor /sbin; without modinfo no module would ever be found."""
+    settings = SCRIPT.partition("section()")[0]
+    said = subprocess.run(
+        ["sh", "-c", f'{settings}\necho "$PATH"'],
+        env={"PATH": "/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert {"/usr/bin", "/usr/sbin", "/sbin"} <= set(said.strip().split(":"))

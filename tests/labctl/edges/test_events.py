@@ -21,6 +21,7 @@ ONE_OF_EACH: list[events.Event] = [
         "aibox", "base", "time is synchronised", "not run here", "a container cannot set the clock"
     ),
     events.Note("aibox", "base", "umlaut: ü\nnew line"),
+    events.Explained("aibox", "base", "time is synchronised", "no server was reached.", "`timedatectl`"),
     events.HostVerified("aibox", 12, 1, 1, 9),
     events.Question("aibox", "firewall", "can you still log in? [yes]"),
     events.HostDone("aibox", 3, 28, 0, 5),

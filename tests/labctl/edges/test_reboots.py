@@ -30,6 +30,7 @@ class Machine:
     connected: bool = True
     connector: Any = field(default_factory=lambda: SSHConnector.__new__(SSHConnector))
     said: list[str] = field(default_factory=list)
+    noted: list[str] = field(default_factory=list)
 
     def connect(self, *, show_errors: bool) -> None:
         assert not show_errors
@@ -39,6 +40,9 @@ class Machine:
 
     def disconnect(self) -> None:
         self.connected = False
+
+    def note(self, _: object, message: str) -> None:
+        self.noted.append(message)
 
     def problem(self, _: object, problem: LabctlError) -> None:
         self.said.append(str(problem))
@@ -72,9 +76,10 @@ def wait(monkeypatch: pytest.MonkeyPatch, machine: Machine) -> bool:
     ],
 )
 def test_it_is_waited_for_until_it_is_back(monkeypatch: pytest.MonkeyPatch, script: list[str]) -> None:
+    told = ["reboots; waiting up to 15 minutes for it"] if len(script) > 1 else []
     machine = Machine(script)
     assert wait(monkeypatch, machine)
-    assert machine.said == []
+    assert (machine.said, machine.noted) == ([], told)
     assert machine.script == []
 
 

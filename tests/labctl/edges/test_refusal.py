@@ -9,6 +9,7 @@ from labctl.errors import BadInput
 from labctl.hoststate.condition import Condition
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.resource import Resource
+from roles.gpu_power.asked import AskedLimits
 from roles.gpu_power.boot_unit import BootUnit
 from roles.gpu_power.card_limits import CardLimits
 from roles.gpu_power.settings import GpuPowerSettings
@@ -36,7 +37,7 @@ def session(**settings: object) -> _Session:
     wanted = GpuPowerSettings.model_validate(settings).wanted
     found = _Session({"gpu power": CARD, "gpu power at boot": ""})
     found.register("base", [Condition("first", "true", "", "true")])
-    found.register("gpu_power", [BootUnit(wanted), CardLimits(wanted)])
+    found.register("gpu_power", [BootUnit(AskedLimits(wanted)), CardLimits(wanted)])
     return found
 
 

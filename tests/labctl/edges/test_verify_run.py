@@ -9,6 +9,7 @@ from labctl.edges import events
 from labctl.edges.events import (
     Ended,
     Event,
+    Explained,
     HostConnected,
     HostFailed,
     HostPlanned,
@@ -38,8 +39,10 @@ def mine(settings, facts):
     raise AssertionError("verify asks for no resources")
 """
 CHECKS = '''
+from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import not_run_here
 
+@explained(Explanation("It grew.", "Cut it.", says="is 2, not 1"), Explanation("It is odd.", "Look at it."))
 def test_size(settings, host):
     """size"""
     assert settings.size == int(host.check_output("echo 1")), f"the size is {settings.size}, not 1 ({settings})"
@@ -59,6 +62,7 @@ from labctl.secret import Secret
 password = Secret.env("CANARY")
 hosts = [("@local", {"mine": {"size": 2, "password": password}, "_sudo_password": password})]
 """,
+    "doctor": 'hosts = [("@local", {"mine": {"size": 2}})]',
     "one of two gone": f'hosts = [{NOBODY}, "@local"]',
     "limited": f'hosts = [{NOBODY}, "@local"]',
     "unknown setting": 'hosts = [("@local", {"mine": {"sise": 2}})]',
@@ -80,6 +84,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Event]]:
     projects = {name: Project(tmp_path_factory.mktemp("project")) for name in INVENTORIES}
     for name, project in projects.items():
         _write(project.folder, INVENTORIES[name])
+    projects["doctor"] = Project(projects["doctor"].folder, mode="doctor")
     projects["limited"] = Project(projects["limited"].folder, limit=("@loc*",))
     (projects["no checks"].folder / "roles_of_test/mine/checks.py").unlink()
     (projects["no role"].folder / "deploy/box.py").write_text("")
@@ -124,6 +129,16 @@ def test_a_failed_check_is_a_no(runs: dict[str, list[Event]]) -> None:
     assert "*MASKED*" in failed.reason
     assert seen[-3:] == [
         Verified("@local", "mine", "clock", "not run here", "no clock"),
+        HostVerified("@local", passed=0, failed=1, not_run_here=1, remote_commands=2),
+        Ended(3),
+    ]
+
+
+def test_doctor_explains_what_failed_and_ends_as_verify_does(runs: dict[str, list[Event]]) -> None:
+    assert runs["doctor"][0] == Started("doctor", ("@local",))
+    assert runs["doctor"][-4:] == [
+        Verified("@local", "mine", "clock", "not run here", "no clock"),
+        Explained("@local", "mine", "size", "It grew.", "Cut it."),
         HostVerified("@local", passed=0, failed=1, not_run_here=1, remote_commands=2),
         Ended(3),
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labctl.edges import events
 from labctl.edges.deploy_runner import DeployRequest
-from labctl.edges.events import Event
+from labctl.edges.events import Event, Mode
 from labctl.edges.forked import in_processes
 from labctl.edges.pyinfra_driver import perform
 
@@ -20,12 +20,13 @@ class Project:
 
     folder: Path
     limit: tuple[str, ...] = ()
+    mode: Mode = "verify"
 
     @property
     def request(self) -> DeployRequest:
         """Verify all of it."""
         return DeployRequest(
-            "verify",
+            self.mode,
             str(self.folder / "inventory.py"),
             limit=self.limit,
             deploy_file=str(self.folder / "deploy" / "box.py"),

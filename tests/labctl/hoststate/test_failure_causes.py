@@ -22,6 +22,15 @@ _FULL = """dpkg: error processing archive /var/cache/apt/archives/podman.deb (--
  cannot copy extracted data for './usr/bin/crun' to '/usr/bin/crun.dpkg-new': failed to write (No space left on device)
 E: Sub-process /usr/bin/dpkg returned an error code (1)"""
 
+_SHA1 = """Err:1 https://archive.example/debian ./ InRelease
+  Sub-process /usr/bin/sqv returned an error code (1), error message is: Signing key on C0B06F is not bound: \
+           No binding signature at time 2026-11-21T13:28:57Z   because: Policy rejected non-revocation signature \
+(PositiveCertification) requiring second pre-image resistance   because: SHA1 is not considered secure since 2026-02-01
+Reading package lists...
+W: OpenPGP signature verification failed: https://archive.example/debian ./ InRelease: Sub-process /usr/bin/sqv \
+returned an error code (1), error message is: Signing key on C0B06F is not bound:            No binding signature at \
+time 2026-11-21T13:28:57Z   because: SHA1 is not considered secure since 2026-02-01"""
+
 
 @pytest.mark.parametrize(
     ("output", "message", "found"),
@@ -75,6 +84,23 @@ E: Sub-process /usr/bin/dpkg returned an error code (1)"""
             "did not load the driver",
             "the loaded module is none",
         ),
+        (
+            "labctl: dpkg cannot finish x-dkms: nv-pci.c:291:9: error: too few arguments\nE: held",
+            "neither be finished nor repaired",
+            "x-dkms: nv-pci.c:291:9: error: too few arguments",
+        ),
+        (
+            "E: Held packages were changed and -y was used without --allow-change-held-packages.",
+            "apt holds a package",
+            "Held packages",
+        ),
+        (
+            "E: Unable to locate package linux-headers-6.18.44-custom",
+            "no headers for the kernel that boots next",
+            "6.18.44-custom",
+        ),
+        (_SHA1, "bound by SHA-1", "https://archive.example/debian"),
+        (_SHA1.splitlines()[-1], "bound by SHA-1", "https://archive.example/debian"),
         ("labctl: the key of https://x/ is BB and not AA", "not the one that is known", "is BB and not AA"),
         (
             "Signing key on EB69 is not bound: No binding signature because: SHA1 is not considered secure",

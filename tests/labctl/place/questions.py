@@ -11,22 +11,31 @@ from labctl.place.options import Wish
 from labctl.place.placement import Question, problem_of
 from labctl.place.problem import Incumbent
 from labctl.rig.rig import Card, Cpu, Host, Rig
-from labctl.workloads.service import Service
+from labctl.workloads.service_file import parse
 from labctl.workloads.workload import Amount, GpuLimits, Window, Workload
 from tests.labctl.place.simulated import Straight, card
 
 CARDS = (("rtx-3090", 24_000), ("rtx-3090", 24_000), ("rtx-3060", 12_000), ("tesla-p40", 22_500))
-SERVICE = Service(
-    name="simulated",
-    title="Simulated",
-    engine="llama.cpp",
-    needs_model=False,
-    elastic=False,
-    stateful=False,
-    ram_mib=256,
-    disk_mib=1024,
-    ports=[],
-    sources=["simulated"],
+SERVICE = parse(
+    """
+name: simulated
+title: Simulated
+use: language
+engine: llama.cpp
+needs_model: false
+loads: at_start
+elastic: false
+stateful: false
+migrates: false
+ram_mib: 256
+disk_mib: 1024
+gpu: {use: optional}
+containers: [{name: main, image: null, security: {}, start_seconds: 1, stop_seconds: 1}]
+documentation: https://simulated.example/
+sources: []
+verified: no
+""",
+    "simulated.yaml",
 )
 
 

@@ -1,0 +1,84 @@
+"""Images that are not here yet, pulled while everything still runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from labctl.errors import Failed
+from labctl.transaction.manifest import Image
+from labctl.transaction.programs import Programs
+from labctl.transaction.report import Report
+
+_PULL_SECONDS = 4 * 3600
+"""30 GiB at 2 MiB/s; a line that is slower than that wants an image that was brought by hand."""
+_MIB = 1024 * 1024
+_UNPACKED = 2.5
+"""What an image takes on disk against its download, and the download beside it while it is unpacked: layers are
+compressed to about half; NVIDIA's CUDA images to 0.45 (docs of their catalogue give both sizes)."""
+
+
+def pull(images: Iterable[Image], programs: Programs, report: Report) -> None:
+    """Pull what is missing, with a line every few seconds. Raises Failed; what was there before is not touched."""
+    missing = [image for image in images if programs.run(["podman", "image", "exists", image.name]).status]
+    if not missing:
+        return
+    storage = _storage(programs)
+    wanted_mib = int(sum((image.download_mib or 0) * _UNPACKED for image in missing))
+    if wanted_mib > _free_mib(storage):
+        raise Failed(
+            "no room for the images",
+            where=str(storage),
+            found=f"{_free_mib(storage)} MiB free",
+            expected=f"{wanted_mib} MiB",
+            hint="podman image prune --all removes images that no container uses",
+        )
+    for number, image in enumerate(missing, 1):
+        _pull(image, f"pull {number}/{len(missing)}", storage, programs, report)
+
+
+def _pull(image: Image, words: str, storage: Path, programs: Programs, report: Report) -> None:
+    size = f" ({image.download_mib} MiB)" if image.download_mib is not None else ""
+    report.line(f"{words}: {image.name}{size}")
+    before, started = _free_mib(storage), programs.seconds()
+
+    def tick() -> None:
+        report.line(
+            f"{words}: {max(0, before - _free_mib(storage))} MiB written, {_free_mib(storage)} MiB free"
+        )
+
+    # By one name at a time: what Podman says then is of this one.
+    done = programs.run(
+        ["podman", "pull", "--quiet", "--", image.name], timeout_s=_PULL_SECONDS, on_tick=tick
+    )
+    if done.status:
+        raise _refused(image, done.said, done.stderr, storage)
+    report.line(f"{words}: done in {programs.seconds() - started:.0f} s")
+
+
+def _refused(image: Image, said: str, all_said: str, storage: Path) -> Failed:
+    hints = {
+        "no space left": f"make room on {storage}: podman image prune --all",
+        "manifest unknown": "the registry has no such tag: correct `image` in the workloads file",
+        "not found": "the registry has no such image: correct `image` in the workloads file",
+        "unauthorized": "log in to this registry: podman.logins in the inventory",
+        "denied": "it does not exist, or wants a login: podman.logins in the inventory",
+        "no such host": "does this host resolve names? try: resolvectl query REGISTRY",
+    }
+    hint = next(
+        (hint for words, hint in hints.items() if words in all_said.lower()), "is the registry reachable?"
+    )
+    return Failed("the image cannot be pulled", where=image.name, found=said[:300], hint=hint)
+
+
+def _storage(programs: Programs) -> Path:
+    done = programs.run(["podman", "info", "--format", "{{.Store.GraphRoot}}"])
+    if done.status:
+        raise Failed("Podman does not answer", where="podman info", found=done.said)
+    return Path(done.stdout.strip())
+
+
+def _free_mib(folder: Path) -> int:
+    about = os.statvfs(folder)
+    return about.f_bavail * about.f_frsize // _MIB

@@ -1,0 +1,241 @@
+"""What a transaction does on a simulated host, step by step: and above all, what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.transaction import lock
+from labctl.transaction.manifest import Image, Port
+from labctl.transaction.programs import Done
+from labctl.transaction.report import RESULT
+from tests.labctl.transaction.simulated_host import CARD, IMAGE, NEVER_HEALTHY, SimulatedHost, manifest
+
+TWO = {"chat": "1", "search": "1"}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> SimulatedHost:
+    made = SimulatedHost(tmp_path, images={IMAGE}, free_mib={CARD: 24000})
+    assert made.transact(made.stage(manifest(TWO))) == 0, made.lines
+    made.started.clear()
+    return made
+
+
+def result(host: SimulatedHost) -> dict[str, Any]:
+    """The last line."""
+    assert host.lines[-1].startswith(RESULT)
+    return dict(json.loads(host.lines[-1].removeprefix(RESULT)))
+
+
+def is_untouched(host: SimulatedHost, units: dict[str, str] = TWO) -> bool:
+    return (host.started, host.stopped, host.units_on_disk(), host.running) == ([], [], units, units)
+
+
+def test_the_same_stage_again_touches_nothing(host: SimulatedHost) -> None:
+    assert host.transact(host.stage(manifest(TWO))) == 0
+    assert is_untouched(host)
+    assert (result(host)["outcome"], result(host)["generation"]) == ("unchanged", 1)
+
+
+def test_another_plan_with_the_same_units_is_a_generation_and_touches_no_unit(host: SimulatedHost) -> None:
+    assert host.transact(host.stage(manifest(TWO, plan='{"reason": "another"}'))) == 0
+    assert is_untouched(host)
+    assert (result(host)["outcome"], result(host)["generation"]) == ("done", 2)
+
+
+def test_what_changed_starts_anew_and_nothing_else(host: SimulatedHost) -> None:
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 0
+    assert (host.stopped, host.started, host.running) == (["chat"], ["chat"], {"chat": "2", "search": "1"})
+
+
+def test_what_a_person_stopped_is_started(host: SimulatedHost) -> None:
+    del host.running["chat"]
+    assert host.transact(host.stage(manifest(TWO))) == 0
+    assert (host.started, result(host)["generation"]) == (["chat"], 1)
+
+
+def test_units_start_after_those_they_need(host: SimulatedHost) -> None:
+    three = {"app": "2", "db": "2", "cache": "2"}
+    assert host.transact(host.stage(manifest(three, after={"app": ("db", "cache")}))) == 0
+    assert host.started[-1] == "app"
+    assert set(host.stopped) == set(TWO)
+
+
+def test_an_edit_by_hand_is_named_kept_and_overwritten(host: SimulatedHost) -> None:
+    edited = host.layout.installed("units/chat.container")
+    edited.write_text("by hand")
+    assert host.transact(host.stage(manifest(TWO))) == 0
+    said = result(host)
+    assert (said["edited"], said["changed"]) == (["units/chat.container"], ["chat.service"])
+    assert (Path(said["kept"]) / "units/chat.container").read_text() == "by hand"
+    assert (host.started, host.units_on_disk()) == (["chat"], TWO)
+
+
+def test_an_edit_by_hand_to_what_is_wanted_starts_anew(host: SimulatedHost) -> None:
+    host.layout.installed("units/chat.container").write_text("2")  # whoever did it may not have restarted it
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 0
+    assert (host.running, result(host)["edited"]) == ({**TWO, "chat": "2"}, ["units/chat.container"])
+
+
+def test_a_file_of_somebody_else_is_named_and_left(host: SimulatedHost) -> None:
+    host.layout.installed("units/mine.container").write_text("mine")
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 0
+    assert result(host)["foreign"] == ["units/mine.container"]
+    assert host.units_on_disk()["mine"] == "mine"
+
+
+def test_one_that_never_gets_healthy_leaves_what_was(host: SimulatedHost) -> None:
+    host.journal = "it said: hunter2-the-secret\n"
+    host.secrets = json.dumps([{"SecretData": "hunter2-the-secret"}])
+    assert host.transact(host.stage(manifest({**TWO, "chat": NEVER_HEALTHY}))) == 1
+    assert (host.units_on_disk(), host.running) == (TWO, TWO)
+    said = result(host)
+    assert (said["outcome"], said["generation"], said["not_back"]) == ("rolled back", 1, [])
+    assert said["error"]["where"] == "chat"
+    assert said["log"] == ["it said: *MASKED*"]
+    assert "search" not in host.started + host.stopped
+    assert json.loads(host.layout.result.read_text())["outcome"] == "rolled back"
+
+
+def test_a_log_is_not_shown_when_the_secrets_cannot_be_told(host: SimulatedHost) -> None:
+    host.journal, host.secrets = "it said: hunter2-the-secret\n", "no JSON"
+    assert host.transact(host.stage(manifest({**TWO, "chat": NEVER_HEALTHY}))) == 1
+    assert "hunter2" not in "\n".join(host.lines)
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("Error: reading manifest x: manifest unknown", "no such tag"),
+        ("Error: writing blob: no space left on device", "make room"),
+        ("Error: pinging container registry: connection refused", "reachable"),
+    ],
+)
+def test_an_image_that_cannot_be_pulled_touches_nothing(host: SimulatedHost, said: str, hint: str) -> None:
+    host.pullable["registry.example/new:2"] = Done(125, "", said)
+    made = manifest({**TWO, "chat": "2"}, images=[Image("registry.example/new:2")])
+    assert host.transact(host.stage(made)) == 1
+    assert is_untouched(host)
+    assert result(host)["outcome"] == "refused"
+    assert hint in result(host)["error"]["hint"]
+
+
+def test_images_that_the_disk_has_no_room_for_are_not_begun(host: SimulatedHost) -> None:
+    made = manifest({**TWO, "chat": "2"}, images=[Image("registry.example/new:2", download_mib=10**9)])
+    assert host.transact(host.stage(made)) == 1
+    assert is_untouched(host)
+    assert "no room" in result(host)["error"]["message"]
+
+
+def test_a_unit_that_quadlet_does_not_take_touches_nothing(host: SimulatedHost) -> None:
+    assert host.transact(host.stage(manifest({**TWO, "chat": "Foo=bar"}))) == 2
+    assert is_untouched(host)
+    assert "Foo" in result(host)["error"]["found"]
+
+
+def test_a_damaged_stage_touches_nothing(host: SimulatedHost) -> None:
+    name = host.stage(manifest({**TWO, "chat": "2"}))
+    (host.layout.stages / name / "units/chat.container").write_text("3")
+    assert host.transact(name) == 1
+    assert is_untouched(host)
+    assert result(host)["error"]["message"] == "the stage is damaged"
+
+
+def test_a_card_that_vanished_touches_nothing(host: SimulatedHost) -> None:
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}, gpus={"chat": {"GPU-9": 1000}}))) == 3
+    assert is_untouched(host)
+    assert result(host)["error"]["where"] == "GPU-9"
+
+
+def test_models_swap_on_a_full_card(host: SimulatedHost) -> None:
+    first = manifest({"big": "1"}, gpus={"big": {CARD: 20000}})
+    assert host.transact(host.stage(first)) == 0
+    host.held_mib = {"big": 20000, "other": 20000}
+    assert host.transact(host.stage(manifest({"other": "1"}, gpus={"other": {CARD: 20000}}))) == 0
+    assert host.running == {"other": "1"}
+
+
+def test_memory_that_is_not_given_back_ends_on_what_was(host: SimulatedHost) -> None:
+    host.free_mib = {CARD: 9000}
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}, gpus={"chat": {CARD: 20000}}))) == 1
+    assert (host.units_on_disk(), host.running) == (TWO, TWO)
+    assert "python3 (process 4711, 9000 MiB)" in result(host)["error"]["found"]
+
+
+def test_a_port_that_is_taken_touches_nothing(host: SimulatedHost) -> None:
+    made, contents = manifest({**TWO, "chat": "2"})
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = Port("127.0.0.1", other.getsockname()[1])
+        chat, search = made.units
+        taken = replace(made, units=(replace(chat, ports=(port,)), search))
+        assert host.transact(host.stage((taken, contents))) == 3
+    assert is_untouched(host)
+    assert f"{port.port}/tcp" in result(host)["error"]["message"]
+
+
+def test_a_version_whose_data_cannot_go_back_is_left_to_update(host: SimulatedHost) -> None:
+    def of(image: str, *updates: str) -> Any:
+        made, contents = manifest({"cloud": image})
+        unit = replace(made.units[0], image=image, migrates=True)
+        return replace(made, units=(unit,), updates=updates), contents
+
+    assert host.transact(host.stage(of("cloud:31"))) == 0
+    assert host.transact(host.stage(of("cloud:32"))) == 3
+    assert "labctl update cloud" in result(host)["error"]["hint"]
+    assert host.running == {"cloud": "cloud:31"}
+    assert host.transact(host.stage(of("cloud:32", "cloud.service"))) == 0
+    assert host.running == {"cloud": "cloud:32"}
+
+
+def test_a_second_transaction_says_who_is_at_it(host: SimulatedHost) -> None:
+    with lock.held(host.layout.lock, "transaction of somebody, process 1"):
+        assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 1
+    assert is_untouched(host)
+    assert result(host)["error"]["found"] == "transaction of somebody, process 1"
+    assert json.loads(host.layout.result.read_text())["generation"] == 1
+
+
+def test_rollback_goes_to_the_one_before_and_to_any(host: SimulatedHost) -> None:
+    for text in ("2", "3"):
+        assert host.transact(host.stage(manifest({**TWO, "chat": text}))) == 0
+    assert host.transact("previous") == 0
+    assert (host.running["chat"], result(host)["generation"]) == ("2", 2)
+    assert host.transact("previous") == 0
+    assert (host.running["chat"], result(host)["generation"]) == ("1", 1)
+    assert host.transact("generation-3") == 0
+    assert host.running["chat"] == "3"
+    assert host.transact("generation-9") == 2
+    assert result(host)["error"]["expected"] == "1, 2, 3"
+
+
+def test_few_generations_and_stages_are_kept(host: SimulatedHost) -> None:
+    for number in range(2, 12):
+        assert host.transact(host.stage(manifest({**TWO, "chat": str(number)}))) == 0
+    kept = sorted(int(path.name) for path in host.layout.generations.iterdir() if path.name.isdigit())
+    assert kept == [7, 8, 9, 10, 11]
+    assert len(list(host.layout.stages.iterdir())) == 5
+
+
+def test_what_was_waits_for_the_memory_of_what_failed(host: SimulatedHost) -> None:
+    full = manifest({**TWO, "big": "1"}, gpus={"big": {CARD: 20000}})
+    assert host.transact(host.stage(full)) == 0
+    host.held_mib = {"big": 20000, "new": 20000}
+    broken = manifest({**TWO, "new": NEVER_HEALTHY}, gpus={"new": {CARD: 20000}})
+    assert host.transact(host.stage(broken)) == 1
+    assert (host.running, result(host)["not_back"]) == ({**TWO, "big": "1"}, [])
+
+
+def test_one_that_was_killed_before_it_touched_anything_is_spoken_for(host: SimulatedHost) -> None:
+    assert host.recover(boot=False) == 0
+    assert result(host)["transaction"] != "0123"  # nothing to say of one that spoke for itself
+    assert host.recover(boot=False, killed="0123") == 0
+    assert (result(host)["transaction"], result(host)["outcome"]) == ("0123", "refused")
+    assert "killed before" in result(host)["error"]["message"]

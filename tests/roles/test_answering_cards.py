@@ -1,0 +1,77 @@
+"""One lost card silences nvidia-smi and nvidia-ctk for all of them: the scripts that ask and describe the others."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from labctl.edges.templates import render
+from labctl.hoststate.observation import Observations
+from labctl.power.limits import Wanted
+from roles.container_toolkit import deploy as toolkit
+from roles.gpu_power.card_limits import CardLimits
+from roles.gpu_power.host_limits import BOOT, READINGS
+from roles.nvidia_driver.answering import ANSWERING, of_each
+
+_ONE, _TWO = "GPU-51b01a7e-0000-4000-8000-000000000000", "GPU-51b01a7e-0000-4000-8000-000000000001"
+_LOST = "Unable to determine the device handle for GPU0: 0000:10:00.0: GPU is lost. Reboot the system"
+# As nvidia-smi: with a lost card it tells of none, and by number of each that answers.
+_NVIDIA_SMI = f"""#!/bin/sh
+case $* in
+  *"-i 0") echo "{_LOST}"; exit 15 ;;
+  *"-i 1") case $* in *uuid,*) echo "{_TWO}, Enabled" ;; *uuid*) echo {_TWO} ;; *) echo Enabled ;; esac ;;
+  *"-i "*) echo "No devices were found"; exit 6 ;;
+  *) [ -z "$ALL" ] || {{ printf '%s\\n' {_TWO} {_ONE}; exit; }}
+     echo "{_LOST}"; exit 15 ;;
+esac
+"""
+_NVIDIA_CTK = '#!/bin/sh\necho "$NVIDIA_CTK_CDI_GENERATE_DEVICE_IDS" "$@"\n'
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Path:
+    for name, text in (("nvidia-smi", _NVIDIA_SMI), ("nvidia-ctk", _NVIDIA_CTK)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def _said(script: str, programs: Path, *arguments: str, **env: str) -> str:
+    path = {"PATH": f"{programs}:/usr/bin:/bin", **env}
+    return subprocess.run(
+        ["sh", "-euc", script, "sh", *arguments], env=path, text=True, capture_output=True, check=True
+    ).stdout
+
+
+def test_the_others_are_asked_one_by_one(programs: Path) -> None:
+    assert _said(ANSWERING, programs) == f"{_TWO}\n"
+    assert _said(of_each("persistence_mode"), programs) == "Enabled\n"
+    assert _said(of_each("uuid,persistence_mode"), programs) == f"{_TWO}, Enabled\n"
+
+
+def test_all_are_asked_at_once_where_all_answer(programs: Path) -> None:
+    assert _said(ANSWERING, programs, ALL="yes").split() == [_ONE, _TWO]
+
+
+def test_nvidia_ctk_is_told_which_cards_answer_where_one_does_not(programs: Path) -> None:
+    script = render(toolkit.__file__, "describe-cards", answering=ANSWERING)
+    rest = "cdi generate --device-name-strategy=uuid --output=/there\n"
+    assert _said(script, programs, "/there") == f"{_TWO} {rest}"
+    assert _said(script, programs, "/there", ALL="yes") == f" {rest}"
+
+
+def test_a_deploy_names_the_card_that_does_not_answer() -> None:
+    lines = "".join(
+        f"# {uuid} rtx-3090: default 350, range 100 to 350 W\nExecStart=-/usr/bin/nvidia-smi -i {uuid} -pl 280\n"
+        for uuid in (_ONE, _TWO)
+    )
+    there = (
+        f"{_TWO}, 00000000:20:00.0, 24576, 280.00, 350.00, 100.00, 350.00, Enabled, NVIDIA GeForce RTX 3090"
+    )
+    limits = CardLimits(Wanted({"rtx-3090": 280}, None))
+    seen = Observations(texts={BOOT: lines, READINGS: f"{_LOST}\n{there}\n"})
+    (note,) = limits.notes(seen)
+    assert note.startswith(f"rtx-3090 {_ONE} does not answer (")
+    assert "GPU is lost" in note
+    both = there.replace(_TWO, _ONE) + "\n" + there
+    assert limits.notes(Observations(texts={BOOT: lines, READINGS: both})) == ()
