@@ -1,7 +1,6 @@
 """NVIDIA's own apt repositories as stand-ins: names and relations as they are there, two branches, two CUDAs.
 
-What a version of a driver is called there: on Debian `nvidia-kernel-open-dkms` and `nvidia-driver-cuda`, every branch
-under the same names; on Ubuntu `nvidia-dkms-580-open` and `libnvidia-compute-580`, and without a number since 590.
+Those for Debian, in which every branch goes by the same names: `nvidia-kernel-open-dkms`, `nvidia-driver-cuda`.
 NVIDIA's dkms packages ask for a newer dkms than Debian 12 has; these take the one that is there.
 """
 
@@ -82,35 +81,3 @@ def _debian(version: str) -> tuple[StandIn, ...]:
             relations=_SECTION,
         ),
     )  # fmt: skip
-
-
-def ubuntu() -> tuple[StandIn, ...]:
-    """The repository for an Ubuntu: 580 under its number, and the newer branch under plain names."""
-    return (*_ubuntu(OLD, "-580"), *_ubuntu(NEW, ""), *toolkits())
-
-
-def _ubuntu(version: str, number: str) -> tuple[StandIn, ...]:
-    revision = "-0ubuntu1"
-    exactly = f"(= {version}{revision})"
-    compute = f"libnvidia-compute{number}"
-    modules = [f"nvidia-dkms{number}", f"nvidia-dkms{number}-open"]
-    return (
-        pinning(version),
-        *(
-            kernel_module(
-                name,
-                version,
-                name="nvidia",
-                conflicts=other,
-                flavour="open" if name.endswith("-open") else "proprietary",
-                revision=revision,
-                relations=_SECTION,
-            )
-            for name, other in (modules, modules[::-1])
-        ),
-        StandIn(compute, version + revision, relations=_SECTION),
-        *(
-            StandIn(f"{name}{number}", version + revision, depends=f"{compute} {exactly}", relations=_SECTION)
-            for name in ("nvidia-utils", "nvidia-compute-utils", "libnvidia-decode", "libnvidia-encode")
-        ),
-    )

@@ -67,9 +67,13 @@ def disguise(host: ThrowawayHost, release: Release) -> None:
 
 
 def _publish(host: ThrowawayHost, release: Release, components: dict[str, Sequence[StandIn]]) -> None:
-    """An archive with a suite and components, as Ubuntu's is; multiverse has its own toolkit, and universe nothing."""
+    """An archive with a suite and components, as Ubuntu's is. apt names no component that is empty."""
     newest = StandIn("nvidia-cuda-toolkit", "13.0.2-1standin1")
-    offered = {**components, "universe": (), "multiverse": (toolkit(version=release.toolkit), newest)}
+    offered = {
+        **components,
+        "universe": (StandIn("podman", "4.9.3+standin1"),),
+        "multiverse": (toolkit(version=release.toolkit), newest),
+    }
     with tempfile.TemporaryDirectory(prefix="si-") as name:
         folder = Path(name)
         indexes = {

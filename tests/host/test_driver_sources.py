@@ -56,9 +56,7 @@ def _ubuntu(
 ) -> Callable[[ThrowawayHost], dict[str, Any]]:
     def prepare(host: ThrowawayHost) -> dict[str, Any]:
         stand_in_ubuntu.disguise(host, release)
-        if source != "nvidia":
-            return {"source": source}
-        return {"source": source, "repository": publish(host, "nvidia", *stand_in_nvidia.ubuntu()).settings}
+        return {"source": source}
 
     return prepare
 
@@ -89,7 +87,6 @@ CASES = (
         "12.4",
         packages=(*debian_driver(), StandIn("nvidia-cuda-toolkit", "13.0.2-1standin1")),
     ),
-    Case("u2404-nvidia", _ubuntu(stand_in_ubuntu.NOBLE, "nvidia"), stand_in_nvidia.OLD, "open", "12.9"),
     Case("u2404-own", _ubuntu(stand_in_ubuntu.NOBLE, "distribution"), stand_in_ubuntu.DRIVER, "open", "12.0"),
     Case("u2604", _ubuntu(stand_in_ubuntu.RESOLUTE, None), stand_in_ubuntu.DRIVER, "open", "12.4"),
 )
