@@ -22,6 +22,9 @@ from roles.nvidia_driver.packages import FIRST_ERROR
 
 _ARCHIVES, SURVEY = "what the archives offer", "driver survey"
 NAME = "kernel and driver"
+# Since 2.9 apt moves the other packages of a source along with one of them: the metapackages with the kernel, which
+# then can no longer be taken out again.
+_EXACTLY = f"{APT_GET} --no-install-recommends -o APT::Get::Upgrade-By-Source-Package=false"
 
 
 def surveyed(seen: Observations) -> DriverHost:
@@ -79,7 +82,7 @@ def _script(made: Plan, *, had_module: bool) -> str:
         "set -eu",
         'began=$(mktemp); trap \'rm -rf "$began" "${trial:-}"\' EXIT',
         # Without --mark-auto what is new counts as asked for by hand, and old kernels would be kept for ever.
-        f'move() {{ {APT_GET} --no-install-recommends --no-remove --mark-auto "$@"; }}',
+        f'move() {{ {_EXACTLY} --no-remove --mark-auto "$@"; }}',
         f"move --download-only install {_at(made.moves)}",
         trial(made),
     ]
@@ -113,10 +116,10 @@ _TAKE_BACK = f"""take_back() {{
   kernel=@kernels@ new="@new@" old="@old@"
   why=$(why_not_built) || why="labctl: $1"
   {DPKG_CONFIGURE} || true
-  [ -z "$old" ] || {APT_GET} --no-install-recommends --no-remove --allow-downgrades install $old || true
+  [ -z "$old" ] || {_EXACTLY} --no-remove --allow-downgrades install $old || true
   [ -z "$new" ] || new=$(dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' $new 2>/dev/null |
     awk '$1 != "not-installed" {{print $2}}')
-  if [ -n "$new" ] && ! apt-get -s purge $new | awk '/^(Remv|Purg) / {{print $2}}' | grep -qvxF "$new"; then
+  if [ -n "$new" ] && ! apt-get -s purge $new | awk '/^(Remv|Purg|Inst) / {{print $2}}' | grep -qvxF "$new"; then
     {APT_GET} purge $new || true
   fi
   {DPKG_CONFIGURE} || true
