@@ -19,6 +19,8 @@ from labctl.transaction.manifest import Manifest, problems, stage_id
 from labctl.transaction.report import RESULT
 
 _POLLS, _POLL_SECONDS = 40, 0.25  # one command of the held shell: 10 s
+_UNDO_POLLS = 30
+"""Seconds, about, until the unit that undoes a killed transaction has begun."""
 _IDENTIFIER = "labctl-transaction"
 # Everything is compared first: staging the same twice changes nothing on the host.
 _STAGE = f"""set -eu
@@ -187,7 +189,12 @@ class HostTransactions:
         return state, [json.loads(line) for line in lines if line]
 
     def _kept(self, instance: str) -> Followed:
+        waited = 0
         status = self.status()
+        while status["open"] == instance and (status["running"] or waited < _UNDO_POLLS):
+            waited += 1
+            self._run("sleep 1", "follow")
+            status = self.status()
         last = status["last"]
         if last and last["transaction"] == instance and not status["open"]:
             return Followed(last)

@@ -63,14 +63,14 @@ def transact(at: Workplace, instance: str) -> int:
     who = f"transaction {instance}, process {os.getpid()}, since {at.programs.now()}"
     try:
         with lock.held(at.layout.lock, who):
-            _recover(at, boot=False)
-            run(at, instance, result)
+            try:
+                _recover(at, boot=False)
+                run(at, instance, result)
+            except LabctlError as problem:
+                _refused(result, problem)
             _keep(at, result)
-    except lock.Busy as problem:
-        result.failed(problem)  # the result file belongs to the one that runs
-    except LabctlError as problem:
-        result.failed(problem)
-        _keep(at, result)
+    except LabctlError as problem:  # Busy: the result file belongs to the one that runs
+        _refused(result, problem)
     if result.error and result.outcome == "refused":
         at.report.line(f"refused: {result.error['message']}")
     result.ended_at = result.ended_at or at.programs.now()
@@ -130,6 +130,11 @@ def _recover(at: Workplace, *, boot: bool) -> Result | None:
     result.outcome, result.generation = "rolled back", state.parent
     at.report.line(f"rolled back: generation {state.parent or 'none'}")
     return result
+
+
+def _refused(result: Result, problem: LabctlError) -> None:
+    if result.outcome == "refused":  # what is done is done, also when it is cancelled a moment later
+        result.failed(problem)
 
 
 def _untouched(instance: str) -> Result:

@@ -137,13 +137,13 @@ def test_of_two_at_once_one_refuses(lab: TransactionLab) -> None:
     assert lab.is_whole(THREE) == THREE
 
 
-@pytest.mark.parametrize("words", ["check:", "stop:", "start:"])
+@pytest.mark.parametrize("words", ["check:", "start:"])
 def test_killed_it_is_undone_by_the_host(lab: TransactionLab, words: str) -> None:
     _kill(lab, words, "main")
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("words", ["install:", "healthy:", "done:"])
+@pytest.mark.parametrize("words", ["stop:", "install:", "healthy:", "done:"])
 def test_killed_at_more_points(lab: TransactionLab, words: str) -> None:
     _kill(lab, words, "all")
 

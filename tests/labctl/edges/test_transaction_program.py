@@ -45,6 +45,7 @@ def test_a_host_gets_the_program_and_the_units_that_run_it() -> None:
     assert set(paths) == {
         PROGRAM,
         f"{UNITS}/labctl-transaction@.service",
+        f"{UNITS}/labctl-transaction-undo.service",
         f"{UNITS}/{RECOVERY}",
         f"{UNITS}/labctl.target",
     }

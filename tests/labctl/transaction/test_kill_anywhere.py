@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labctl.transaction.report import RESULT
+from labctl.transaction.steps import Cancelled
 from tests.labctl.transaction.simulated_host import NEVER_HEALTHY, Killed, SimulatedHost, manifest
 
 OLD = {"stays": "1", "changes": "1", "goes": "1"}
@@ -168,3 +171,25 @@ def test_killed_again_and_again(folder: Path, steps: list[tuple[int, str]], want
     cut_power(host)
     boots(host)
     is_whole(host, OLD, NEW)
+
+
+def test_cancelled_anywhere_it_brings_back_what_was(folder: Path) -> None:
+    ended = []
+    for step in count(0, 2):
+        host = prepared(folder / str(step))
+        steps = count()
+
+        def cancel(_what: str, steps: Iterator[int] = steps, step: int = step) -> None:
+            if next(steps) == step:
+                raise Cancelled("cancelled")
+
+        host.before_step = cancel
+        code = host.transact(host.stage(manifest(NEW)))
+        host.recover(boot=False)  # the unit's end, always
+        last = json.loads(host.lines[-1].removeprefix(RESULT))
+        on = is_whole(host, OLD, NEW)
+        ended.append(last["outcome"])
+        assert (code == 0, last["outcome"] == "done") == (on == NEW, on == NEW), host.lines
+        if next(steps) <= step:
+            break
+    assert set(ended) == {"refused", "rolled back", "done"}
