@@ -19,6 +19,8 @@ from labctl.transaction.manifest import Manifest, problems, stage_id
 from labctl.transaction.report import RESULT
 
 _POLLS, _POLL_SECONDS = 40, 0.25  # one command of the held shell: 10 s
+_UNDO_POLLS = 30
+"""Seconds, about, until the unit that undoes a killed transaction has begun."""
 _IDENTIFIER = "labctl-transaction"
 # Everything is compared first: staging the same twice changes nothing on the host.
 _STAGE = f"""set -eu
@@ -44,7 +46,8 @@ if diff -r "$new/stage" "$stage" >/dev/null 2>&1; then touch "$stage"; exit 0; f
 rm -rf "$stage"
 mv -T "$new/stage" "$stage"
 """
-# The state is read before the journal: when it is over, nothing can come after what is read here.
+# The state is read before the journal: when it is over, nothing can come after what is read here. --all: a line of more
+# than 4096 characters is left out otherwise, and a result may be one.
 _FOLLOW = """set -u
 unit=$1 cursor=$2
 for poll in $(seq {polls}); do
@@ -56,7 +59,7 @@ for poll in $(seq {polls}); do
     since=_SYSTEMD_INVOCATION_ID=$(systemctl show --property InvocationID --value "$unit")
     [ "$since" != _SYSTEMD_INVOCATION_ID= ] || since=_SYSTEMD_INVOCATION_ID=none
   fi
-  said=$(journalctl --quiet --output=json --output-fields=MESSAGE "$since" _SYSTEMD_UNIT="$unit" \\
+  said=$(journalctl --quiet --all --output=json --output-fields=MESSAGE "$since" _SYSTEMD_UNIT="$unit" \\
     SYSLOG_IDENTIFIER={identifier})
   case "$state" in inactive|failed) break ;; esac
   [ -z "$said" ] || break
@@ -153,7 +156,7 @@ class HostTransactions:
             state, entries = self._poll(instance, cursor)
             for entry in entries:
                 cursor = entry["__CURSOR"]
-                message = str(entry["MESSAGE"])
+                message = _text(entry["MESSAGE"])
                 if message.startswith(RESULT):
                     last = message.removeprefix(RESULT)
                 else:
@@ -186,7 +189,12 @@ class HostTransactions:
         return state, [json.loads(line) for line in lines if line]
 
     def _kept(self, instance: str) -> Followed:
+        waited = 0
         status = self.status()
+        while status["open"] == instance and (status["running"] or waited < _UNDO_POLLS):
+            waited += 1
+            self._run("sleep 1", "follow")
+            status = self.status()
         last = status["last"]
         if last and last["transaction"] == instance and not status["open"]:
             return Followed(last)
@@ -208,6 +216,11 @@ class HostTransactions:
                 hint=f"is its disk full? df /var/lib/labctl {UNITS}",
             )
         return done
+
+
+def _text(message: str | list[int]) -> str:
+    """journalctl gives what is not plain text as a list of bytes."""
+    return message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
 
 
 def _tar(files: Mapping[str, tuple[bytes, int]]) -> bytes:

@@ -79,7 +79,7 @@ _CAUSES = (
         "`sudo reboot` on the host, then run the same again: it looks at what runs",
     ),
     _Cause(
-        r"labctl: (apt could not install the new kernel and driver|no module of the driver came about for .*)",
+        r"labctl: (apt could not install the new kernel and driver.*|no module of the driver came about for .*)",
         "kernel and driver did not move",
         "the kernel that boots is the one that was there; see /run/labctl-apt.log on the host, then run again",
     ),

@@ -111,9 +111,8 @@ def installed(layout: Layout) -> dict[str, FileSeen]:
         top = layout.root / place
         for path in files_below(top):
             rest = path.relative_to(top)
-            if path.name.endswith(STAGED) or (tree == "systemd" and not rest.parts[0].startswith("labctl-")):
-                continue
-            found[f"{tree}/{rest}"] = seen(path)
+            if tree in OURS_ALONE or rest.parts[0].startswith("labctl-"):
+                found[f"{tree}/{rest}"] = seen(path)
     return found
 
 

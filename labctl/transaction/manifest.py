@@ -106,6 +106,11 @@ class Manifest:
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
+def staged_file(path: str, content: bytes, mode: str = "600") -> StagedFile:
+    """A file of a stage, with the hash of its content."""
+    return StagedFile(path, hashlib.sha256(content).hexdigest(), mode)
+
+
 def stage_id(text: str) -> str:
     """The name of the stage with this manifest: its hash, so that the name vouches for every file in it."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

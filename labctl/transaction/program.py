@@ -32,6 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one.add_argument("instance")
     again = commands.add_parser("recover", help="end what a crash left open; nothing where there is nothing")
     again.add_argument("--boot", action="store_true", help="start nothing: the target will")
+    again.add_argument(
+        "--after", metavar="INSTANCE", help="the transaction that has just ended, as systemd says how"
+    )
     commands.add_parser("status", help="print what is in force and under way, as JSON")
     parsed = parser.parse_args(arguments)
     at = workplace(Layout(), Disk(), HostPrograms(), Report())
@@ -41,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGINT, _cancel)
             return transact(at, parsed.instance)
         case "recover":
-            return recover(at, boot=parsed.boot)
+            # "exit-code": it ended by itself, and has said how.
+            was_killed = os.environ.get("SERVICE_RESULT", "success") not in ("success", "exit-code")
+            return recover(at, boot=parsed.boot, killed=parsed.after if was_killed else None)
         case _:
             sys.stdout.write(json.dumps(status(at)) + "\n")
             return DONE
@@ -58,14 +63,14 @@ def transact(at: Workplace, instance: str) -> int:
     who = f"transaction {instance}, process {os.getpid()}, since {at.programs.now()}"
     try:
         with lock.held(at.layout.lock, who):
-            _recover(at, boot=False)
-            run(at, instance, result)
+            try:
+                _recover(at, boot=False)
+                run(at, instance, result)
+            except LabctlError as problem:
+                _refused(result, problem)
             _keep(at, result)
-    except lock.Busy as problem:
-        result.failed(problem)  # the result file belongs to the one that runs
-    except LabctlError as problem:
-        result.failed(problem)
-        _keep(at, result)
+    except LabctlError as problem:  # Busy: the result file belongs to the one that runs
+        _refused(result, problem)
     if result.error and result.outcome == "refused":
         at.report.line(f"refused: {result.error['message']}")
     result.ended_at = result.ended_at or at.programs.now()
@@ -73,11 +78,14 @@ def transact(at: Workplace, instance: str) -> int:
     return result.exit_code
 
 
-def recover(at: Workplace, *, boot: bool) -> int:
-    """End what a crash left open; returns 0 also when there was nothing, and when another transaction does it."""
+def recover(at: Workplace, *, boot: bool, killed: str | None = None) -> int:
+    """End what a crash left open; returns 0 also when there was nothing, and when another transaction does it.
+
+    killed: a transaction that could not say itself how it ended.
+    """
     try:
         with lock.held(at.layout.lock, f"recovery, process {os.getpid()}, since {at.programs.now()}"):
-            result = _recover(at, boot=boot)
+            result = _recover(at, boot=boot) or (_untouched(killed) if killed else None)
             if result:
                 _keep(at, result)
                 at.report.result(result)
@@ -121,6 +129,19 @@ def _recover(at: Workplace, *, boot: bool) -> Result | None:
     result.not_back = restore(at, state, start=not boot)
     result.outcome, result.generation = "rolled back", state.parent
     at.report.line(f"rolled back: generation {state.parent or 'none'}")
+    return result
+
+
+def _refused(result: Result, problem: LabctlError) -> None:
+    if result.outcome == "refused":  # what is done is done, also when it is cancelled a moment later
+        result.failed(problem)
+
+
+def _untouched(instance: str) -> Result:
+    result = Result(instance)
+    result.failed(
+        Failed("its process was killed before it touched anything", where=instance, hint="apply again")
+    )
     return result
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labctl.errors import Failed
-from labctl.transaction.decision import waves
+from labctl.transaction import cards
+from labctl.transaction.decision import memory_wanted, waves
 from labctl.transaction.disk import Disk, seen
 from labctl.transaction.generations import Generations
 from labctl.transaction.layout import Layout
@@ -90,4 +91,8 @@ def _start(at: Workplace, state: OpenState, units: dict[str, ManagedUnit]) -> li
     down = [units[name] for name in state.up_before if name not in up and name in units]
     if not down:
         return []
+    try:
+        cards.wait_until_free(memory_wanted(down), at.programs, at.report)
+    except Failed as problem:  # tried all the same: systemd starts it again when there is room
+        at.report.line(f"undo: {problem}")
     return sorted(bring_up(down, at.services, at.programs, at.report, give_up=False).failed)

@@ -163,7 +163,8 @@ def _switch(
     up = set(at.services.up([unit.unit for unit in to.manifest.units]))
     starting = [unit for unit in to.manifest.units if unit.start and unit.unit not in up]
     cards.wait_until_free(memory_wanted(starting), at.programs, at.report)
-    if change.write or change.remove:
+    # Also where the files are as wanted: whoever edited them by hand may have left systemd with the old ones.
+    if not change.is_none:
         _install(at, to, change)
     state.touch([unit.unit for unit in starting], at.layout, at.disk)
     brought = bring_up(starting, at.services, at.programs, at.report, give_up=True)

@@ -123,7 +123,7 @@ def test_security_updates(host: Host, settings: BaseSettings) -> None:
     Explanation(
         "A kernel or driver package came past labctl, and an update at night could change it under the "
         "running driver.",
-        "`labctl deploy --only base` holds it, too.",
+        "`labctl deploy --only base` holds it, too; `labctl update host` moves both together.",
     ),
 )
 def test_driver_and_kernel_held(host: Host) -> None:

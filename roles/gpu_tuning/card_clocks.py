@@ -36,6 +36,11 @@ class CardClocks:
         certainty = Certainty.POSSIBLE if TUNING.name in pending.other else Certainty.CERTAIN
         return Difference(reasons + more, certainty)
 
+    def notes(self, seen: Observations) -> tuple[str, ...]:
+        """The cards that are to be locked and do not answer."""
+        unanswered = host_clocks(self.wanted, seen.texts).unanswered
+        return (unanswered,) if unanswered else ()
+
     def will_change(self, seen: Observations) -> Pending:
         """Its own name."""
         return Pending(other=frozenset({self.name}))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from labctl.edges.templates import render
 from labctl.errors import BadInput
 from labctl.hoststate.files import File
-from labctl.power import clock_reading
+from labctl.power import clock_reading, reading
 from labctl.power.clock_reading import ClockReading, ClockReadings
 from labctl.power.clocks import KINDS, ClockedCard, Locks, WantedClocks, locks
 from roles.gpu_power.card_unit import CardUnit
@@ -70,6 +70,14 @@ class HostClocks:
     def missing(self) -> tuple[BootLine, ...]:
         """The cards that are to be locked and do not answer."""
         return tuple(line for line in self.lines if line.card.id not in self.answering)
+
+    @property
+    def unanswered(self) -> str | None:
+        """A sentence that names them; None when all answer."""
+        if not self.missing:
+            return None
+        names = [f"{line.card.model} {line.card.id}" for line in self.missing]
+        return reading.unanswered(names, self.readings.lost, self.readings.said)
 
     @property
     def released(self) -> Mapping[str, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from labctl.driver import report
 from labctl.driver.host import DriverHost
 from labctl.driver.survey import NVIDIA_MODULE, SCRIPT
 from labctl.errors import Failed
-from labctl.hoststate.host_unit import APT_GET, DPKG_CONFIGURE, as_host_unit
+from labctl.hoststate.host_unit import APT_GET, DPKG_CONFIGURE, UNIT, as_host_unit
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.resource import Action, Certainty, Difference, Pending, digest_of
 from labctl.hoststate.survey import Probes
@@ -18,10 +18,12 @@ from roles.host_update import archives
 from roles.host_update.archives import Move
 from roles.host_update.plan import Plan, plan
 from roles.host_update.trial import trial
-from roles.nvidia_driver.packages import FIRST_ERROR
 
 _ARCHIVES, SURVEY = "what the archives offer", "driver survey"
 NAME = "kernel and driver"
+# Since 2.9 apt moves the other packages of a source along with one of them: the metapackages with the kernel, which
+# then can no longer be taken out again.
+_EXACTLY = f"{APT_GET} --no-install-recommends -o APT::Get::Upgrade-By-Source-Package=false"
 
 
 def surveyed(seen: Observations) -> DriverHost:
@@ -79,18 +81,16 @@ def _script(made: Plan, *, had_module: bool) -> str:
         "set -eu",
         'began=$(mktemp); trap \'rm -rf "$began" "${trial:-}"\' EXIT',
         # Without --mark-auto what is new counts as asked for by hand, and old kernels would be kept for ever.
-        f'move() {{ {APT_GET} --no-install-recommends --no-remove --mark-auto "$@"; }}',
+        f'move() {{ {_EXACTLY} --no-remove --mark-auto "$@"; }}',
         f"move --download-only install {_at(made.moves)}",
         trial(made),
     ]
     if made.first:
         lines += [
-            FIRST_ERROR,
             _TAKE_BACK.replace("@new@", " ".join(each.name for each in made.first if _new_kernel(each)))
             .replace("@old@", " ".join(f"{each.name}={each.old}" for each in made.first if each.old))
-            .replace("@all@", " ".join(each.name for each in made.first))
-            .replace("@kernels@", shlex.quote(" ".join(made.kernels))),
-            f'move install {_at(made.first)} || take_back "apt could not install the new kernel and driver"',
+            .replace("@all@", " ".join(each.name for each in made.first)),
+            f'move install {_at(made.first)} || take_back "apt could not install the new kernel and driver:"',
         ]
         if had_module:
             lines.append(_HAS_MODULE.replace("@kernels@", " ".join(map(shlex.quote, made.kernels))))
@@ -110,13 +110,14 @@ def _at(moves: Iterable[Move]) -> str:
 # What is new has a name of its own, and what has moved so far does not need it: the kernel that boots stays the one
 # that was there. The driver goes back to its old version where an archive still has it, and is finished where not.
 _TAKE_BACK = f"""take_back() {{
-  kernel=@kernels@ new="@new@" old="@old@"
-  why=$(why_not_built) || why="labctl: $1"
+  new="@new@" old="@old@"
+  # The trial has built the modules: here it is a package's script, or the disk, and dpkg says which.
+  why="labctl: $1 $(grep -m1 -E '^(dpkg: error|E: )' /run/{UNIT}.log | cut -c1-150 || true)"
   {DPKG_CONFIGURE} || true
-  [ -z "$old" ] || {APT_GET} --no-install-recommends --no-remove --allow-downgrades install $old || true
+  [ -z "$old" ] || {_EXACTLY} --no-remove --allow-downgrades install $old || true
   [ -z "$new" ] || new=$(dpkg-query -W -f '${{db:Status-Status}} ${{Package}}\\n' $new 2>/dev/null |
     awk '$1 != "not-installed" {{print $2}}')
-  if [ -n "$new" ] && ! apt-get -s purge $new | awk '/^(Remv|Purg) / {{print $2}}' | grep -qvxF "$new"; then
+  if [ -n "$new" ] && ! apt-get -s purge $new | awk '/^(Remv|Purg|Inst) / {{print $2}}' | grep -qvxF "$new"; then
     {APT_GET} purge $new || true
   fi
   {DPKG_CONFIGURE} || true
@@ -132,6 +133,6 @@ _TAKE_BACK = f"""take_back() {{
 _HAS_MODULE = f"""{NVIDIA_MODULE}
 for kernel in @kernels@; do
   nvidia_module "$kernel" version >/dev/null || dkms autoinstall -k "$kernel" || true
-  nvidia_module "$kernel" version >/dev/null || take_back "no module of the driver came about for $kernel"
+  nvidia_module "$kernel" version >/dev/null || take_back "no module of the driver came about for $kernel."
 done
 """

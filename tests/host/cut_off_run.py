@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Self
 
 from labctl.errors import Failed
-from tests.host.deploying import CHECKOUT
+from tests.host.deploying import CHECKOUT, PYINFRA_ENV
 from tests.host.kill_points import Client
 from tests.host.throwaway_host import ThrowawayHost
 
-_REACHED_WITHIN_S = 240
+_REACHED_WITHIN_S = 1200  # a driver's real build takes minutes
 _PAUSE_S = 0.005
 
 
@@ -33,7 +33,7 @@ class RunningDeploy:
             program = str(Path(sys.executable).with_name("pyinfra"))
             command = [program, "-y", str(inventory), "deploy/gpu_host.py", *options]
         self._client = client
-        self._dpkg_lines_before = dpkg_lines(host)
+        self._dpkg_log_before = dpkg_log(host)
         with self.output_path.open("w") as output:
             self.process = subprocess.Popen(
                 command,
@@ -41,6 +41,7 @@ class RunningDeploy:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=CHECKOUT,
+                env=PYINFRA_ENV,
                 start_new_session=True,
             )
 
@@ -74,8 +75,13 @@ class RunningDeploy:
     def wait_until_dpkg_wrote(self, lines: int) -> None:
         """Return when dpkg's log has that many lines more than when the deploy began."""
         self._wait(
-            lambda: dpkg_lines(self.host) - self._dpkg_lines_before >= lines, f"{lines} lines of dpkg.log"
+            lambda: self._dpkg_wrote().count(b"\n") >= lines,
+            f"{lines} lines of dpkg.log",
         )
+
+    def wait_until_dpkg_says(self, words: str) -> None:
+        """Return when dpkg's log has them, in a line written since the deploy began."""
+        self._wait(lambda: f" {words}".encode() in self._dpkg_wrote(), f"dpkg's {words}")
 
     def wait_until_it_waits_for_apt(self) -> None:
         """Return when the host has made it wait for another deploy's package work."""
@@ -90,6 +96,9 @@ class RunningDeploy:
         if self.process.returncode is not None:
             raise Failed(f"the run was over within {seconds} s", found=self.output[-3000:])
 
+    def _dpkg_wrote(self) -> bytes:
+        return dpkg_log(self.host).removeprefix(self._dpkg_log_before)
+
     def _wait(self, reached: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _REACHED_WITHIN_S
         while not reached():
@@ -98,11 +107,11 @@ class RunningDeploy:
             time.sleep(_PAUSE_S)
 
 
-def dpkg_lines(host: ThrowawayHost) -> int:
-    """How much dpkg has done on this host since it was installed, in lines of its log."""
+def dpkg_log(host: ThrowawayHost) -> bytes:
+    """What dpkg has done on this host since it was installed."""
     with suppress(FileNotFoundError):
-        return _on_disk(host, "var/log/dpkg.log").read_bytes().count(b"\n")
-    return 0
+        return _on_disk(host, "var/log/dpkg.log").read_bytes()
+    return b""
 
 
 @contextmanager

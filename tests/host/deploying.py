@@ -71,6 +71,10 @@ def labctl(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout
     return Run(done.returncode, done.stdout, done.stderr)
 
 
+# The program itself would take what is installed: of two checkouts with one environment, perhaps the other's.
+PYINFRA_ENV = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+
+
 def pyinfra(*arguments: str | Path, timeout_s: float = 300) -> Run:
     """Run plain pyinfra from the checkout, as the README says."""
     done = subprocess.run(
@@ -79,6 +83,7 @@ def pyinfra(*arguments: str | Path, timeout_s: float = 300) -> Run:
         text=True,
         stdin=subprocess.DEVNULL,
         cwd=CHECKOUT,
+        env=PYINFRA_ENV,
         timeout=timeout_s,
         check=False,
     )

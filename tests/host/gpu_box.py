@@ -70,10 +70,11 @@ def cards() -> Host:
 
 def with_headers(hosts: ThrowawayHosts, suite: str = "trixie") -> Layer:
     """The disk of a bare Debian with the headers that the archive's kernel is built on; made once."""
-    return hosts.cached_layer("kernel-headers", _HEADERS, _install_headers, suite=suite)
+    return hosts.cached_layer("kernel-headers", _HEADERS, install_headers, suite=suite)
 
 
-def _install_headers(host: ThrowawayHost) -> None:
+def install_headers(host: ThrowawayHost) -> None:
+    """Those of the archive's kernel."""
     host.run(_HEADERS, sudo=True, timeout_s=900)
 
 

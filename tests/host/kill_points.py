@@ -24,7 +24,8 @@ STAGES = ("nothing", "sources and files", "base", "firewall", "podman packages")
 class Point:
     """`seconds` after the operation `after` ended, or when dpkg has done `share` (0 to 1) of the next one's work.
 
-    then: with the cable cut, the client is left alone and not killed; with the client killed, the next one is, too.
+    dpkg: words of dpkg's log, from which the seconds count. then: with the cable cut, the client is left alone and not
+    killed; with the client killed, the next one is, too.
     """
 
     kind: Kind
@@ -34,10 +35,12 @@ class Point:
     seconds: float = 0.0
     share: float | None = None
     then: Then = ""
+    dpkg: str = ""
 
     def __str__(self) -> str:
         how = f"{self.share:.0%} of dpkg's work" if self.share is not None else f"{self.seconds:.2f} s"
-        return f"{self.kind}{self.then and f' ({self.then})'}, {self.client}, {how} after {self.after}"
+        what = f"{self.kind}{self.then and f' ({self.then})'}, {self.client}, {how} after"
+        return f"{what} dpkg's {self.dpkg}" if self.dpkg else f"{what} {self.after}"
 
 
 @dataclass(frozen=True)

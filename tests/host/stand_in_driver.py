@@ -10,7 +10,7 @@ from types import MappingProxyType
 from tests.host.stand_in_repository import STAND_IN, StandIn
 
 VERSION = "550.163.01"
-_REVISION = "-2+standin1"  # above the archive's -2
+REVISION = "-2+standin1"  # above the archive's -2
 _SOURCE = """/* {stand_in} */
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -55,7 +55,7 @@ def kernel_module(
     flavour: str = "proprietary",
     builds: bool = True,
     slow_s: float = 0,
-    revision: str = _REVISION,
+    revision: str = REVISION,
     relations: Mapping[str, str] = MappingProxyType({}),
 ) -> StandIn:
     """The package that builds the module. slow_s: how long each of its scripts takes, beside its work."""
@@ -85,7 +85,7 @@ def kernel_module(
 
 
 def open_kernel_module(
-    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = _REVISION
+    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = REVISION
 ) -> StandIn:
     """Debian's open flavour."""
     return kernel_module(
@@ -100,16 +100,16 @@ def open_kernel_module(
     )
 
 
-def libraries(version: str = VERSION, *, slow_s: float = 0, revision: str = _REVISION) -> tuple[StandIn, ...]:
+def libraries(version: str = VERSION, *, slow_s: float = 0, revision: str = REVISION) -> tuple[StandIn, ...]:
     """What programs link against: names and versions, without content."""
     scripts = {"postinst": f"#!/bin/sh\nsleep {slow_s}\n"} if slow_s else {}
     return tuple(
-        StandIn(name, version + revision, scripts=scripts)
+        StandIn(name, version + revision, scripts=scripts, relations={"Source": "nvidia-graphics-drivers"})
         for name in ("libcuda1", "libnvcuvid1", "libnvidia-encode1")
     )
 
 
-def programs(version: str = VERSION, *, revision: str = _REVISION) -> tuple[StandIn, ...]:
+def programs(version: str = VERSION, *, revision: str = REVISION) -> tuple[StandIn, ...]:
     """nvidia-smi and nvidia-persistenced in name alone, for hosts that have no use for the archive's own."""
     return tuple(StandIn(name, version + revision) for name in ("nvidia-smi", "nvidia-persistenced"))
 
@@ -123,7 +123,7 @@ def toolkit(*, slow_s: float = 0, version: str = "12.4.131~12.4.1-2+standin1") -
 
 
 def debian_driver(
-    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = _REVISION
+    version: str = VERSION, *, builds: bool = True, slow_s: float = 0, revision: str = REVISION
 ) -> tuple[StandIn, ...]:
     """All that stands in on a Debian 13 host; nvidia-smi and nvidia-persistenced come from the archive itself."""
     return (

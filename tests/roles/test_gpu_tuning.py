@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from labctl.errors import BadInput
+from labctl.hoststate.noting import Noting
 from labctl.hoststate.resource import Certainty, Difference, Resource
 from roles.gpu_tuning.boot_lines import PROGRAM
 from roles.gpu_tuning.deploy import gpu_tuning
@@ -104,6 +105,9 @@ def test_the_unit_locks_and_a_second_run_changes_nothing(machine: FakeMachine) -
     assert locked(machine) == ["210,1400", "210,1400"]
     assert locked(machine, "memory") == ["", "405,5001"]
     assert deploy(machine, **BOTH) == []
+    in_force = role(**BOTH)[1]
+    assert isinstance(in_force, Noting)
+    assert in_force.notes(machine.see(in_force)) == ()
     text = machine.path(TUNING.path).read_text()
     assert f"ExecStart=-{PROGRAM} {CARDS[0]} 210,1400 -\n" in text
     assert f"RuntimeDirectory={TUNING.stem}\n" in text
@@ -186,6 +190,10 @@ def test_a_lost_card_keeps_its_line_and_the_other_is_locked(machine: FakeMachine
     assert locked(machine)[1] == "210,1400"
     assert CARDS[0] in machine.path(TUNING.path).read_text()
     assert deploy(machine, **MOST_1400) == []
+    in_force = role(**MOST_1400)[1]
+    assert isinstance(in_force, Noting)
+    (note,) = in_force.notes(machine.see(in_force))
+    assert f"rtx-3090 {CARDS[0]} does not answer" in note
 
 
 def test_what_is_not_asked_for_any_more_is_given_back_and_nothing_else(machine: FakeMachine) -> None:

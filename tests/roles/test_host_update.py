@@ -181,6 +181,14 @@ def test_without_new_packages_none_are_taken_out() -> None:
     assert '[ -z "$new" ] ||' in text
 
 
+def test_only_what_is_new_is_taken_out_by_its_name() -> None:
+    meta = "linux-modules-nvidia-580-server-open-generic"
+    moves = f"{KERNEL}Inst {meta} [6.8.0-88] (6.8.0-99 Ubuntu:24.04 [amd64])\n"
+    text = body(KernelAndDriver(driver=True).action(seen(said(moves, builds=False))).script)
+    assert f'new="linux-image-{NEXT} linux-headers-{NEXT}"' in text
+    assert f'old="{meta}=6.8.0-88"' in text
+
+
 def test_the_driver_of_somebody_else_stays() -> None:
     assert "grep '^kernel '" in archives.asking(driver=False)
     assert "grep '^kernel '" not in archives.asking(driver=True)

@@ -109,6 +109,13 @@ def test_a_long_command(shell: HeldShell) -> None:
     assert shell.run(f": {'x' * 200000}; echo end").exit_status == 126
 
 
+def test_what_goes_to_standard_input_is_on_no_command_line(shell: HeldShell) -> None:
+    much = 'it\'s "$HOME" `id`\n' * 20000
+    assert shell.run("cat", stdin=much).stdout.decode() == much + "\n"
+    assert shell.run("read -r word; cat /proc/$$/cmdline", stdin="hunter2").stdout.count(b"hunter2") == 0
+    assert shell.run("echo still here").stdout == b"still here\n"
+
+
 class InPieces:
     """A shell whose answer arrives bit by bit, standard error last."""
 

@@ -5,7 +5,6 @@ It can be killed before any single step, and its power can be cut there.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from pathlib import Path
 from labctl.transaction.checking import GENERATOR
 from labctl.transaction.disk import Disk
 from labctl.transaction.layout import TARGET, Layout
-from labctl.transaction.manifest import Image, ManagedUnit, Manifest, StagedFile, stage_id
+from labctl.transaction.manifest import Image, ManagedUnit, Manifest, stage_id, staged_file
 from labctl.transaction.program import recover, transact, workplace
 from labctl.transaction.programs import DEFAULT_SECONDS, Done
 from labctl.transaction.report import Report
@@ -40,9 +39,7 @@ def manifest(
     contents = {f"units/{name}.container": text.encode() for name, text in units.items()}
     contents["plan.json"] = plan.encode()
     return Manifest(
-        files=tuple(
-            StagedFile(path, hashlib.sha256(content).hexdigest()) for path, content in contents.items()
-        ),
+        files=tuple(staged_file(path, content) for path, content in contents.items()),
         units=tuple(
             ManagedUnit(
                 name,
@@ -112,9 +109,9 @@ class SimulatedHost:
         """Run a transaction in a process of its own."""
         return transact(self._workplace(), instance)
 
-    def recover(self, *, boot: bool) -> int:
+    def recover(self, *, boot: bool, killed: str | None = None) -> int:
         """Run the recovery."""
-        return recover(self._workplace(), boot=boot)
+        return recover(self._workplace(), boot=boot, killed=killed)
 
     def _workplace(self) -> Workplace:
         def write(text: str) -> None:

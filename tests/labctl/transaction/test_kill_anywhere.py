@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,11 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labctl.transaction.report import RESULT
+from labctl.transaction.steps import Cancelled
 from tests.labctl.transaction.simulated_host import NEVER_HEALTHY, Killed, SimulatedHost, manifest
 
 OLD = {"stays": "1", "changes": "1", "goes": "1"}
 NEW = {"stays": "1", "changes": "2", "comes": "2"}
 BAD = {"stays": "1", "changes": NEVER_HEALTHY, "comes": "2"}
+MORE = {**OLD, "comes": "2"}
 EDITED = {**OLD, "changes": "edited by hand"}
 
 
@@ -78,7 +82,7 @@ def is_whole(host: SimulatedHost, *choices: dict[str, str]) -> dict[str, str]:
     assert not left
     current = host.layout.current.readlink().name
     numbers = {path.name for path in host.layout.generations.iterdir() if not path.is_symlink()}
-    assert current in numbers
+    assert current == max(numbers, key=int)  # one that was never in force is none to go back to
     in_force = {
         path.stem: path.read_text() for path in (host.layout.generations / current / "units").iterdir()
     }
@@ -87,32 +91,40 @@ def is_whole(host: SimulatedHost, *choices: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("how", "edited"), [("kill", False), ("power cut", True)], ids=["kill", "power cut, edited by hand"]
+    ("how", "old", "new"),
+    [
+        ("kill", OLD, NEW),
+        ("power cut", EDITED, NEW),
+        ("kill", EDITED, OLD),
+        ("power cut", OLD, MORE),
+    ],
+    ids=["kill", "power cut, edited by hand", "kill, put right", "power cut, nothing stops"],
 )
-def test_old_or_new_and_whole_wherever_it_ends(folder: Path, how: str, *, edited: bool) -> None:
-    old = EDITED if edited else OLD
+def test_old_or_new_and_whole_wherever_it_ends(
+    folder: Path, how: str, old: dict[str, str], new: dict[str, str]
+) -> None:
     ended: list[dict[str, str]] = []
     for step in count():
         host = prepared(folder / str(step))
-        if edited:
+        if old == EDITED:
             host.layout.installed("units/changes.container").write_text(EDITED["changes"])
             host.loaded["changes"] = host.running["changes"] = EDITED["changes"]
-        instance = host.stage(manifest(NEW))
+        instance = host.stage(manifest(new))
         reached = killed_at(host, step, partial(host.transact, instance))
         if how == "kill":
             host.recover(boot=False)
         else:
             cut_power(host)
             boots(host)
-        ended.append(is_whole(host, old, NEW))
+        ended.append(is_whole(host, old, new))
         if step % 5 == 0:
             assert host.transact(instance) == 0, host.lines
-            is_whole(host, NEW)
+            is_whole(host, new)
         if not reached:
             break
     # Both do happen, and there is one moment from which on it is the new one.
-    assert len(ended) > 40
-    assert [one == NEW for one in ended] == sorted(one == NEW for one in ended)
+    assert len(ended) > 30
+    assert [one == new for one in ended] == sorted(one == new for one in ended)
     assert ended[0] == old
 
 
@@ -130,6 +142,8 @@ def test_a_rollback_that_is_killed_is_gone_on_with(folder: Path, how: str) -> No
             boots(host)
             is_whole(host, OLD)
         else:
+            assert host.transact("none such") == 2
+            is_whole(host, OLD)
             assert host.transact(host.stage(manifest(NEW))) == 0, host.lines
             is_whole(host, NEW)
         if not reached:
@@ -157,3 +171,25 @@ def test_killed_again_and_again(folder: Path, steps: list[tuple[int, str]], want
     cut_power(host)
     boots(host)
     is_whole(host, OLD, NEW)
+
+
+def test_cancelled_anywhere_it_brings_back_what_was(folder: Path) -> None:
+    ended = []
+    for step in count(0, 2):
+        host = prepared(folder / str(step))
+        steps = count()
+
+        def cancel(_what: str, steps: Iterator[int] = steps, step: int = step) -> None:
+            if next(steps) == step:
+                raise Cancelled("cancelled")
+
+        host.before_step = cancel
+        code = host.transact(host.stage(manifest(NEW)))
+        host.recover(boot=False)  # the unit's end, always
+        last = json.loads(host.lines[-1].removeprefix(RESULT))
+        on = is_whole(host, OLD, NEW)
+        ended.append(last["outcome"])
+        assert (code == 0, last["outcome"] == "done") == (on == NEW, on == NEW), host.lines
+        if next(steps) <= step:
+            break
+    assert set(ended) == {"refused", "rolled back", "done"}

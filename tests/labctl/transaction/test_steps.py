@@ -77,6 +77,12 @@ def test_an_edit_by_hand_is_named_kept_and_overwritten(host: SimulatedHost) -> N
     assert (host.started, host.units_on_disk()) == (["chat"], TWO)
 
 
+def test_an_edit_by_hand_to_what_is_wanted_starts_anew(host: SimulatedHost) -> None:
+    host.layout.installed("units/chat.container").write_text("2")  # whoever did it may not have restarted it
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 0
+    assert (host.running, result(host)["edited"]) == ({**TWO, "chat": "2"}, ["units/chat.container"])
+
+
 def test_a_file_of_somebody_else_is_named_and_left(host: SimulatedHost) -> None:
     host.layout.installed("units/mine.container").write_text("mine")
     assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 0
@@ -216,3 +222,20 @@ def test_few_generations_and_stages_are_kept(host: SimulatedHost) -> None:
     kept = sorted(int(path.name) for path in host.layout.generations.iterdir() if path.name.isdigit())
     assert kept == [7, 8, 9, 10, 11]
     assert len(list(host.layout.stages.iterdir())) == 5
+
+
+def test_what_was_waits_for_the_memory_of_what_failed(host: SimulatedHost) -> None:
+    full = manifest({**TWO, "big": "1"}, gpus={"big": {CARD: 20000}})
+    assert host.transact(host.stage(full)) == 0
+    host.held_mib = {"big": 20000, "new": 20000}
+    broken = manifest({**TWO, "new": NEVER_HEALTHY}, gpus={"new": {CARD: 20000}})
+    assert host.transact(host.stage(broken)) == 1
+    assert (host.running, result(host)["not_back"]) == ({**TWO, "big": "1"}, [])
+
+
+def test_one_that_was_killed_before_it_touched_anything_is_spoken_for(host: SimulatedHost) -> None:
+    assert host.recover(boot=False) == 0
+    assert result(host)["transaction"] != "0123"  # nothing to say of one that spoke for itself
+    assert host.recover(boot=False, killed="0123") == 0
+    assert (result(host)["transaction"], result(host)["outcome"]) == ("0123", "refused")
+    assert "killed before" in result(host)["error"]["message"]
