@@ -28,7 +28,7 @@ from labctl.render.unit_text import UnitText
 from labctl.render.values import Asked
 from labctl.render.window import timer_text
 from labctl.transaction.layout import TARGET
-from labctl.transaction.manifest import PLAN_NAME, Image, ManagedUnit, Manifest, Port, StagedFile
+from labctl.transaction.manifest import PLAN_NAME, Image, ManagedUnit, Manifest, Port, staged_file
 from labctl.workloads.container import Container
 from labctl.workloads.service import Service
 
@@ -229,8 +229,7 @@ class _Making:
             files={path: content for path, (content, _) in sorted(self._files.items())},
             manifest=Manifest(
                 files=tuple(
-                    StagedFile(path, sha256(content).hexdigest(), mode)
-                    for path, (content, mode) in sorted(self._files.items())
+                    staged_file(path, content, mode) for path, (content, mode) in sorted(self._files.items())
                 ),
                 units=tuple(self._in_line(unit) for _, unit in sorted(self._units.items())),
                 images=tuple(Image(each) for each in sorted(self._images)),
