@@ -29,6 +29,8 @@ def answer(path: str, host: str | None, podman: str, out: Path | None, *, as_jso
             if file != PLAN_NAME:
                 print(f"──── {file}\n{content.decode()}")
     print("\n".join(_summary(name, rendered, out)))
+    if not plan.rig.bound:
+        print("note: made for a rig file whose cards have no UUIDs: to look at, not to apply")
 
 
 def _only_host(plan: Plan) -> str:

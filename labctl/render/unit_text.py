@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from labctl.errors import BadInput
 from labctl.render import podman
 
 _PLAIN = re.compile(r"[A-Za-z0-9@_+=:,./%$-]+")
@@ -19,7 +20,11 @@ class UnitText:
     _sections: dict[str, list[str]] = field(default_factory=dict)
 
     def say(self, section: str, key: str, value: str | int) -> None:
-        """One more line."""
+        """One more line. Raises BadInput for a value that would not be one."""
+        if len(str(value).splitlines()) > 1 or str(value).endswith("\\"):
+            raise BadInput(
+                "this cannot stand in a unit", where=key, found=repr(value)[:60], expected="one line"
+            )
         key, written = podman.line(section, key, str(value), self.version)
         self._sections.setdefault(section, []).append(f"{key}={written}")
 

@@ -66,3 +66,10 @@ def test_of_several_hosts_one_is_named(render: Command, tmp_path: Path) -> None:
     path.write_text(dump(plan({"w": runs("open-webui")}, host(FIRST), host(name="second"))))
     assert "--host: which host is meant? (found 2 hosts, expected aibox, second)" in render(str(path)).err
     assert render(str(path), "--host", "second").out == "second: 0 files\n"
+
+
+def test_a_plan_without_uuids_is_to_look_at(render: Command, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(dump(plan({"w": runs("open-webui")}, host("aibox/0"), bound=False)))
+    assert render(str(path)).out.endswith("have no UUIDs: to look at, not to apply\n")
+    assert "to look at" not in render(PLAN).out

@@ -298,6 +298,11 @@ def test_the_person_s_own_words_come_last_and_mean_themselves() -> None:
     ("there", "message"),
     [
         ({"w": runs("container")}, r"w\.image: nothing says which image to run"),
+        (
+            {"w": runs("container", image="x:1\nExec=y")},
+            r"Image: this cannot stand in a unit .*expected one line",
+        ),
+        ({"w": runs("container", image="x:1\\")}, "Image: this cannot stand in a unit"),
         ({"w": runs("gone")}, r"w\.service: the catalogue has no such service \(found gone\)"),
         (
             {"w": runs("container", image="x:1", args=("--key", "*MASKED*"), secrets=("args[1]",))},
