@@ -31,13 +31,13 @@ from pathlib import Path
 from labctl.errors import LabctlError
 from labctl.transaction.checking import refuse_bad_units, refuse_damaged
 from labctl.transaction.manifest import parse
-from labctl.transaction.programs import Programs
+from labctl.transaction.programs import HostPrograms
 folder = Path("{_STAGE}")
 text = (folder / "{FILE_NAME}").read_text()
 manifest = parse(text, "{FILE_NAME}")
 try:
     refuse_damaged(folder, manifest, text, None)
-    refuse_bad_units(folder, manifest, Programs())
+    refuse_bad_units(folder, manifest, HostPrograms())
 except LabctlError as problem:
     print(problem)
 """
