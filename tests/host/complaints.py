@@ -56,9 +56,7 @@ def complain(*arguments: str | Path, command: str = "deploy") -> Complaint:
     complaint = Complaint(person.result(), json.result())
     for run in (complaint.person, complaint.json):
         assert "Traceback" not in run.stdout + run.stderr, run
-    lines = complaint.person.stdout.splitlines()
-    # What a program printed is quoted as it is, and a long path is better whole.
-    assert [line for line in lines if len(line) > _PHONE_COLUMNS and not re.match(r" *\||\S+$", line)] == []
+    assert too_wide(complaint.person.stdout) == []
     assert complaint.json.stderr == "", "--json says everything on stdout"
     assert complaint.json.document["schema_version"] == 1
     return complaint
@@ -67,3 +65,12 @@ def complain(*arguments: str | Path, command: str = "deploy") -> Complaint:
 def fingerprint(host: ThrowawayHost) -> str:
     """Changes with every file, package and unit that a deploy could have changed."""
     return host.console_run(_FINGERPRINT).stdout
+
+
+def too_wide(text: str) -> list[str]:
+    """Lines that a phone breaks. What a program printed is quoted as it is, and a long path is better whole."""
+    return [
+        line
+        for line in text.splitlines()
+        if len(line) > _PHONE_COLUMNS and not re.match(r" *(\||\S+$)", line)
+    ]
