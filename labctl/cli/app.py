@@ -13,6 +13,7 @@ from labctl.cli.gpus import gpus, rig
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
+from labctl.cli.render import render
 from labctl.cli.services import services
 from labctl.cli.update import update
 
@@ -55,6 +56,6 @@ def labctl(
 
 for command in (
     *(deploy, check, verify, doctor, update, preflight, power),
-    *(fit, place, advise, diff, services, gpus, rig),
+    *(fit, place, advise, diff, render, services, gpus, rig),
 ):
     app.command()(command)

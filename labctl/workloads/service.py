@@ -1,14 +1,15 @@
 """A service of the catalogue: how one kind of workload is run.
 
-How the value is meant to be used, from a plan's workload `w` named NAME and `s`, its service:
+How the value is used by `labctl.render`, from a plan's workload `w` named NAME and `s`, its service; what everything is
+called on the host stands in `labctl.render.names`:
 
-- Units. One per container of `s.containers`: the first, `s.first`, is called NAME and is what the workload's overrides
-  (`image`, `args`, `env`, `volumes`, `devices`) are for; another is NAME-CONTAINER. Companions are no services of
-  their own because nothing else may use them, they change version with the first and leave with it. `job` services
-  run once, in their window.
+- Units. One per container of `s.containers`: the first, `s.first`, is called labctl-NAME and is what the workload's
+  overrides (`image`, `args`, `env`, `volumes`, `devices`) are for; another is labctl-NAME-CONTAINER. Companions are no
+  services of their own because nothing else may use them, they change version with the first and leave with it. `job`
+  services run once, in their window.
 - Networks. One for the service's containers, on which each goes by its unit's name (`AddressOf` is that name). What
-  other workloads join by `uses` should be a second one that only the first container stands on, so that a database
-  is out of their reach.
+  other workloads join by `uses` is a second one that only the first container stands on, so that a database is out of
+  their reach; a single container needs but one.
 - Image. `container.image.reference`; for the first, `s.image_for(capability)` of the oldest of the cards.
 - Cards. The first container alone is given any; it finds model files below `s.first.models_at`.
 - Command line. `container.args` in order, then what the engine's own code (`s.engine`) adds for the claim, then the
@@ -17,8 +18,8 @@ How the value is meant to be used, from a plan's workload `w` named NAME and `s`
   without a value is left out. For several used workloads of one `api`, addresses are joined by `joined`; where that
   is None the first one counts. A workload that uses what has no row in `uses` is given NAME_URL of that one.
 - Volumes. NAME-VOLUME; with `data: DIR` those of `s.data_volumes` are DIR/VOLUME. `owner` is whom a new one must belong
-  to before the first start; Podman's `:U` does that where it is whom the container runs as. `models` is the host's
-  folder of model files, read only. The workload's own `volumes` are state.
+  to before the first start. `models` is the host's folder of model files, read only. The workload's own `volumes` are
+  state.
 - Secrets. Podman secret NAME-SECRET, made on the first apply as `secret.made` says; `given` ones are the person's and
   optional: without one its variable is not set.
 - Health, security, timings: as they stand; a missing reason means the strict setting.

@@ -37,6 +37,7 @@ class Case:
     nvcc: str | None
     suite: str = "trixie"
     packages: tuple[StandIn, ...] = ()
+    nightly: bool = False
 
 
 def _nvidia_debian(*versions: str) -> Callable[[ThrowawayHost], dict[str, Any]]:
@@ -80,6 +81,7 @@ CASES = (
         None,
         suite="bookworm",
         packages=(*debian_driver(_DEBIAN_12), *programs(_DEBIAN_12)),
+        nightly=True,
     ),
     Case(
         "d13-nvidia",
@@ -89,11 +91,23 @@ CASES = (
         "12.4",
         packages=(*debian_driver(), StandIn("nvidia-cuda-toolkit", "13.0.2-1standin1")),
     ),
-    Case("u2404-nvidia", _ubuntu(stand_in_ubuntu.NOBLE, "nvidia"), stand_in_nvidia.OLD, "open", "12.9"),
+    Case(
+        "u2404-nvidia",
+        _ubuntu(stand_in_ubuntu.NOBLE, "nvidia"),
+        stand_in_nvidia.OLD,
+        "open",
+        "12.9",
+        nightly=True,
+    ),
     Case("u2404-own", _ubuntu(stand_in_ubuntu.NOBLE, "distribution"), stand_in_ubuntu.DRIVER, "open", "12.0"),
-    Case("u2604", _ubuntu(stand_in_ubuntu.RESOLUTE, None), stand_in_ubuntu.DRIVER, "open", "12.4"),
+    Case(
+        "u2604", _ubuntu(stand_in_ubuntu.RESOLUTE, None), stand_in_ubuntu.DRIVER, "open", "12.4", nightly=True
+    ),
 )
-_EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+_EACH = pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.name, marks=pytest.mark.nightly if case.nightly else ()) for case in CASES],
+)
 
 
 @dataclass(frozen=True)
@@ -113,15 +127,26 @@ class Systems:
 
 
 @pytest.fixture(scope="module")
-def systems(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Systems]:
+def systems(
+    throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Systems]:
+    """Those that a test was selected of."""
     folder = tmp_path_factory.mktemp("sources")
+    cases: list[Case] = []
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and item.path == request.path:
+            case = item.callspec.params["case"]
+            assert isinstance(case, Case)
+            cases += [] if case in cases else [case]
     hosts: dict[str, ThrowawayHost] = {}
     for suite in ("bookworm", "trixie"):
-        names = [case.name for case in CASES if case.suite == suite]
+        names = [case.name for case in cases if case.suite == suite]
+        if not names:
+            continue
         layer = with_headers(throwaway_hosts, suite)
         hosts |= {host.name: host for host in throwaway_hosts.boot_all(*names, layer=layer)}
     entries = []
-    for case in CASES:
+    for case in cases:
         host = hosts[case.name]
         simulated_driver.plug_in(host, cards(), b"")  # nobody asks NVML here
         if case.packages:

@@ -102,6 +102,7 @@ def test_a_module_that_does_not_build_leaves_everything_as_it_is(box: UpdateBox)
     assert box.root("apt-get -qq check 2>&1; ls -d /var/tmp/labctl-trial* 2>/dev/null || true") == ""
 
 
+@pytest.mark.nightly
 def test_what_cannot_be_finished_is_taken_back(box: UpdateBox) -> None:
     box.offers(debian_kernel(STUCK, box.real, installs=False), OLD_DRIVER, NEW_DRIVER)
     before, boot = box.state(), box.host.boot_id()

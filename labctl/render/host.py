@@ -1,0 +1,27 @@
+"""What rendering has to know of the host, and no plan says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from labctl.render.podman import DEBIAN_13, Version
+
+Capability = tuple[int, int]
+MODELS = "/srv/models"
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """Of one host. podman: major and minor version. cores: of the processor, None where nobody looked.
+
+    capabilities: compute capability by card. models_folder: where model files lie; model_files: of a workload's model
+    below it, where that is not `labctl.render.model_place`'s. secrets: Podman's that are there already. time_zone: as
+    Europe/Berlin.
+    """
+
+    podman: Version = DEBIAN_13
+    cores: int | None = None
+    time_zone: str | None = None
+    capabilities: Mapping[str, Capability] = field(default_factory=dict)
+    models_folder: str = MODELS
+    model_files: Mapping[str, str] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
