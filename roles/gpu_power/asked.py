@@ -11,6 +11,7 @@ from labctl.power.reading import LimitReading
 from roles.gpu_power.boot_unit import AtBoot
 from roles.gpu_power.card_unit import CardUnit
 from roles.gpu_power.host_limits import POWER, deviates, host_limits, snippets
+from roles.nvidia_driver.one_card import ONE_CARD
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ def set_limits(limits: Iterable[tuple[LimitReading, float | None]]) -> str:
 
     It fails at its end when one of them is not what was asked for, and says which.
     """
-    lines = ["failed=0"]
+    lines = [f"{ONE_CARD}failed=0"]
     for card, watts in limits:
         if watts is None or not deviates(card, watts):
             continue
         uuid, asked = shlex.quote(card.uuid), f"{watts:g}"
-        ask = f"nvidia-smi -i {uuid} --query-gpu=power.limit --format=csv,noheader,nounits"
+        ask = f"one_card {uuid} --query-gpu=power.limit --format=csv,noheader,nounits"
         lines.append(
-            f"said=$(nvidia-smi -i {uuid} -pl {asked} 2>&1) || true\n"
+            f"said=$(one_card {uuid} -pl {asked} 2>&1) || true\n"
             f"{ask} | awk 'NR == 1 {{ok = $1 > {watts} - 0.5 && $1 < {watts} + 0.5}} END {{exit !ok}}' || {{\n"
             f'  failed=1; echo {shlex.quote(f"{card.name} {card.uuid}: not limited to {asked} W:")} "$said" >&2; }}'
         )

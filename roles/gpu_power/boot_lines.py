@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from labctl.edges import catalog
 from labctl.power.card import PoweredCard
+from roles.nvidia_driver.one_card import PROGRAM
 
-NVIDIA_SMI = "/usr/bin/nvidia-smi"
 _KNOWN = re.compile(r"^# (GPU-\S+) (\S+): default (\d+|-), range (\d+|-) to (\d+|-) W$", re.MULTILINE)
 # One dead card must not leave the rest unlimited: `-` lets a oneshot go on.
-_SET = re.compile(rf"^ExecStart=-{re.escape(NVIDIA_SMI)} -i (GPU-\S+) -pl (\d+)$", re.MULTILINE)
+_SET = re.compile(r"^ExecStart=-/\S*/nvidia-smi -i (GPU-\S+) -pl (\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class BootLine:
         default, least, most = known
         return (
             f"# {card.id} {card.model}: default {default}, range {least} to {most} W\n"
-            f"ExecStart=-{NVIDIA_SMI} -i {card.id} -pl {self.watts}"
+            f"ExecStart=-{PROGRAM} -i {card.id} -pl {self.watts}"
         )
 
 

@@ -8,10 +8,10 @@ from labctl.doctor.cards import CARD_GONE, CARD_MISSING, DRIVER_DOWN, NOT_ON_THE
 from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, not_run_here
 from labctl.errors import BadInput
-from roles.gpu_power.boot_lines import NVIDIA_SMI
 from roles.gpu_power.checked_unit import cards_answer, no_card_is_known, set_again, unit_holds
 from roles.gpu_power.host_limits import POWER, HostLimits, host_limits, snippets
 from roles.gpu_power.settings import GpuPowerSettings
+from roles.nvidia_driver.one_card import PROGRAM
 
 _UNFIT_LIMIT = Explanation(
     "What the inventory asks of gpu_power does not fit the cards that are there.",
@@ -79,7 +79,7 @@ def test_boot_unit(host: Host, found: HostLimits, settings: GpuPowerSettings) ->
     """the limits that boot sets are those asked for"""
     commands = [
         (
-            f"{NVIDIA_SMI} -i {line.card.id} -pl {line.watts}",
+            f"{PROGRAM} -i {line.card.id} -pl {line.watts}",
             f"set {line.card.model} {line.card.id} to {line.watts} W",
         )
         for line in found.lines

@@ -8,6 +8,7 @@ from math import ceil, floor
 
 from labctl.edges import catalog
 from labctl.errors import BadInput
+from labctl.hoststate.files import File
 from labctl.power import reading
 from labctl.power.card import PoweredCard
 from labctl.power.limits import Wanted, limits
@@ -17,8 +18,15 @@ from roles.gpu_power import boot_lines
 from roles.gpu_power.boot_lines import BootLine
 from roles.gpu_power.card_unit import CardUnit
 from roles.gpu_power.model_names import model_names
+from roles.nvidia_driver import one_card
 
-POWER = CardUnit("labctl-gpu-power", "gpu_power", "Power limits", 72)
+POWER = CardUnit(
+    "labctl-gpu-power",
+    "gpu_power",
+    "Power limits",
+    72,
+    program=File(one_card.PROGRAM, one_card.TEXT, mode="755"),
+)
 READINGS, BOOT = "gpu power", "gpu power at boot"
 # nvidia-smi prints hundredths of a watt; a limit that is set to whole ones is read back as such.
 _SAME_WATTS = 0.5

@@ -11,7 +11,7 @@ def of_each(fields: str) -> str:
     """A command (sh) that prints what the cards that answer say of fields of --query-gpu: sorted, no line twice."""
     asked = asking(f"--query-gpu={fields} --format=csv,noheader")
     # Under `set -e` a complaint of nvidia-smi's would end the asking; not in ( ), for $(( is arithmetic.
-    return f"{{ set +e{asked}}} | grep -v -e 'device handle' -e '^[[:space:]]*$' | sort -u"
+    return f"{{ set +e{asked}}} | grep -v -e 'device handle' -e '^Problem with GPU' -e '^[[:space:]]*$' | sort -u"
 
 
 ANSWERING = f"{of_each('uuid')} | grep -oE '{UUID}'"

@@ -75,6 +75,10 @@ def module_built(branch: int, flavour: str, kernel: str, packages: tuple[str, ..
 kernel={shlex.quote(kernel)}
 began=$(mktemp); trap 'rm -f "$began"' EXIT
 {NVIDIA_MODULE}{FIRST_ERROR}
+# What somebody removed from dkms is still there as a package.
+dpkg -L {shlex.join(packages)} 2>/dev/null | sed -n 's,^\\(/usr/src/[^/]*\\)/dkms.conf$,\\1,p' | while read -r each; do
+  dkms add "$each" >/dev/null 2>&1 || true
+done
 dkms autoinstall -k "$kernel" || true  # another vendor's module may be the one that does not build
 nvidia_module "$kernel" version >/dev/null || {{
   why_not_built || echo "labctl: dkms brought no module about for $kernel: is linux-headers-$kernel installed?"

@@ -13,12 +13,14 @@ from roles.nvidia_driver.answering import ANSWERING, of_each
 from roles.nvidia_driver.decided import not_here
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_driver.module import OnceLoaded
+from roles.nvidia_driver.one_card import ONE_CARD
 from roles.nvidia_driver.settings import DEFAULTS, NvidiaDriverSettings
 from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 
 UNIT = "nvidia-persistenced.service"
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/50-labctl.conf"
 MODES = of_each("persistence_mode")
+PROGRAM = "/usr/local/lib/labctl/persistence-mode"
 WANTED = "/etc/systemd/system/multi-user.target.d/50-labctl-persistenced.conf"
 # Until the driver is loaded nobody can say: a deploy that may not reboot the host must end, too.
 _LOADED = "[ -e /proc/driver/nvidia/version ]"
@@ -38,8 +40,12 @@ def nvidia_persistence(
     """The daemon, told to; then every card's own word. An active daemon alone proves nothing: Ubuntu's does not ask."""
     if not settings.manage or not_here(driver, facts):
         return
-    drop_in = File(DROP_IN, render(__file__, "persistenced.conf"))
-    yield Files("daemon settings", (drop_in, File(WANTED, render(__file__, "wanted.conf", unit=UNIT))))
+    text = render(__file__, "persistence-mode", one_card=ONE_CARD, answering=ANSWERING)
+    program = File(PROGRAM, text, mode="755")
+    drop_in = File(DROP_IN, render(__file__, "persistenced.conf", program=PROGRAM))
+    yield Files(
+        "daemon settings", (program, drop_in, File(WANTED, render(__file__, "wanted.conf", unit=UNIT)))
+    )
     yield OnceLoaded(
         "daemon",
         probe=_RUNNING,
@@ -53,7 +59,7 @@ def nvidia_persistence(
         "persistence mode",
         probe=_ASSERTED,
         wanted="Enabled",
-        apply=f"for card in $({ANSWERING}); do nvidia-smi -i $card -pm 1 >/dev/null || true; done\n"
+        apply=f"{PROGRAM} >/dev/null || true\n"
         f'modes=$({MODES}); [ "$modes" = Enabled ] || '
         '{ echo "labctl: persistence mode is ${modes:-unknown} although it was set" >&2; exit 1; }',
     )

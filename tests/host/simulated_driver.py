@@ -20,7 +20,8 @@ mkdir -p $bus $modules
 for slot in @slots@; do
   mkdir -p $bus/$slot; echo 0x10de >$bus/$slot/vendor; echo 0x2204 >$bus/$slot/device; echo 0x030000 >$bus/$slot/class
 done
-for uuid in @lost@; do mkdir -p /run/simulated-nvml; touch /run/simulated-nvml/$uuid.lost; done
+mkdir -p /run/simulated-nvml
+for uuid in @lost@; do touch /run/simulated-nvml/$uuid.lost; done
 mount --bind $bus /sys/bus/pci/devices
 mount --bind $modules /proc/driver
 # The real driver's major number; no kernel driver answers behind it here. The minor of nvidia-uvm is made up.
@@ -56,6 +57,8 @@ WantedBy=sysinit.target
 _PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
 # Units of ours that may touch nothing but `char-nvidia*`: the kernel here has no driver of that name to know it by.
 _NODE_ALLOWED = "DeviceAllow=/dev/{} rw\n"
+# A real card keeps what it is told in itself.
+_STATE_ALLOWED = f"ReadWritePaths=-{simulated_gpus.STATE}\n"
 
 
 def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "") -> None:
@@ -67,7 +70,11 @@ def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
     nodes = (*(f"nvidia{n}" for n in range(len(cards.cards))), "nvidiactl", "nvidia-uvm")
     allowed = "".join(_NODE_ALLOWED.format(node) for node in nodes)
-    write(host, "etc/systemd/system/labctl-.service.d/90-simulated.conf", f"[Service]\n{allowed}")
+    write(
+        host,
+        "etc/systemd/system/labctl-.service.d/90-simulated.conf",
+        f"[Service]\n{allowed}{_STATE_ALLOWED}",
+    )
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
     next_boot_finds(host, cards, loaded=loaded)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")

@@ -176,7 +176,11 @@ device() { name=$1; shift; printf -- '- name: %s\n  containerEdits:\n' "$name"; 
   printf 'cdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n'
   all=
   for card in $cards; do
-    number=$(nvidia-smi -i "$card" --query-gpu=index --format=csv,noheader)
+    number=0
+    until [ "$(nvidia-smi -i $number --query-gpu=uuid --format=csv,noheader)" = "$card" ]; do
+      number=$((number + 1))
+      [ $number -lt 32 ] || exit 1
+    done
     device "$card" "$number"; all="$all $number"
   done
   device all $all

@@ -12,13 +12,18 @@ from roles.container_toolkit import deploy as toolkit
 from roles.gpu_power.card_limits import CardLimits
 from roles.gpu_power.host_limits import BOOT, READINGS
 from roles.nvidia_driver.answering import ANSWERING, of_each
+from roles.nvidia_driver.one_card import ONE_CARD, TEXT
+from roles.nvidia_persistence import deploy as persistence
 
 _ONE, _TWO = "GPU-51b01a7e-0000-4000-8000-000000000000", "GPU-51b01a7e-0000-4000-8000-000000000001"
 _LOST = "Unable to determine the device handle for GPU0: 0000:10:00.0: GPU is lost. Reboot the system"
-# As nvidia-smi: with a lost card it tells of none, and by number of each that answers.
+# As nvidia-smi: with a lost card it tells of none, also by UUID, and by number of each that answers.
 _NVIDIA_SMI = f"""#!/bin/sh
 case $* in
-  *"-i 0") echo "{_LOST}"; exit 15 ;;
+  "-i GPU-"*) echo "Problem with GPU 0: GPU is lost.  Reboot the system to recover this GPU"; exit 255 ;;
+  "-i 1 -pm 1") echo persistent ;;
+  "-i 1 -pl "*) echo "limited to $4 W" ;;
+  *"-i 0") echo "Problem with GPU 0: GPU is lost."; exit 255 ;;
   *"-i 1") case $* in *uuid,*) echo "{_TWO}, Enabled" ;; *uuid*) echo {_TWO} ;; *) echo Enabled ;; esac ;;
   *"-i "*) echo "No devices were found"; exit 6 ;;
   *) [ -z "$ALL" ] || {{ printf '%s\\n' {_TWO} {_ONE}; exit; }}
@@ -51,6 +56,21 @@ def test_the_others_are_asked_one_by_one(programs: Path) -> None:
 
 def test_all_are_asked_at_once_where_all_answer(programs: Path) -> None:
     assert _said(ANSWERING, programs, ALL="yes").split() == [_ONE, _TWO]
+
+
+def test_one_card_is_told_by_its_number_while_another_is_lost(programs: Path) -> None:
+    assert _said(f"{ONE_CARD}one_card {_TWO} -pl 280", programs) == "limited to 280 W\n"
+    assert _said(TEXT, programs, "-i", _TWO, "-pl", "280") == "limited to 280 W\n"
+    said = _said(f"{ONE_CARD}one_card {_ONE} -pl 280 || echo $?", programs)
+    assert said.splitlines() == [
+        "Problem with GPU 0: GPU is lost.  Reboot the system to recover this GPU",
+        "255",
+    ]
+
+
+def test_persistence_mode_is_set_for_the_others(programs: Path) -> None:
+    script = render(persistence.__file__, "persistence-mode", one_card=ONE_CARD, answering=ANSWERING)
+    assert "persistent\n" in _said(script, programs)
 
 
 def test_nvidia_ctk_is_told_which_cards_answer_where_one_does_not(programs: Path) -> None:

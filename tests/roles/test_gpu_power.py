@@ -51,7 +51,7 @@ def test_the_unit_sets_the_limits_and_a_second_run_changes_nothing(machine: Fake
     assert limits(machine) == [280, 280]
     assert deploy(machine, **ALL_280) == []
     text = machine.path(POWER.path).read_text()
-    assert f"ExecStart=-/usr/bin/nvidia-smi -i {UUIDS[0]} -pl 280\n" in text
+    assert f"ExecStart=-/usr/local/lib/labctl/nvidia-smi -i {UUIDS[0]} -pl 280\n" in text
     for line in (
         "DevicePolicy=closed",
         "DeviceAllow=char-nvidia* rw",

@@ -17,7 +17,8 @@ NONE = GpuPowerSettings()
 _CARD = "{}, 00000000:10:00.0, 24576, {}, 350.00, 100.00, 375.00, Enabled, NVIDIA GeForce RTX 3090\n"
 _BOTH = _CARD.format(UUIDS[0], "280.00") + _CARD.format(UUIDS[1], "280.00")
 _START = (
-    "ExecStart={{ path=/usr/bin/nvidia-smi ; argv[]=/usr/bin/nvidia-smi -i {} -pl {} ; ignore_errors=yes }}\n"
+    "ExecStart={{ path=/usr/local/lib/labctl/nvidia-smi ; "
+    "argv[]=/usr/local/lib/labctl/nvidia-smi -i {} -pl {} ; ignore_errors=yes }}\n"
 )
 _STARTS = _START.format(UUIDS[0], 280) + _START.format(UUIDS[1], 280)
 _LINES = host_limits(SETTINGS.wanted, {"gpu power": _BOTH, "gpu power at boot": ""}).lines

@@ -1,0 +1,31 @@
+"""nvidia-smi for one card while another is lost: `-i UUID` then fails for every card, `-i NUMBER` does not.
+
+So does the distribution's own nvidia-smi 550 where the driver lists a card and answers GPU_IS_LOST for it.
+"""
+
+ONE_CARD = r"""one_card() {
+  uuid=$1; shift
+  if said=$(nvidia-smi -i "$uuid" "$@" 2>&1); then status=0; else status=$?; fi
+  case $said in *"is lost"* | *"device handle"* | *"Unknown Error"*)
+    number=0
+    while [ $number -lt 32 ]; do
+      case $(nvidia-smi --query-gpu=uuid --format=csv,noheader -i $number 2>&1) in
+      "$uuid") nvidia-smi -i $number "$@"; return ;;
+      *"No devices were found"*) break ;;
+      esac
+      number=$((number + 1))
+    done ;;
+  esac
+  printf '%s\n' "$said"
+  return $status
+}
+"""
+"""A function (sh): `one_card UUID ARGUMENTS…`."""
+PROGRAM = "/usr/local/lib/labctl/nvidia-smi"
+"""Where units find it, called as nvidia-smi is: `-i UUID ARGUMENTS…`."""
+TEXT = f"""#!/bin/sh
+# Managed by labctl. nvidia-smi, for `-i UUID` alone: as long as one card is lost, the other ones go by their number.
+{ONE_CARD}[ "$1" = -i ] || exit 2
+shift
+one_card "$@"
+"""
