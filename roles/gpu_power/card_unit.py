@@ -76,7 +76,7 @@ class CardUnit:
             Files("files", (*program, unit, resume, rules)),
             Unit("unit", self.name, reads=(unit, *program)),
             Condition(
-                "resume unit",
+                self.resume_name,  # a survey keeps answers by this name, and another role has such a unit, too
                 probe=f"systemctl is-enabled {self.resume_name}",
                 wanted="enabled",
                 problem=f"{self.resume_name} is not enabled",

@@ -100,6 +100,16 @@ def test_one_survey_asks_for_everything() -> None:
     assert "labctl-firewall.service" in probes.units
 
 
+def test_no_two_questions_of_a_survey_have_one_name() -> None:
+    """The answer to one would be taken for the other's, and both would be asked again and again."""
+    asked: dict[str, set[str]] = {}
+    for resources in _resources().values():
+        for resource in resources:
+            for name, script in resource.probes().snippets:
+                asked.setdefault(name, set()).add(script)
+    assert {name for name, scripts in asked.items() if len(scripts) > 1} == set()
+
+
 def test_in_a_container_the_clock_and_the_kernel_are_left_alone() -> None:
     names = [resource.name for resource in _resources(container="systemd-nspawn")["base"]]
     assert "kernel settings" in names
