@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 
 from labctl.errors import BadInput
-from labctl.workloads.overrides import Problem, answers, misfits
+from labctl.workloads.overrides import ANY, Problem, answers, misfits
 from labctl.workloads.schema import NAME, CountWanted, Document, Entry, TokensWanted
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Amount, FineTuning, GpuLimits, Window, Workload
@@ -65,7 +65,8 @@ def _problems(
                 what = "a workload cannot name itself" if each == name else "no workload of that name here"
                 yield (key, index), what, each, _near(each, others)
             elif key == "uses" and (used := known[each]) and not answers(document.workloads[each], used):
-                yield (key, index), "it answers at no port", each, "leave it out"
+                hint = f"give {each} `ports:`, or leave it out" if used.name == ANY else "leave it out"
+                yield (key, index), "it answers at no port", each, hint
 
 
 def _is_job(entry: Entry) -> bool:

@@ -55,6 +55,7 @@ def no_gpu_metrics() -> Iterator[Resource]:
         problem="GPU metrics are written, and nobody asks for them",
         apply=f"systemctl disable --now {TIMER} 2>/dev/null || true\n"
         f"systemctl stop {SERVICE} 2>/dev/null || true\n"
+        f"systemctl reset-failed {SERVICE} 2>/dev/null || true\n"  # stopped at work, it counts as failed for good
         f"rm -rf {LINK} /run/{STEM}",
     )
     yield Files("no GPU metrics files", tuple(File(path, None) for path in PATHS))

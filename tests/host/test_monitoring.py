@@ -179,7 +179,15 @@ def test_it_is_all_still_so_after_a_reboot(box: Box) -> None:
 
 
 def test_without_the_settings_nothing_is_left(box: Box) -> None:
+    """Though the cards are being asked right then."""
+    slow = f"/run/systemd/system/{SERVICE}.d/slow.conf"
+    box.root(
+        f"systemctl stop {TIMER} {SERVICE}; mkdir -p $(dirname {slow}); "
+        f"printf '[Service]\nExecStartPre=/bin/sleep 80\n' >{slow}; "
+        f"systemctl daemon-reload; systemctl start --no-block {SERVICE}"
+    )
     run = box.run("deploy")
+    box.root(f"rm -r $(dirname {slow}); systemctl daemon-reload")
     assert run.exit_code == 0, run.stdout + run.stderr
     assert box.clocks() == ["1695, 9501", "1695, 9501"]
     left = (DROP_IN, *PATHS, LINK, TUNING.path, TUNING.resume_path, TUNING.rules_path, PROGRAM, RECORDS)

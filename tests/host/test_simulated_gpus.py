@@ -9,6 +9,7 @@ from labctl.edges.rigs import read_rig
 from labctl.rig.reported import Process
 from labctl.rig.rig import Host
 from tests.host import simulated_gpus
+from tests.host.complaints import too_wide
 from tests.host.deploying import CHECKOUT, labctl, write_inventory
 from tests.host.hosts import ThrowawayHosts
 from tests.host.throwaway_host import ThrowawayHost
@@ -76,7 +77,7 @@ def test_our_own_services_are_told_from_others(aibox: ThrowawayHost, cards: Host
     assert first["nvlink"] == [1]
     text = labctl("gpus", "--inventory", inventory)
     assert f"in {OURS}" in text.stdout
-    assert max(len(line) for line in text.stdout.splitlines()) <= 80
+    assert too_wide(text.stdout) == []
     simulated_gpus.describe_to(aibox, cards)
 
 
@@ -95,7 +96,7 @@ def test_the_rig_of_the_host_reads_back(aibox: ThrowawayHost, inventory: Path, t
 
 WORKLOADS = """\
 workloads:
-  chat: {service: container, image: example/chat:1, vram_mib: 9000, apart_from: [images]}
+  chat: {service: container, image: example/chat:1, vram_mib: 9000, ports: [8080], apart_from: [images]}
   images: {service: container, image: example/images:1, vram_mib: 7000}
   ui: {service: open-webui, uses: [chat]}
 """
@@ -140,7 +141,7 @@ def test_a_plan_against_what_our_units_hold(
         ("above_claim", "labctl-images.service"),
     }
     text = labctl("diff", plan, "live", "--inventory", inventory)
-    assert max(len(line) for line in text.stdout.splitlines()) <= 80
+    assert too_wide(text.stdout) == []
     aibox.run("systemctl stop labctl-chat.service labctl-images.service", sudo=True, check=False)
     simulated_gpus.describe_to(aibox, cards)
 

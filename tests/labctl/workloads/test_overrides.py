@@ -63,3 +63,5 @@ def test_what_answers_at_no_port_is_of_use_to_nobody() -> None:
     job = "tune: {service: axolotl, model: qwen3-8b, training: {method: lora}}"
     with pytest.raises(BadInput, match=r"ui\.uses\.0: it answers at no port \(found tune\)"):
         parsed(f"workloads:\n  ui: {{service: open-webui, uses: [tune]}}\n  {job}\n")
+    with pytest.raises(BadInput, match=r"thing.*give thing `ports:`"):
+        parsed(f"workloads:\n  ui: {{service: open-webui, uses: [thing]}}\n  thing: {{{IMAGE}}}\n")
