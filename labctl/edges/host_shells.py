@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.edges.held_shell import HeldShell, Streams
+from labctl.edges.held_shell import ConnectionLost, HeldShell, Streams
 from labctl.edges.machines import split
 from labctl.errors import LabctlError
 from labctl.hoststate.facts import refuse_unsupported
@@ -106,7 +106,12 @@ def _start(host: Host, program: str) -> Streams:
 
     if not host.connected or connection_errors.is_lost(host):
         host.connected = False
-        _connect(host)
+        try:
+            _connect(host)
+        except LabctlError as problem:
+            raise ConnectionLost(
+                problem.message, where=problem.where, found=problem.found, hint=problem.hint
+            ) from problem
     return starter(host)(program)
 
 

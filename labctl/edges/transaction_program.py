@@ -8,8 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import labctl.transaction
+from labctl.transaction import layout
 
-PROGRAM = "/usr/local/lib/labctl/transaction"
+PROGRAM = layout.PROGRAM
 UNITS = "/etc/systemd/system"
 RECOVERY = "labctl-transaction-recover.service"
 _PACKAGE = Path(labctl.transaction.__file__).parent

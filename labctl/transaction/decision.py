@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal
 
+from labctl.errors import AnswerIsNo
 from labctl.transaction.layout import OURS_ALONE
 from labctl.transaction.manifest import ManagedUnit, Manifest, StagedFile
 
@@ -88,6 +89,16 @@ def migrations(new: Manifest, old: Manifest | None) -> tuple[ManagedUnit, ...]:
         unit
         for unit in new.units
         if unit.unit in images and unit.image != images[unit.unit] and unit.unit not in new.updates
+    )
+
+
+def migration_refused(unit: ManagedUnit) -> AnswerIsNo:
+    """Why such a unit stays as it is."""
+    return AnswerIsNo(
+        "its data moves with its version and does not move back",
+        where=unit.name,
+        found=f"another image: {unit.image}",
+        hint=f"labctl update {unit.name} makes a backup first",
     )
 
 

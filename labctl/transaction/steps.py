@@ -6,9 +6,9 @@ import errno
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.errors import AnswerIsNo, BadInput, Failed, LabctlError
+from labctl.errors import BadInput, Failed, LabctlError
 from labctl.transaction import cards, checking, images
-from labctl.transaction.decision import Change, compare, memory_wanted, migrations, waves
+from labctl.transaction.decision import Change, compare, memory_wanted, migration_refused, migrations, waves
 from labctl.transaction.disk import installed
 from labctl.transaction.layout import TARGET
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
@@ -100,12 +100,7 @@ def run(at: Workplace, instance: str, result: Result) -> None:
 def _check(at: Workplace, to: Wanted, old: Manifest | None, change: Change, down: list[ManagedUnit]) -> None:
     at.report.line(f"check: {len(to.manifest.trees)} files, {len(to.manifest.units)} units")
     for unit in migrations(to.manifest, old):
-        raise AnswerIsNo(
-            "its data moves with its version and does not move back",
-            where=unit.name,
-            found=f"another image: {unit.image}",
-            hint=f"labctl update {unit.name} makes a backup first",
-        )
+        raise migration_refused(unit)
     checking.refuse_bad_units(to.folder, to.manifest, at.programs)
     starting = {unit.unit: unit for unit in (*change.added, *change.changed, *down)}.values()
     cards.refuse_missing(memory_wanted(starting), at.programs)
