@@ -36,9 +36,9 @@ def podman_of(seen: Seen, host: str) -> podman.Version:
         ) from None
 
 
-def of_running(seen: Seen, host: str) -> Iterator[LabctlError]:
-    """Of another transaction."""
-    if seen.running:
+def of_running(seen: Seen, host: str, instance: str) -> Iterator[LabctlError]:
+    """Of another transaction than `instance`, which would be joined."""
+    if seen.running and instance not in seen.running.replace(",", "").split():
         yield Failed(
             "another transaction runs on this host",
             where=host,
@@ -239,6 +239,8 @@ def _user(seen: Seen, user: CardUser) -> str:
 
 def notes(seen: Seen, new: Generation) -> Iterator[str]:
     """What is no refusal now, and may be trouble later."""
+    if seen.status and seen.status["open"] and not seen.running:
+        yield "an earlier transaction was cut off: the host undoes it first"
     if not any(unit.gpus for unit in new.manifest.units):
         return
     for unit in seen.card_services:
