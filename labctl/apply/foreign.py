@@ -16,7 +16,7 @@ _USER = re.compile(r'"([^"]+)",pid=(\d+)')
 
 @dataclass(frozen=True)
 class Listener:
-    """A program that listens. unit: the systemd unit it belongs to."""
+    """A program that listens. unit: the systemd unit it belongs to; of a container a scope named after that."""
 
     address: str
     port: int
@@ -46,6 +46,7 @@ class Container:
 
     name: str
     ours: bool
+    id: str = ""
     project: str | None = None
     volumes: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
@@ -98,17 +99,20 @@ def containers(text: str) -> Iterator[Container]:
 def _container(about: Mapping[str, Any]) -> Container:
     labels = (about.get("Config") or {}).get("Labels") or {}
     host = about.get("HostConfig") or {}
+    # What was asked for, and what came of a port that nobody named.
+    ports = (host.get("PortBindings") or {}, (about.get("NetworkSettings") or {}).get("Ports") or {})
     mounts = about.get("Mounts") or []
     name = str(about["Name"]).removeprefix("/")
     return Container(
         name=name,
         ours=_OUR_LABEL in labels and name.startswith(OUR_PREFIX),
+        id=str(about.get("Id", "")),
         project=next((str(labels[key]) for key in _PROJECTS if labels.get(key)), None),
         volumes=tuple(
             str(each["Name"]) for each in mounts if each.get("Type") == "volume" and each.get("Name")
         ),
         folders=tuple(str(each["Source"]) for each in mounts if each.get("Type") == "bind"),
-        ports=tuple(_ports(host.get("PortBindings") or {})),
+        ports=tuple(dict.fromkeys(port for each in ports for port in _ports(each))),
         cards=bool(host.get("DeviceRequests")) or _has_cards(host.get("Devices") or []),
     )
 

@@ -6,8 +6,9 @@ The host's own program refuses again what it can see by itself, for what changes
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from labctl.apply.foreign import Container
 from labctl.apply.generation import Generation
-from labctl.apply.survey import Card, Seen
+from labctl.apply.survey import Card, CardUser, Seen
 from labctl.errors import AnswerIsNo, BadInput, Failed, LabctlError
 from labctl.place.drivers import too_old_a_driver
 from labctl.plan.plan import Plan, PlannedWorkload
@@ -35,9 +36,9 @@ def podman_of(seen: Seen, host: str) -> podman.Version:
         ) from None
 
 
-def of_running(seen: Seen, host: str) -> Iterator[LabctlError]:
-    """Of another transaction."""
-    if seen.running:
+def of_running(seen: Seen, host: str, instance: str) -> Iterator[LabctlError]:
+    """Of another transaction than `instance`, which would be joined."""
+    if seen.running and instance not in seen.running.replace(",", "").split():
         yield Failed(
             "another transaction runs on this host",
             where=host,
@@ -157,9 +158,16 @@ def _holder(seen: Seen, address: str, port: int, protocol: str) -> tuple[str, st
             return container.words, container.how_to_end
     for listener in seen.listeners:
         if listener.stands_on(address, port, protocol):
+            if (inside := _inside(seen, listener.unit)) is not None:
+                return inside.words, inside.how_to_end
             unit = listener.unit if listener.unit and listener.unit.endswith(".service") else None
             return listener.words, f"systemctl disable --now {unit}" if unit else "end it"
     return None
+
+
+def _inside(seen: Seen, unit: str | None) -> Container | None:
+    """The container whose scope this is: of one on the host's network only its processes tell."""
+    return next((each for each in seen.containers if unit and each.id and each.id in unit), None)
 
 
 def _data(seen: Seen, new: Generation, starting: Sequence[ManagedUnit]) -> Iterator[LabctlError]:
@@ -204,12 +212,16 @@ def _memory(seen: Seen, new: Generation, starting: Sequence[ManagedUnit]) -> Ite
         taken = sum(each.memory_mib or 0 for each in users)
         needed = sum(unit.gpus[card.uuid] for unit in wanted.get(card.uuid, ()))
         if card.memory_mib is not None and users and needed > card.memory_mib - taken:
-            who = ", ".join(
-                f"{each.unit or each.program} (process {each.pid}, {each.memory_mib or '?'} MiB)"
-                for each in users
-            )
+            who = ", ".join(_user(seen, each) for each in users)
+            inside = next((found for each in users if (found := _inside(seen, each.unit))), None)
             units = sorted({each.unit for each in users if each.unit and each.unit.endswith(".service")})
-            end = f"systemctl disable --now {' '.join(units)}" if units else "end it"
+            end = (
+                inside.how_to_end
+                if inside
+                else f"systemctl disable --now {' '.join(units)}"
+                if units
+                else "end it"
+            )
             yield AnswerIsNo(
                 "somebody else holds the card's memory",
                 where=f"{', '.join(unit.name for unit in wanted[card.uuid])}, {card.uuid}",
@@ -219,8 +231,16 @@ def _memory(seen: Seen, new: Generation, starting: Sequence[ManagedUnit]) -> Ite
             )
 
 
+def _user(seen: Seen, user: CardUser) -> str:
+    inside = _inside(seen, user.unit)
+    name = inside.words if inside else user.unit or user.program
+    return f"{name} (process {user.pid}, {'?' if user.memory_mib is None else user.memory_mib} MiB)"
+
+
 def notes(seen: Seen, new: Generation) -> Iterator[str]:
     """What is no refusal now, and may be trouble later."""
+    if seen.status and seen.status["open"] and not seen.running:
+        yield "an earlier transaction was cut off: the host undoes it first"
     if not any(unit.gpus for unit in new.manifest.units):
         return
     for unit in seen.card_services:

@@ -14,7 +14,7 @@ from labctl.cli.question import refuse_unasked, says_yes
 from labctl.edges.applying import Begun, HostApply, Target
 from labctl.edges.exit_codes import combined
 from labctl.edges.host_transactions import Followed
-from labctl.errors import DONE, Failed, LabctlError
+from labctl.errors import DONE, Failed, Interrupted, LabctlError
 
 
 @dataclass
@@ -82,7 +82,14 @@ def _do(runs: Sequence[HostRun], say: Callable[[str], object], *, many: bool) ->
         except LabctlError as problem:
             run.problem = problem
     for run in runs:
-        _follow(run, _prefixed(say, f"{run.name}: ") if many else say)
+        try:
+            _follow(run, _prefixed(say, f"{run.name}: ") if many else say)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; what was begun goes on by itself",
+                where=run.name,
+                hint="labctl apply again follows it",
+            ) from None
         say(ended_text(run.name, run.followed, run.problem))
 
 

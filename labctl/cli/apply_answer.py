@@ -9,7 +9,7 @@ from labctl.edges.applying import HostApply
 from labctl.edges.held_shell import HeldShell
 from labctl.edges.host_shells import host_shells, opened
 from labctl.edges.machines import split
-from labctl.edges.plan_file import read_plan
+from labctl.edges.plan_file import read_bound_plan
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import BadInput, LabctlError
 from labctl.plan.plan import Plan
@@ -29,25 +29,12 @@ class Asked:
 
 def answer(asked: Asked) -> int:
     """Do it; returns the exit code. Raises BadInput, AnswerIsNo and Failed for what keeps it from being shown."""
-    plan = read_plan(asked.plan)
-    refuse_unbound(plan, asked.plan)
+    plan = read_bound_plan(asked.plan)
     workloads = read_workloads(asked.workloads) if asked.workloads else ()
     with host_shells(asked.inventory) as shells:
         runs, notes = _looked(plan, shells, workloads, asked)
         manner = Manner("apply", "Do this?", yes=asked.yes, as_json=asked.as_json)
         return carry_out(runs, manner, Cards(plan.places).told, notes)
-
-
-def refuse_unbound(plan: Plan, path: str) -> None:
-    """Raise BadInput for a plan whose cards are a rig file's."""
-    if not plan.rig.bound:
-        raise BadInput(
-            "this plan is to look at: its cards have no UUIDs",
-            where=path,
-            found=f"made for the rig {plan.rig.name}",
-            expected="a plan made for the host itself",
-            hint="labctl place WORKLOADS --inventory inventory/home.py --out plan.json",
-        )
 
 
 def _looked(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from labctl.apply.changes import WorkloadChange
+from labctl.apply.words import what_becomes
 from labctl.cli.plan_words import wrapped
 from labctl.edges.applying import Target
 from labctl.edges.host_transactions import Followed
@@ -39,7 +39,7 @@ def _workloads(target: Target, told: Callable[[str], str]) -> Iterator[str]:
     change = target.change
     for each in change.workloads:
         yield from wrapped(
-            f"{_SIGNS[each.kind]} {each.workload:{_NAME}} {told(_what(each))}", "  ", " " * (_NAME + 5)
+            f"{_SIGNS[each.kind]} {each.workload:{_NAME}} {told(what_becomes(each))}", "  ", " " * (_NAME + 5)
         )
     for secret in target.renewed:
         yield from wrapped(
@@ -68,24 +68,6 @@ def _beside(target: Target) -> Iterator[str]:
 
 def _count(number: int) -> str:
     return "1 workload as planned" if number == 1 else f"{number} workloads as planned"
-
-
-def _what(change: WorkloadChange) -> str:
-    why = ", ".join(change.why)
-    match change.kind:
-        case "added":
-            how = "starts" if change.starts else "is put in place, and starts when it is asked for"
-            return ", ".join([how, *change.why]).replace(", on ", " on ", 1)
-        case "changed":
-            parts = [each for each in change.starts if each != change.workload]
-            which = "" if change.workload in change.starts else f" ({', '.join(parts)} alone)"
-            return f"restarts{which}: {why}"
-        case "removed":
-            return "stops and goes; its data stays"
-        case "started":
-            return f"starts again ({', '.join(change.starts)} does not run)"
-        case "quiet":
-            return f"changes, nothing restarts: {why}"
 
 
 def ended_text(host: str, followed: Followed | None, problem: LabctlError | None) -> str:

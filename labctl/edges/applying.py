@@ -22,7 +22,7 @@ from labctl.errors import BadInput, Failed, LabctlError
 from labctl.plan.plan import Plan
 from labctl.render.host import HostFacts
 from labctl.render.render import NeededSecret
-from labctl.transaction.manifest import ManagedUnit
+from labctl.transaction.manifest import ManagedUnit, stage_id
 from labctl.workloads.workload import Workload
 
 RECONNECT_SECONDS = (1, 2, 4, 8, 15, 30)
@@ -118,7 +118,7 @@ class HostApply:
             new,
             change,
             refusals=(
-                *refusals.of_running(seen, self._host),
+                *refusals.of_running(seen, self._host, stage_id(new.manifest.text())),
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
                 *refusals.of_models(models, present, {unit.name for unit in change.starting}),
@@ -147,14 +147,15 @@ class HostApply:
                 hint="labctl rollback --list shows them",
             )  # fmt: skip
         change = changes(new, seen.generation, seen.installed, seen.up)
+        instance = f"generation-{wanted}"
         return Target(
             self._host,
             seen,
             new,
             change,
-            instance=f"generation-{wanted}",
+            instance=instance,
             refusals=(
-                *refusals.of_running(seen, self._host),
+                *refusals.of_running(seen, self._host, instance),
                 *refusals.of_generation(seen, new, change.starting),
             ),
             notes=tuple(refusals.notes(seen, new)),

@@ -63,6 +63,7 @@ class SimulatedShell(HeldShell):
     secrets: dict[str, bytes] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
     running: str | None = None
+    cut_off: str | None = None
     breaks: int = 0
     restarted: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -109,7 +110,8 @@ class SimulatedShell(HeldShell):
         return self._stage(command.rpartition(" ")[2].strip("'"), stdin)
 
     def _status(self) -> dict[str, Any]:
-        return {**status(self.host._workplace()), "running": self.running}
+        found = status(self.host._workplace())
+        return {**found, "running": self.running, "open": self.cut_off or found["open"]}
 
     def _surveyed(self) -> str:
         every = self.described if self.described is not None else tuple(card[0] for card in self.cards)

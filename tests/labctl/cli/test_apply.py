@@ -286,3 +286,32 @@ def test_hosts_and_inventory_have_to_meet(apply: Applying, house: House, shell: 
     assert "note: other is not in this plan: left alone\n" in apply("--yes").out
     shell.name, house.shells = "aibox", {"@local": shell}
     assert apply().out == "aibox: nothing to change, 2 workloads as planned\n"
+
+
+def test_the_same_apply_again_joins_the_one_that_runs(
+    apply: Applying, house: House, shell: SimulatedShell
+) -> None:
+    apply("--yes")
+    instance = next(iter(shell.lines))
+    house.write({"ui": UI})
+    apply("--yes")
+    house.write(HOME)
+    shell.running = f"transaction {instance}, process 7, since now"
+    assert "aibox: done" in apply("--yes").out
+
+
+def test_ctrl_c_leaves_the_host_to_itself(
+    apply: Applying, shell: SimulatedShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shell, "_follow", interrupted)
+    answer = apply("--yes")
+    assert answer.code == 130
+    assert "what was begun goes on by itself" in answer.err
+
+
+def test_one_that_was_cut_off_is_noted(apply: Applying, shell: SimulatedShell) -> None:
+    shell.cut_off = "12ab"
+    assert "note: an earlier transaction was cut off: the host undoes it first\n" in apply("--yes").out
