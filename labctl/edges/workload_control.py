@@ -153,7 +153,7 @@ class Control:
         each.said_at = now
         seconds, most = now - each.since, each.unit.start_timeout_seconds
         if each.begun_at is None:
-            self._say(f"wait: {each.unit.name}, until what it comes after is healthy, or has loaded")
+            self._say(f"wait: {each.unit.name}, until those before it are healthy or have loaded")
         else:
             self._say(f"wait: {each.unit.name}, {seconds:.0f} of {most} s")
 

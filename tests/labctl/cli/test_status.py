@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from labctl.__main__ import run
 from labctl.cli import control_answer, logs_answer, status_answer
 from labctl.edges import machines
 from labctl.edges.held_shell import HeldShell
@@ -17,6 +19,7 @@ from labctl.edges.shell_programs import ShellPrograms
 from labctl.errors import Failed, LabctlError
 from labctl.mask import MASK
 from tests.host.complaints import too_wide
+from tests.labctl.apply.house import Terminal
 from tests.labctl.cli.fit_command import Answer, Command
 from tests.labctl.plan.machines import machine
 from tests.labctl.status.services_in_force import JOB, home
@@ -114,6 +117,23 @@ def test_watching_needs_a_screen(lab: Services) -> None:
     assert "no screen" in Command(lab._capsys, "status").refusal("--watch")
 
 
+def test_watching_draws_again_until_interrupted(lab: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    turns = iter((lambda: stopped(lab.shell, "chat"), None))
+
+    def sleep(_seconds: float) -> None:
+        turn = next(turns)
+        if turn is None:
+            raise KeyboardInterrupt
+        turn()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert run(["status", "--watch"]) == 0
+    drawn = screen.getvalue()
+    assert drawn.index("chat    running") < drawn.index("chat    stopped")
+
+
 def test_starting_brings_up_all_containers_and_waits(lab: Services) -> None:
     stopped(lab.shell, "files", "files-db", "files-cache", "files-cron")
     answer = lab("start", "files")
@@ -143,6 +163,20 @@ def test_one_that_does_not_come_up_is_told_with_its_last_lines(lab: Services) ->
     assert chat["log"] == [f"no such model, key {MASK}"]
     text = lab("start", "chat")
     assert (text.code, "chat does not come up on aibox." in text.out) == (1, True)
+
+
+def test_waiting_for_its_turn_uses_up_nothing_of_its_time(
+    lab: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(_self: ShellPrograms, _seconds: float) -> None:
+        lab.shell.seconds += 1000
+
+    monkeypatch.setattr(ShellPrograms, "sleep", sleep)
+    stopped(lab.shell, "chat")
+    lab.shell.turns["labctl-chat.service"] = 6
+    answer = lab("start", "chat")
+    assert (answer.code, "healthy: chat (" in answer.out) == (0, True), answer
+    assert "wait: chat, until those before it are healthy or have loaded" in " ".join(answer.out.split())
 
 
 def test_stopping_says_who_uses_it_and_does_so_once(lab: Services) -> None:

@@ -26,7 +26,7 @@ _POLLS_TO_START = 2
 class SimulatedServices(HeldShell):
     """told: what was told to systemd. fails: units that do not come up. secrets: values by name.
 
-    journal: unit and message. breaks: whether the connection is gone.
+    journal: unit and message. turns: for how many looks a unit waits for its turn before it begins.
     """
 
     plan: Plan
@@ -38,6 +38,7 @@ class SimulatedServices(HeldShell):
     running: str | None = None
     seconds: float = 0.0
     starting: dict[str, int] = field(default_factory=dict)
+    turns: dict[str, int] = field(default_factory=dict)
     has_generation: bool = True
 
     def __post_init__(self) -> None:
@@ -126,7 +127,7 @@ class SimulatedServices(HeldShell):
 
     def _go_on(self) -> None:
         """What starts takes some looks until it runs, or fails."""
-        for unit in list(self.starting):
+        for unit in [each for each in self.starting if not self._waits(each)]:
             self.starting[unit] -= 1
             if self.starting[unit]:
                 continue
@@ -165,11 +166,25 @@ class SimulatedServices(HeldShell):
             if words[1] == "stop":
                 self.units[unit] = replace(now, active="inactive", sub="dead")
             else:
-                self.units[unit] = replace(
-                    now, active="activating", sub="start", result="success", invocation=f"{now.invocation}+"
-                )
+                self.units[unit] = replace(now, active="inactive", result="success", queued=True)
                 self.starting[unit] = _POLLS_TO_START
+                if not self.turns.get(unit):
+                    self._begin(unit)
         return ""
+
+    def _waits(self, unit: str) -> bool:
+        if not self.turns.get(unit):
+            return False
+        self.turns[unit] -= 1
+        if not self.turns[unit]:
+            self._begin(unit)
+        return True
+
+    def _begin(self, unit: str) -> None:
+        now = self.units[unit]
+        self.units[unit] = replace(
+            now, active="activating", sub="start", queued=False, invocation=f"{now.invocation}+"
+        )
 
     def _secret(self, words: list[str]) -> str:
         if words[2] == "ls":

@@ -14,7 +14,7 @@ from labctl.status.advice import above_claim, measured, suggestion
 from labctl.status.host import HostStatus, WorkloadStatus
 from labctl.transaction.decision import FileSeen
 from tests.host.complaints import too_wide
-from tests.labctl.plan.plans import FIRST, SECOND
+from tests.labctl.plan.plans import FIRST, SECOND, claims
 from tests.labctl.status.services_in_force import RUNS, STOPPED, home, seen, status
 
 CHAT, IMAGES = "labctl-chat.service", "labctl-images.service"
@@ -177,6 +177,23 @@ def test_what_was_measured_reads_back_as_measurements(tmp_path: Path) -> None:
 )
 def test_what_does_not_run_or_is_not_told_is_no_measurement(units: Any, held: Any) -> None:
     assert measured((status(home(), units, held=held),), "2026-11-21") is None
+
+
+def test_a_run_on_two_cards_is_measured_when_both_are_told() -> None:
+    there = home()
+    both = replace(there.workloads["chat"], cards=claims(first=9000, second=9000))
+    there = replace(there, workloads={**there.workloads, "chat": both})
+    held: dict[int, dict[str, int | None]] = {0: {CHAT: 8000}, 1: {CHAT: 8500, IMAGES: 6000}}
+    text = measured((status(there, held=held),), "2026-11-21")
+    assert text is not None
+    assert '"n_gpus": 2' in text
+    assert '"total_mib": 8500' in text
+    one_is_silent = {**held, 1: {CHAT: None, IMAGES: 6000}}
+    assert measured((status(there, held=one_is_silent),), "2026-11-21") is None
+
+
+def test_what_holds_nothing_holds_nothing() -> None:
+    assert [use.held_mib for use in workload(status(home()), "tune").cards] == [0]
 
 
 def test_the_cards_of_the_plan_are_those_of_the_tests() -> None:

@@ -67,6 +67,8 @@ def test_what_a_job_displaces_stepped_aside_only_while_that_runs() -> None:
     at_work = replace(JOB, active="activating", sub="start")
     assert state_of("chat", chat=STOPPED, tune=at_work)[0::2] == ("aside", "for tune, and comes back")
     assert state_of("chat", chat=STOPPED)[0] == "stopped"
+    there = status(home(), {"chat": STOPPED, "tune": at_work}, held={1: {"labctl-images.service": 6000}})
+    assert there.as_planned
     assert state_of("chat", tune=at_work)[0] == "running"
 
 
