@@ -128,7 +128,11 @@ def services(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathF
     )
     workloads, plan_file = box.folder / "workloads.yaml", box.folder / "plan.json"
     workloads.write_text(yaml.safe_dump({"workloads": WORKLOADS}))
-    placed = labctl("place", workloads, "--inventory", box.inventory(), "--out", plan_file, "--json")
+    # The driver that Debian's nvidia-smi is of is older than what llama.cpp's true image runs on.
+    read, rig_file = labctl("rig", "--inventory", box.inventory()), box.folder / "rig.yaml"
+    assert simulated_gpus.DRIVER in read.stdout, read.stdout + read.stderr
+    rig_file.write_text(read.stdout.replace(simulated_gpus.DRIVER, "580.95.05"))
+    placed = labctl("place", workloads, "--rig", rig_file, "--out", plan_file, "--json")
     assert placed.exit_code == 0, placed.stdout + placed.stderr
     plan = read_plan(str(plan_file))
     rendered = render_for(plan, box.host.name, HostFacts())
