@@ -6,6 +6,7 @@ pyinfra makes the connections, so the inventory's addresses, keys and passwords 
 from __future__ import annotations
 
 import getpass
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,6 +69,9 @@ def _use(inventory: Inventory) -> None:
     from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
+    # Without a handler Python prints warnings of libraries: what matters of them comes as an error of ours.
+    for library in ("pyinfra", "paramiko"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     pyinfra.is_cli = True
     config, state = Config(), State(check_for_changes=False)
     ctx_config.set(config)
