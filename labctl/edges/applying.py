@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from labctl.apply import refusals, survey
 from labctl.apply.changes import GenerationChange, changes
@@ -55,13 +56,14 @@ class Target:
         """All is as wanted: nothing is staged, nothing touched."""
         return self.change.is_none and not (self.new_secrets or self.renewed)
 
-    def to_renew(self, started: Iterable[str]) -> list[ManagedUnit]:
-        """Units that run with an old secret, but for those that were just started."""
+    def to_renew(self, told: Mapping[str, Any]) -> list[ManagedUnit]:
+        """Units that run with an old secret, but for those that the transaction started or stopped. told: its result."""
+        touched = {*told["started"], *told["changed"], *told["added"]}
         names = [secret.name for secret in self.renewed]
         return [
             unit
             for unit in self.generation.manifest.units
-            if unit.unit not in started
+            if unit.unit not in touched
             and unit.unit in self.seen.up
             and any(f"Secret={name}," in self.generation.text(unit.files[0]) for name in names)
         ]
@@ -199,7 +201,7 @@ class HostApply:
 
     def renew(self, begun: Begun, followed: Followed, say: Callable[[str], object]) -> None:
         """Let units that run with a secret's old value have the new one. Raises Failed where one does not come up."""
-        for unit in begun.target.to_renew(followed.document["started"]):
+        for unit in begun.target.to_renew(followed.document):
             say(f"restart: {unit.name}, for its new secret")
             seconds = unit.start_timeout_seconds + unit.stop_timeout_seconds + 60
             done = self._shell.run(f"systemctl restart -- {shlex.quote(unit.unit)}", seconds)

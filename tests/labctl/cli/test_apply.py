@@ -216,7 +216,7 @@ def test_a_secret_in_env_comes_from_the_workloads_file(
     assert apply("--workloads", str(wishes)).out.startswith("aibox: nothing to change")
     wishes.write_text(wishes.read_text().replace(CANARY, f"{CANARY}-2"))
     renewed = apply("--yes", "--workloads", str(wishes))
-    assert "~ ui           restarts: another value for API_KEY" in renewed.out
+    assert "~ ui           restarts if it runs: another value for API_KEY" in renewed.out
     assert shell.restarted == ["labctl-ui.service"]
     assert shell.secrets == {"ui-env_API_KEY": f"{CANARY}-2".encode()}
     # Whatever starts anew has the new one anyway.
@@ -224,6 +224,11 @@ def test_a_secret_in_env_comes_from_the_workloads_file(
     house.write({"ui": replace(UI, secrets=("env.API_KEY",), env={"COLOR": "blue"})})
     assert apply("--yes", "--workloads", str(wishes)).code == 0
     assert shell.restarted == ["labctl-ui.service"]
+    # A job takes it when it runs.
+    wishes.write_text(wishes.read_text().replace(f"{CANARY}-3", f"{CANARY}-4"))
+    house.write({"ui": replace(UI, secrets=("env.API_KEY",), when="01:00-07:00")})
+    assert apply("--yes", "--workloads", str(wishes)).code == 0
+    assert (shell.restarted, shell.secrets["ui-env_API_KEY"][-1:]) == (["labctl-ui.service"], b"4")
     told = "".join(each.out + each.err for each in (answer, made, renewed)) + "".join(shell.asked)
     assert CANARY not in told
 
