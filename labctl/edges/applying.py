@@ -57,7 +57,7 @@ class Target:
         return self.change.is_none and not (self.new_secrets or self.renewed)
 
     def to_renew(self, told: Mapping[str, Any]) -> list[ManagedUnit]:
-        """Units that run with an old secret, but for those that the transaction started or stopped. told: its result."""
+        """Units that run with an old secret. told: the transaction's result, which names those that it touched."""
         touched = {*told["started"], *told["changed"], *told["added"]}
         names = [secret.name for secret in self.renewed]
         return [
