@@ -119,8 +119,8 @@ class HostApply:
             seen,
             new,
             change,
-            refusals=(
-                *refusals.of_running(seen, self._host, stage_id(new.manifest.text())),
+            refusals=tuple(refusals.of_running(seen, self._host, stage_id(new.manifest.text())))
+            or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
                 *refusals.of_models(models, present, {unit.name for unit in change.starting}),
@@ -156,10 +156,8 @@ class HostApply:
             new,
             change,
             instance=instance,
-            refusals=(
-                *refusals.of_running(seen, self._host, instance),
-                *refusals.of_generation(seen, new, change.starting),
-            ),
+            refusals=tuple(refusals.of_running(seen, self._host, instance))
+            or tuple(refusals.of_generation(seen, new, change.starting)),
             notes=tuple(refusals.notes(seen, new)),
         )
 
