@@ -10,6 +10,7 @@ from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
+from labctl.cli.models import models
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
@@ -59,3 +60,4 @@ for command in (
     *(fit, place, advise, diff, render, services, gpus, rig),
 ):
     app.command()(command)
+app.add_typer(models, name="models")

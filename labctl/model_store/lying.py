@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from labctl.errors import AnswerIsNo, BadInput
 from labctl.model_store.request import PART, RECORD, is_below
-from labctl.model_store.store import Store, bytes_below, size_of, sync_folder
+from labctl.model_store.store import (
+    Store,
+    bytes_below,
+    size_of,
+    split_files,
+    sync_folder,
+    whole_name,
+)
 
 # Any of these makes a folder a model; one model's tokenizer and shards are not listed one by one.
 _MODEL_FILES = ("config.json", "model_index.json", "adapter_config.json")
@@ -36,9 +43,8 @@ def everything(store: Store) -> list[Lying]:
     """All models in the folder, by place."""
     known = {place: _of_record(store, place) for place in _recorded(store)}
     found = {place: each for place, each in known.items() if each is not None}
-    for place in _by_hand(store, found.keys()):
-        size = bytes_below(store.at(place))
-        found[place] = Lying(place, None, whole=True, bytes=size, have_bytes=size, loaded_as=place)
+    for each in _by_hand(store, found.keys()):
+        found[each.place] = each
     return [found[place] for place in sorted(found)]
 
 
@@ -60,7 +66,10 @@ def remove(store: Store, place: str) -> None:
     if not at.parent.resolve().is_relative_to(store.folder.resolve()):
         raise AnswerIsNo("this leads out of the folder of models", where=str(at), found=str(at.resolve()))
     record = store.record(place)
-    files = [at] if record is None or record.folder else [store.final(record, file) for file in record.files]
+    if record is None:
+        files = [at, *split_files(at)]
+    else:
+        files = [at] if record.folder else [store.final(record, file) for file in record.files]
     # Last: as long as it is there, what is left is listed and can be removed again.
     for path in (*files, store.staging(place), at.with_name(at.name + RECORD)):
         if path.is_dir() and not path.is_symlink():
@@ -94,12 +103,11 @@ def _of_record(store: Store, place: str) -> Lying | None:
     return Lying(place, record.source, whole, record.n_bytes, have, store.loaded_as(place))
 
 
-def _by_hand(store: Store, known: set[str] | object) -> Iterator[str]:
-    """Models without a record: GGUF files, and folders with a model's files, the uppermost of each."""
-    assert hasattr(known, "__contains__")
+def _by_hand(store: Store, known: Collection[str]) -> Iterator[Lying]:
+    """Models without a record: weights, and folders with a model's files, the uppermost of each."""
     ours = {
         str(store.final(record, file).relative_to(store.folder))
-        for place in known  # type: ignore[attr-defined]  # a view of keys
+        for place in known
         if (record := store.record(place)) is not None
         for file in record.files
     }
@@ -108,9 +116,18 @@ def _by_hand(store: Store, known: set[str] | object) -> Iterator[str]:
         folders[:] = [name for name in folders if not name.endswith(PART) and str(here / name) not in known]
         if top != str(store.folder) and set(files) & set(_MODEL_FILES):
             folders.clear()
-            yield str(here)
+            yield _unrecorded(store, str(here))
             continue
-        for name in files:
-            path = str(here / name)
-            if name.endswith(_WEIGHTS) and path not in ours and path not in known:
-                yield path
+        places = [str(here / whole_name(name)) for name in files if name.endswith(_WEIGHTS)]
+        there = {str(here / name) for name in files}
+        for place in dict.fromkeys(places):
+            split = {str(path.relative_to(store.folder)) for path in split_files(store.at(place))}
+            if place not in known and not ours & {place, *(split & there)}:
+                yield _unrecorded(store, place)
+
+
+def _unrecorded(store: Store, place: str) -> Lying:
+    first, at = store.by_hand(place), store.at(place)
+    size = bytes_below(at) + sum(bytes_below(path) for path in split_files(at))
+    loaded_as = None if first is None else str(first.relative_to(store.folder))
+    return Lying(place, None, first is not None, size if first else None, size, loaded_as)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO
 
 from labctl.errors import DONE, LabctlError
-from labctl.model_store.fetching import Fetching, on_disk
 from labctl.model_store.lying import document, remove
 from labctl.model_store.progress import Progress, Status
 from labctl.model_store.request import parse
@@ -46,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def pull(source: IO[str], told: Path) -> int:
     """Do what a request says; returns the exit code."""
+    from labctl.model_store.fetching import Fetching, on_disk  # brings TLS, which a list needs not
+
     progress = Progress(told, _line)
     try:
         request = parse(source.read())

@@ -18,7 +18,7 @@ from labctl.model_store.request import PART, RECORD, SCHEMA_VERSION, WantedFile,
 LOCK = ".labctl.lock"
 # A full disk stops more than downloads: databases, logs, the next image.
 RESERVE_BYTES, RESERVE_PART = 2 * 1024**3, 20
-_FIRST_PART = re.compile(r"(.+)-00001-of-(\d{5})\.gguf")
+_A_PART = re.compile(r"(.+)-\d{5}-of-(\d{5})\.gguf")
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,8 @@ class Store:
         at = self.at(place)
         if at.exists():
             return at
-        stem = place.removesuffix(".gguf")
-        for path in sorted(self.at(place).parent.glob("*-00001-of-?????.gguf")):
-            found = _FIRST_PART.fullmatch(path.name)
-            if found and found[1] == Path(stem).name and not missing_parts(path):
-                return path
-        return None
+        parts = split_files(at)
+        return parts[0] if parts and len(parts) == _count(parts[0]) else None
 
     def loaded_as(self, place: str) -> str | None:
         """The path below the folder that an engine is given for a whole model: a file, a folder, or the first part.
@@ -151,14 +147,26 @@ class Store:
         return at.with_name(at.name + suffix)
 
 
-def missing_parts(first: Path) -> list[Path]:
-    """The parts of a split file that are not there, by the name of its first one."""
-    found = _FIRST_PART.fullmatch(first.name)
-    if found is None:
-        return []
-    count = int(found[2])
-    parts = [first.with_name(f"{found[1]}-{part:05}-of-{count:05}.gguf") for part in range(1, count + 1)]
-    return [path for path in parts if not path.is_file()]
+def split_files(at: Path) -> list[Path]:
+    """The parts of the split file that would be `at` in one, those that are there, in order."""
+    stem = at.name.removesuffix(".gguf")
+    found = [
+        path
+        for path in at.parent.glob("*.gguf")
+        if (part := _A_PART.fullmatch(path.name)) and part[1] == stem
+    ]
+    return sorted(found)
+
+
+def whole_name(name: str) -> str:
+    """What a file is a part of, by its name alone; itself where it is none."""
+    part = _A_PART.fullmatch(name)
+    return f"{part[1]}.gguf" if part else name
+
+
+def _count(part: Path) -> int:
+    found = _A_PART.fullmatch(part.name)
+    return int(found[2]) if found else 1
 
 
 def size_of(path: Path) -> int | None:

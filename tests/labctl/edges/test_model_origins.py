@@ -94,9 +94,12 @@ def test_a_repository_that_is_not_there_names_like_ones() -> None:
 
 def test_a_catalogue_model_knows_its_repository(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(
-        "labctl.edges.model_origins.HubRepository", lambda name, _: asked.append(name) or _Listed(name)
-    )
+
+    def listed(name: str, _revision: str | None) -> _Listed:
+        asked.append(name)
+        return _Listed(name)
+
+    monkeypatch.setattr("labctl.edges.model_origins.HubRepository", listed)
     for model, quant, engine in (("llama-3.1-8b", "Q4_K_M", "llama.cpp"), ("qwen3-8b", "bf16", "vllm")):
         came(need(model, quant, engine))
     assert asked == ["bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", "Qwen/Qwen3-8B"]
