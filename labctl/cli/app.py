@@ -11,6 +11,7 @@ from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
+from labctl.cli.models import models
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
@@ -60,3 +61,4 @@ for command in (
     *(fit, place, advise, diff, render, apply, rollback, services, gpus, rig),
 ):
     app.command()(command)
+app.add_typer(models, name="models")
