@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labctl.apply import refusals, survey
@@ -15,13 +15,14 @@ from labctl.apply.survey import Seen
 from labctl.apply.written import missing, written
 from labctl.edges import catalog
 from labctl.edges.held_shell import CommandTimeout, ConnectionLost, HeldShell
+from labctl.edges.host_models import HostModels
 from labctl.edges.host_secrets import HostSecrets
 from labctl.edges.host_transactions import Followed, HostTransactions
 from labctl.edges.rendering import render_for
 from labctl.edges.transaction_program import unit_of
 from labctl.errors import BadInput, Failed, LabctlError
 from labctl.plan.plan import Plan
-from labctl.render.host import HostFacts
+from labctl.render.host import MODELS, HostFacts
 from labctl.render.render import NeededSecret
 from labctl.transaction.manifest import ManagedUnit, stage_id
 from labctl.workloads.workload import Workload
@@ -81,10 +82,10 @@ class Begun:
 class HostApply:
     """One host, through the root shell on it."""
 
-    def __init__(self, host: str, shell: HeldShell, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, host: str, shell: HeldShell, models_folder: str = MODELS) -> None:
         self._host = host
         self._shell = shell
-        self._sleep = sleep
+        self._models = HostModels(host, shell, models_folder)
         self._transactions = HostTransactions(host, shell)
         self._secrets = HostSecrets(host, shell)
 
@@ -102,16 +103,19 @@ class HostApply:
             podman=refusals.podman_of(seen, self._host),
             cores=seen.cores,
             time_zone=seen.time_zone,
+            models_folder=self._models.folder,
             secrets=seen.secrets,
         )
         rendered = render_for(plan, host, facts)
+        places = rendered.model_files
+        present = self._models.present(places.values()) if places else frozenset()
+        if first_parts := self._models.loaded_as(places) if places else {}:
+            rendered = render_for(plan, host, replace(facts, model_files=first_parts))
         new = Generation(
             rendered.manifest, {file.path: rendered.files[file.path] for file in rendered.manifest.files}
         )
         change = changes(new, seen.generation, seen.installed, seen.up)
         given = written(rendered.secrets, workloads)
-        models = rendered.model_files
-        present = self._present(models.values(), facts.models_folder)
         gpus = {gpu.name: gpu for gpu in catalog.gpus()}
         services = {service.name: service for service in catalog.services()}
         return Target(
@@ -123,7 +127,7 @@ class HostApply:
             or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
-                *refusals.of_models(models, present, {unit.name for unit in change.starting}),
+                *refusals.of_models(places, present, {unit.name for unit in change.starting}),
                 *refusals.of_generation(seen, new, change.starting),
             ),
             notes=tuple(refusals.notes(seen, new)),
@@ -195,7 +199,7 @@ class HostApply:
                     raise _gone(self._host, begun.instance, problem) from problem
                 seconds = tries.pop(0)
                 say(f"the connection broke; the host goes on; trying again in {seconds} s")
-                self._sleep(seconds)
+                time.sleep(seconds)
 
     def renew(self, begun: Begun, followed: Followed, say: Callable[[str], object]) -> None:
         """Let units that run with a secret's old value have the new one. Raises Failed where one does not come up."""
@@ -210,14 +214,6 @@ class HostApply:
                     found=done.stderr.decode("utf-8", "replace").strip()[:200],
                     hint=f"journalctl -u {unit.unit}",
                 )
-
-    def _present(self, paths: Collection[str], folder: str) -> frozenset[str]:
-        """Of model files, those that are there and are not being fetched any more."""
-        if not paths:
-            return frozenset()
-        each = f'for f in {shlex.join(paths)}; do [ ! -e "$f" ] || [ -e "$f.part" ] || echo "$f"; done'
-        script = f"cd {shlex.quote(folder)} && {each}"
-        return frozenset(self._shell.run(script).stdout.decode("utf-8", "replace").splitlines())
 
     def _renewed(
         self, needed: Iterable[NeededSecret], given: Mapping[str, str], seen: Seen

@@ -8,13 +8,14 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labctl.apply import survey
 from labctl.edges.held_shell import Completed, ConnectionLost, HeldShell
+from labctl.edges.host_models import HostModels
 from labctl.transaction.layout import TREES
 from labctl.transaction.program import status
 from labctl.transaction.programs import Done
@@ -100,7 +101,6 @@ class SimulatedShell(HeldShell):
         answers: Mapping[str, Callable[[], str]] = {
             "[ ! -e /var/lib/labctl/generations": lambda: self._packed(command.split("/")[5]),
             "[ ! -e /usr/local/lib": lambda: json.dumps(self._status()),
-            "cd /srv/models": lambda: "\n".join(sorted(self.models)),
             "python3 -I -c": lambda: json.dumps(self._secrets(json.loads(stdin))),
         }
         for beginning, answer in answers.items():
@@ -206,3 +206,18 @@ class SimulatedShell(HeldShell):
                 outcomes[name] = "changed" if name in self.secrets else "made"
                 self.secrets[name] = value if value is not None else b"r" * each["characters"]
         return {"missing": missing, "outcomes": outcomes}
+
+
+class SimulatedModels(HostModels):
+    """The folder of models of a simulated host. A split file is loaded by its first part."""
+
+    def present(self, paths: Collection[str]) -> frozenset[str]:
+        return frozenset(paths) & self._there
+
+    def loaded_as(self, places: Mapping[str, str]) -> dict[str, str]:
+        return {name: f"{place}.part-1" for name, place in places.items() if f"{place}.part-1" in self._there}
+
+    @property
+    def _there(self) -> set[str]:
+        assert isinstance(self._shell, SimulatedShell)
+        return self._shell.models

@@ -195,6 +195,8 @@ def test_a_model_that_is_not_there_is_to_be_pulled(
     assert "the driver is too old" in apply("--yes").out
     shell.cards = CARDS
     assert apply("--yes").code == 0
+    shell.models.add("qwen2.5-7b/qwen2.5-7b-Q8_0.gguf.part-1")
+    assert "arguments -m" in apply("--yes").out
 
 
 def test_a_secret_in_env_comes_from_the_workloads_file(
