@@ -110,11 +110,8 @@ def _settable(found: SecretsHosts, name: str) -> tuple[SecretsHost, Row | None, 
     host, row = found.having(name)
     made = row.known.made if row.known else row.made
     if made == "random":
-        way = row.known and row.known.procedure
         raise BadInput(
-            "labctl makes this one itself",
-            where=f"{host.name}: {name}",
-            hint=f"to change it: {way}" if way else f"labctl secrets rotate {name}, where that is possible",
+            "labctl makes this one itself", where=f"{host.name}: {name}", hint=f"labctl secrets rotate {name}"
         )
     return host, row, row.workload, made
 

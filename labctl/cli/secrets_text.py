@@ -30,8 +30,11 @@ def _about(row: Row) -> Iterator[str]:
 
 def _made(row: Row) -> str:
     if row.there is None:
-        missing = row.known is not None and row.known.made != "random"
-        return f"not there: labctl secrets set {row.name}" if missing else "not there: labctl apply makes it"
+        return {
+            "random": "not there: labctl apply makes it",
+            "given": f"not given, and it does without: labctl secrets set {row.name}",
+            "written": f"not there: labctl secrets set {row.name}",
+        }[row.made]
     how = {
         "random": "made at random",
         "given": "given",

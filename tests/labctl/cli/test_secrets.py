@@ -121,7 +121,7 @@ def test_the_list_says_what_for_and_no_value(aibox: SimulatedPodman, secrets: Co
         "    made at random 2026-11-21 17:00, in use",
     ]
     at = lines.index("  pictures-hf-token")
-    assert lines[at + 2] == "    not there: labctl secrets set pictures-hf-token"
+    assert lines[at + 2] == "    not given, and it does without: labctl secrets set pictures-hf-token"
     assert "    from the workloads file 2026-11-21 17:00, no unit takes it" in lines
     assert "    not there: labctl apply makes it" in lines  # ui-admin-password
     values = [aibox.value(name).decode() for name in aibox.secrets]
@@ -235,7 +235,7 @@ def test_a_token_can_be_given_before_anything_was_applied(
 def test_what_labctl_makes_is_nobodys_to_give(aibox: SimulatedPodman, secrets: Command) -> None:
     before = aibox.secrets
     assert "labctl secrets rotate ui-secret-key" in secrets.refusal("set", "ui-secret-key")
-    assert "occ user:resetpassword admin" in secrets.refusal("set", "files-admin-password")
+    assert "labctl makes this one itself" in secrets.refusal("set", "files-admin-password")
     assert aibox.secrets == before
 
 
