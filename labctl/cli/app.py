@@ -16,6 +16,7 @@ from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
 from labctl.cli.render import render
+from labctl.cli.secrets import secrets_commands
 from labctl.cli.services import services
 from labctl.cli.update import update
 
@@ -62,3 +63,4 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models, name="models")
+app.add_typer(secrets_commands, name="secrets")
