@@ -42,6 +42,10 @@ _IMPATIENT = (
     "printf '[Service]\\nRestartSec=100ms\\nRestartSteps=0\\nRestartMaxDelaySec=infinity\\n' "
     ">/etc/systemd/system/labctl-{0}.service.d/impatient.conf && systemctl daemon-reload"
 )
+_BREAK = (
+    "for each in /proc/[0-9]*; do case $(cat $each/comm 2>/dev/null) in sshd*) "
+    '[ "$(stat -c %U $each)" != {user} ] || kill ${{each#/proc/}} ;; esac; done'
+)
 _UNITS = (
     "cd /etc/containers/systemd/labctl 2>/dev/null && "
     "ls | sed -e 's/[.]container$/.service/' -e 's/[.]network$/-network.service/' || true"
@@ -162,6 +166,10 @@ class ApplyLab:
     def impatient(self, workload: str) -> None:
         """Let systemd give up soon on a service that ends."""
         self.root(_IMPATIENT.format(workload))
+
+    def break_connections(self) -> None:
+        """End the login's connections from the host's side, as a router does that forgets them."""
+        self.root(_BREAK.format(user=self.host.user))
 
     def wait_for(self, words: str) -> None:
         """Until the host's transaction says so."""

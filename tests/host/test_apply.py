@@ -133,6 +133,7 @@ def test_two_swap_full_cards_and_meanwhile_another_apply_refuses(lab: ApplyLab) 
     try:
         lab.wait_for(f"wait: {uuid_of(0)} has")
         assert set(lab.versions()) == {"ui"}
+        lab.break_connections()
         second = lab.apply({**HOME, "other": serves()})
         assert second.exit_code == 1
         (refusal,) = second.host("aibox")["refusals"]
@@ -142,6 +143,8 @@ def test_two_swap_full_cards_and_meanwhile_another_apply_refuses(lab: ApplyLab) 
     finally:
         first.kill()
     assert first.returncode == 0, out + err
+    assert "the connection broke; the host goes on" in err
+    assert json.loads(out)["hosts"]["aibox"]["status"] == "done"
     assert lab.variable("chat", "SIMULATED_CARD") == "1"
     assert lab.variable("images", "SIMULATED_CARD") == "0"
     after = lab.started()
