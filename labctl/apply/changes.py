@@ -86,7 +86,12 @@ def _workload(
     if not own:
         return WorkloadChange(name, "removed")
     starting = [unit for unit in own if unit in (*change.added, *change.changed) or unit.unit in down]
-    starts = tuple(unit.name for unit in starting if unit.kind == "service" and unit.start)
+    # A timer starts nothing yet.
+    starts = tuple(
+        unit.name
+        for unit in starting
+        if unit.kind == "service" and unit.start and unit.unit.endswith(".service")
+    )
     if name not in _names(old):
         first = next((unit for unit in own if unit.container and unit.name == name), own[0])
         return WorkloadChange(name, "added", tuple(about(new.text(first.files[0]))), starts)

@@ -13,7 +13,7 @@ from typing import Any
 from labctl.apply.foreign import Container, Listener, containers, listeners
 from labctl.apply.generation import Generation
 from labctl.errors import Failed
-from labctl.rig.host_report import sections
+from labctl.rig.host_report import asking, sections
 from labctl.rig.reported import unit_of
 from labctl.transaction.decision import FileSeen
 from labctl.transaction.layout import OURS_ALONE, PROGRAM, TREES
@@ -30,6 +30,7 @@ _CARD_SERVICES = (
     "koboldcpp.service",
 )
 _TREES = " ".join(f"/{place}" for place in TREES.values())
+_USERS = "--query-compute-apps=gpu_uuid,pid,process_name,used_memory --format=csv,noheader,nounits"
 SCRIPT = rf"""
 export LC_ALL=C
 section() {{ printf '\n@@labctl %s\n' "$1"; }}
@@ -38,12 +39,9 @@ section podman; podman --version 2>/dev/null
 section cores; getconf _NPROCESSORS_ONLN
 section time-zone; timedatectl show --property Timezone --value 2>/dev/null
 section secrets; podman secret ls --format '{{{{.Name}}}}' 2>/dev/null
-section cards
-timeout 60 nvidia-smi --query-gpu=uuid,memory.total,driver_version --format=csv,noheader,nounits 2>/dev/null
-section card-users
-users=$(timeout 60 nvidia-smi --query-compute-apps=gpu_uuid,pid,process_name,used_memory \
-  --format=csv,noheader,nounits 2>/dev/null)
-printf '%s\n' "$users"
+section cards{asking("--query-gpu=uuid,memory.total,driver_version --format=csv,noheader,nounits")}
+section card-users{asking(_USERS)}
+users=$(printf '%s\n' "$report" | grep '^GPU-')
 section cdi
 grep -rhoE 'GPU-[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}' /etc/cdi /var/run/cdi 2>/dev/null | sort -u
 section listeners

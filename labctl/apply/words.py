@@ -8,7 +8,7 @@ def what_becomes(change: WorkloadChange) -> str:
     why = ", ".join(change.why)
     match change.kind:
         case "added":
-            how = "starts" if change.starts else "is put in place, and starts when it is asked for"
+            how = "starts" if change.starts else "is put in place; it starts at its time, or when asked to"
             return ", ".join([how, *change.why]).replace(", on ", " on ", 1)
         case "changed":
             parts = [each for each in change.starts if each != change.workload]

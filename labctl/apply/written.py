@@ -27,6 +27,6 @@ def missing(
                 "a plan holds no secrets, and the host does not have this one yet",
                 where=f"{secret.workload}.env.{secret.variable}",
                 found="no value",
-                expected="the workloads file that has it: --workloads workloads/home.yaml",
-                hint=f"or set it on the host: labctl secrets set {secret.name}",
+                expected="the workloads file that has it",
+                hint="labctl apply --workloads workloads/home.yaml (with pyinfra: --data workloads=FILE)",
             )

@@ -12,10 +12,12 @@ from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
+from labctl.cli.models import models
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
 from labctl.cli.render import render
+from labctl.cli.secrets import secrets_commands
 from labctl.cli.services import services
 from labctl.cli.status import status
 from labctl.cli.update import update
@@ -63,3 +65,5 @@ for command in (
     *(status, logs, start, stop, restart),
 ):
     app.command()(command)
+app.add_typer(models, name="models")
+app.add_typer(secrets_commands, name="secrets")

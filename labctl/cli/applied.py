@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from labctl.cli.apply_document import applied_document
 from labctl.cli.apply_text import ended_text, target_text
+from labctl.cli.plan_words import wrapped
 from labctl.cli.question import refuse_unasked, says_yes
 from labctl.edges.applying import Begun, HostApply, Target
 from labctl.edges.exit_codes import combined
@@ -67,14 +68,16 @@ def carry_out(
     elif to_do:
         if not manner.yes and not says_yes(manner.question):
             raise Failed("stopped at a question; nothing was touched")
-        _do(to_do, lambda line: print(told(line), file=shown, flush=True), many=len(runs) > 1)
+        _do(to_do, told, lambda line: print(line, file=shown, flush=True), many=len(runs) > 1)
     code = combined(run.exit_code for run in runs) if refused or to_do else DONE
     if manner.as_json:
         print(json.dumps(applied_document(manner.mode, runs, notes, code), indent=2, ensure_ascii=False))
     return code
 
 
-def _do(runs: Sequence[HostRun], say: Callable[[str], object], *, many: bool) -> None:
+def _do(
+    runs: Sequence[HostRun], told: Callable[[str], str], say: Callable[[str], object], *, many: bool
+) -> None:
     """All hosts begin, and then each is followed to its end: they work at the same time."""
     for run in runs:
         try:
@@ -83,14 +86,14 @@ def _do(runs: Sequence[HostRun], say: Callable[[str], object], *, many: bool) ->
             run.problem = problem
     for run in runs:
         try:
-            _follow(run, _prefixed(say, f"{run.name}: ") if many else say)
+            _follow(run, _spoken(told, say, f"{run.name}: " if many else ""))
         except KeyboardInterrupt:
             raise Interrupted(
                 "interrupted; what was begun goes on by itself",
                 where=run.name,
                 hint="labctl apply again follows it",
             ) from None
-        say(ended_text(run.name, run.followed, run.problem))
+        say(told(ended_text(run.name, run.followed, run.problem)))
 
 
 def _follow(run: HostRun, say: Callable[[str], object]) -> None:
@@ -104,5 +107,12 @@ def _follow(run: HostRun, say: Callable[[str], object]) -> None:
         run.problem = problem
 
 
-def _prefixed(say: Callable[[str], object], prefix: str) -> Callable[[str], object]:
-    return lambda line: say(prefix + line)
+def _spoken(told: Callable[[str], str], say: Callable[[str], object], prefix: str) -> Callable[[str], object]:
+    """Lines of the host's, but for a log's: that is told at the end, beside what came of it."""
+
+    def line(text: str) -> None:
+        if not text.startswith("  "):
+            for each in wrapped(told(prefix + text)):
+                say(each)
+
+    return line

@@ -9,10 +9,12 @@ from labctl.edges.applying import HostApply
 from labctl.edges.held_shell import HeldShell
 from labctl.edges.host_shells import host_shells, opened
 from labctl.edges.machines import split
+from labctl.edges.models_folders import models_folders
 from labctl.edges.plan_file import read_bound_plan
 from labctl.edges.workloads_file import read_workloads
 from labctl.errors import BadInput, LabctlError
 from labctl.plan.plan import Plan
+from labctl.render.host import MODELS
 from labctl.workloads.workload import Workload
 
 
@@ -43,6 +45,7 @@ def _looked(
     runs, notes, met = [], [], set()
     planned = [host.name for host in plan.rig.hosts]
     placed = {workload.host for workload in plan.workloads.values()}
+    folders = models_folders(asked.inventory)
     for name, shell in shells.items():
         if name not in planned and not name.startswith("@"):
             notes.append(f"{name} is not in this plan: left alone")
@@ -50,7 +53,7 @@ def _looked(
         if isinstance(shell, LabctlError) and name in planned and name not in placed:
             notes.append(f"{name} does not answer, and nothing is placed there: left alone")
             continue
-        apply = HostApply(name, opened(shell))
+        apply = HostApply(name, opened(shell), folders.get(name, MODELS))
         seen = apply.look()
         # `@local` goes by its own name.
         known = seen.name if name.startswith("@") else name

@@ -43,7 +43,7 @@ def _workloads(target: Target, told: Callable[[str], str]) -> Iterator[str]:
         )
     for secret in target.renewed:
         yield from wrapped(
-            f"~ {secret.workload:{_NAME}} restarts: another value for {secret.variable}",
+            f"~ {secret.workload:{_NAME}} restarts if it runs: another value for {secret.variable}",
             "  ",
             " " * (_NAME + 5),
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from labctl.apply import refusals, survey
 from labctl.apply.changes import GenerationChange, changes
@@ -14,13 +15,14 @@ from labctl.apply.survey import Seen
 from labctl.apply.written import missing, written
 from labctl.edges import catalog
 from labctl.edges.held_shell import CommandTimeout, ConnectionLost, HeldShell
+from labctl.edges.host_models import HostModels
 from labctl.edges.host_secrets import HostSecrets
 from labctl.edges.host_transactions import Followed, HostTransactions
 from labctl.edges.rendering import render_for
 from labctl.edges.transaction_program import unit_of
 from labctl.errors import BadInput, Failed, LabctlError
 from labctl.plan.plan import Plan
-from labctl.render.host import HostFacts
+from labctl.render.host import MODELS, HostFacts
 from labctl.render.render import NeededSecret
 from labctl.transaction.manifest import ManagedUnit, stage_id
 from labctl.workloads.workload import Workload
@@ -55,13 +57,14 @@ class Target:
         """All is as wanted: nothing is staged, nothing touched."""
         return self.change.is_none and not (self.new_secrets or self.renewed)
 
-    def to_renew(self, started: Iterable[str]) -> list[ManagedUnit]:
-        """Units that run with an old secret, but for those that were just started."""
+    def to_renew(self, told: Mapping[str, Any]) -> list[ManagedUnit]:
+        """Units that run with an old secret. told: the transaction's result, which names those that it touched."""
+        touched = {*told["started"], *told["changed"], *told["added"]}
         names = [secret.name for secret in self.renewed]
         return [
             unit
             for unit in self.generation.manifest.units
-            if unit.unit not in started
+            if unit.unit not in touched
             and unit.unit in self.seen.up
             and any(f"Secret={name}," in self.generation.text(unit.files[0]) for name in names)
         ]
@@ -79,10 +82,10 @@ class Begun:
 class HostApply:
     """One host, through the root shell on it."""
 
-    def __init__(self, host: str, shell: HeldShell, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, host: str, shell: HeldShell, models_folder: str = MODELS) -> None:
         self._host = host
         self._shell = shell
-        self._sleep = sleep
+        self._models = HostModels(host, shell, models_folder)
         self._transactions = HostTransactions(host, shell)
         self._secrets = HostSecrets(host, shell)
 
@@ -100,16 +103,19 @@ class HostApply:
             podman=refusals.podman_of(seen, self._host),
             cores=seen.cores,
             time_zone=seen.time_zone,
+            models_folder=self._models.folder,
             secrets=seen.secrets,
         )
         rendered = render_for(plan, host, facts)
+        places = rendered.model_files
+        present = self._models.present(places.values()) if places else frozenset()
+        if first_parts := self._models.loaded_as(places) if places else {}:
+            rendered = render_for(plan, host, replace(facts, model_files=first_parts))
         new = Generation(
             rendered.manifest, {file.path: rendered.files[file.path] for file in rendered.manifest.files}
         )
         change = changes(new, seen.generation, seen.installed, seen.up)
         given = written(rendered.secrets, workloads)
-        models = rendered.model_files
-        present = self._present(models.values(), facts.models_folder)
         gpus = {gpu.name: gpu for gpu in catalog.gpus()}
         services = {service.name: service for service in catalog.services()}
         return Target(
@@ -117,11 +123,11 @@ class HostApply:
             seen,
             new,
             change,
-            refusals=(
-                *refusals.of_running(seen, self._host, stage_id(new.manifest.text())),
+            refusals=tuple(refusals.of_running(seen, self._host, stage_id(new.manifest.text())))
+            or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
-                *refusals.of_models(models, present, {unit.name for unit in change.starting}),
+                *refusals.of_models(places, present, {unit.name for unit in change.starting}),
                 *refusals.of_generation(seen, new, change.starting),
             ),
             notes=tuple(refusals.notes(seen, new)),
@@ -154,10 +160,8 @@ class HostApply:
             new,
             change,
             instance=instance,
-            refusals=(
-                *refusals.of_running(seen, self._host, instance),
-                *refusals.of_generation(seen, new, change.starting),
-            ),
+            refusals=tuple(refusals.of_running(seen, self._host, instance))
+            or tuple(refusals.of_generation(seen, new, change.starting)),
             notes=tuple(refusals.notes(seen, new)),
         )
 
@@ -195,11 +199,11 @@ class HostApply:
                     raise _gone(self._host, begun.instance, problem) from problem
                 seconds = tries.pop(0)
                 say(f"the connection broke; the host goes on; trying again in {seconds} s")
-                self._sleep(seconds)
+                time.sleep(seconds)
 
     def renew(self, begun: Begun, followed: Followed, say: Callable[[str], object]) -> None:
         """Let units that run with a secret's old value have the new one. Raises Failed where one does not come up."""
-        for unit in begun.target.to_renew(followed.document["started"]):
+        for unit in begun.target.to_renew(followed.document):
             say(f"restart: {unit.name}, for its new secret")
             seconds = unit.start_timeout_seconds + unit.stop_timeout_seconds + 60
             done = self._shell.run(f"systemctl restart -- {shlex.quote(unit.unit)}", seconds)
@@ -210,14 +214,6 @@ class HostApply:
                     found=done.stderr.decode("utf-8", "replace").strip()[:200],
                     hint=f"journalctl -u {unit.unit}",
                 )
-
-    def _present(self, paths: Collection[str], folder: str) -> frozenset[str]:
-        """Of model files, those that are there and are not being fetched any more."""
-        if not paths:
-            return frozenset()
-        each = f'for f in {shlex.join(paths)}; do [ ! -e "$f" ] || [ -e "$f.part" ] || echo "$f"; done'
-        script = f"cd {shlex.quote(folder)} && {each}"
-        return frozenset(self._shell.run(script).stdout.decode("utf-8", "replace").splitlines())
 
     def _renewed(
         self, needed: Iterable[NeededSecret], given: Mapping[str, str], seen: Seen

@@ -72,6 +72,9 @@ def _use(inventory: Inventory) -> None:
     from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
+    # Without a handler Python prints warnings of libraries: what matters of them comes as an error of ours.
+    for library in ("pyinfra", "paramiko"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     pyinfra.is_cli = True
     config, state = Config(), State(check_for_changes=False)
     ctx_config.set(config)

@@ -15,6 +15,7 @@ from pyinfra.context import host, state
 from labctl.apply.words import summary
 from labctl.edges.applying import HostApply, Target
 from labctl.edges.host_shells import shell_of
+from labctl.edges.inventory_settings import models_folder
 from labctl.edges.plan_file import read_bound_plan
 from labctl.edges.pyinfra_roles import errors_as_pyinfras
 from labctl.edges.reporting import reporter
@@ -58,7 +59,8 @@ def deploy_workloads() -> None:
             )  # fmt: skip
         plan = read_bound_plan(str(data["plan"]))
         workloads = read_workloads(str(data["workloads"])) if data.get("workloads") else ()
-        apply = HostApply(host.name, shell_of(host))
+        folder = models_folder(f"inventory: {host.name}", data)
+        apply = HostApply(host.name, shell_of(host), folder)
         seen = apply.look()
         known_as = seen.name if host.name.startswith("@") else host.name
         placed = any(each.host == known_as for each in plan.workloads.values())

@@ -196,7 +196,8 @@ def _undo(at: Workplace, state: OpenState, result: Result, problem: LabctlError)
     since = state.started_at.replace("T", " ").replace("+00:00", " UTC")
     log = at.services.last_lines(problem.unit, since) if isinstance(problem, NotHealthy) else []
     result.failed(problem, log)
-    at.report.line(f"failed: {problem}")
+    if not isinstance(problem, NotHealthy):  # which was said when it was seen
+        at.report.line(f"failed: {problem}")
     for line in log:
         at.report.line(f"  {line}")
     if isinstance(problem, Cancelled) and at.services.is_stopping():

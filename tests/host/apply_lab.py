@@ -42,6 +42,14 @@ _IMPATIENT = (
     "printf '[Service]\\nRestartSec=100ms\\nRestartSteps=0\\nRestartMaxDelaySec=infinity\\n' "
     ">/etc/systemd/system/labctl-{0}.service.d/impatient.conf && systemctl daemon-reload"
 )
+_BREAK = (
+    "for each in /proc/[0-9]*; do case $(cat $each/comm 2>/dev/null) in sshd*) "
+    '[ "$(stat -c %U $each)" != {user} ] || kill ${{each#/proc/}} ;; esac; done'
+)
+_UNITS = (
+    "cd /etc/containers/systemd/labctl 2>/dev/null && "
+    "ls | sed -e 's/[.]container$/.service/' -e 's/[.]network$/-network.service/' || true"
+)
 
 
 def serves(version: str = "1", *, card: int | None = None, port: int | None = None) -> PlannedWorkload:
@@ -124,8 +132,12 @@ class ApplyLab:
         return "--inventory", str(self.inventory), "--yes", "--json"
 
     def started(self) -> dict[str, str]:
-        """When each unit of ours became active, by name."""
-        shown = self.root("systemctl show -p Id,ActiveState,ActiveEnterTimestampMonotonic 'labctl-*.service'")
+        """When each unit of what was placed became active, by name."""
+        units = self.root(_UNITS)
+        if not units:
+            return {}
+        names = " ".join(units.split())
+        shown = self.root(f"systemctl show -p Id,ActiveState,ActiveEnterTimestampMonotonic {names}")
         rows = [dict(line.split("=", 1) for line in each.splitlines()) for each in shown.split("\n\n")]
         return {
             row["Id"].removeprefix("labctl-").removesuffix(".service"): row["ActiveEnterTimestampMonotonic"]
@@ -136,6 +148,11 @@ class ApplyLab:
     def pid(self, workload: str) -> int:
         """The first process of its container."""
         return int(self.root(f"podman inspect --format '{{{{.State.Pid}}}}' labctl-{workload}"))
+
+    def variable(self, workload: str, name: str) -> str | None:
+        """A variable in the environment of what runs."""
+        environment = self.root(f"tr '\\0' '\\n' </proc/{self.pid(workload)}/environ").splitlines()
+        return next((each.partition("=")[2] for each in environment if each.startswith(f"{name}=")), None)
 
     def versions(self) -> dict[str, str]:
         """What each container that runs was told to serve."""
@@ -149,6 +166,10 @@ class ApplyLab:
     def impatient(self, workload: str) -> None:
         """Let systemd give up soon on a service that ends."""
         self.root(_IMPATIENT.format(workload))
+
+    def break_connections(self) -> None:
+        """End the login's connections from the host's side, as a router does that forgets them."""
+        self.root(_BREAK.format(user=self.host.user))
 
     def wait_for(self, words: str) -> None:
         """Until the host's transaction says so."""

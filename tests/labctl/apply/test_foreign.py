@@ -129,6 +129,17 @@ def test_data_in_use_is_told() -> None:
     assert told(Seen("aibox", containers=tuple(containers(printed(OURS)))), ports=()) == []
 
 
+def test_models_may_be_read_by_others() -> None:
+    reader = {**DOCKER, "Mounts": [{"Type": "bind", "Source": "/srv/models"}], "NetworkSettings": {}}
+    seen = Seen("aibox", containers=tuple(containers(printed(reader))))
+    variant = {"quant": "Q8_0", "context": 8192, "parallel": 1, "kv_type": "f16"}
+    model = runs("llama.cpp", cards=claims(first=8000), model="qwen2.5-7b", variant=variant)
+    made = rendered(plan({"chat": model}))
+    generation = Generation(made.manifest, made.files)
+    assert "Volume=/srv/models:" in generation.text("units/labctl-chat.container")
+    assert list(of_generation(seen, generation, generation.manifest.units)) == []
+
+
 def test_a_card_that_somebody_fills_is_told() -> None:
     user = CardUser(FIRST, 77, "python3", 20000, f"docker-{'ab' * 32}.scope", ours=False)
     seen = Seen(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from labctl.errors import Failed
+from labctl.plan.plan import Solved
 from labctl.plan.plan_json import dump
 from tests.labctl.apply.house import CARDS, CHAT, HOME, UI, Applying, House, Terminal
 from tests.labctl.apply.simulated_shell import SimulatedShell
@@ -194,6 +195,8 @@ def test_a_model_that_is_not_there_is_to_be_pulled(
     assert "the driver is too old" in apply("--yes").out
     shell.cards = CARDS
     assert apply("--yes").code == 0
+    shell.models.add("qwen2.5-7b/qwen2.5-7b-Q8_0.gguf.part-1")
+    assert "arguments -m" in apply("--yes").out
 
 
 def test_a_secret_in_env_comes_from_the_workloads_file(
@@ -215,9 +218,19 @@ def test_a_secret_in_env_comes_from_the_workloads_file(
     assert apply("--workloads", str(wishes)).out.startswith("aibox: nothing to change")
     wishes.write_text(wishes.read_text().replace(CANARY, f"{CANARY}-2"))
     renewed = apply("--yes", "--workloads", str(wishes))
-    assert "~ ui           restarts: another value for API_KEY" in renewed.out
+    assert "~ ui           restarts if it runs: another value for API_KEY" in renewed.out
     assert shell.restarted == ["labctl-ui.service"]
     assert shell.secrets == {"ui-env_API_KEY": f"{CANARY}-2".encode()}
+    # Whatever starts anew has the new one anyway.
+    wishes.write_text(wishes.read_text().replace(f"{CANARY}-2", f"{CANARY}-3"))
+    house.write({"ui": replace(UI, secrets=("env.API_KEY",), env={"COLOR": "blue"})})
+    assert apply("--yes", "--workloads", str(wishes)).code == 0
+    assert shell.restarted == ["labctl-ui.service"]
+    # A job takes it when it runs.
+    wishes.write_text(wishes.read_text().replace(f"{CANARY}-3", f"{CANARY}-4"))
+    house.write({"ui": replace(UI, secrets=("env.API_KEY",), when="01:00-07:00")})
+    assert apply("--yes", "--workloads", str(wishes)).code == 0
+    assert (shell.restarted, shell.secrets["ui-env_API_KEY"][-1:]) == (["labctl-ui.service"], b"4")
     told = "".join(each.out + each.err for each in (answer, made, renewed)) + "".join(shell.asked)
     assert CANARY not in told
 
@@ -228,6 +241,7 @@ def test_a_connection_that_breaks_is_made_again(apply: Applying, shell: Simulate
     assert answer.code == 0
     assert answer.out.count("the connection broke; the host goes on") == 2
     assert answer.out.count("healthy: chat (") == 1
+    assert answer.out.count("check: ") == 1
 
 
 def test_one_that_does_not_come_back_leaves_the_host_to_itself(
@@ -315,3 +329,30 @@ def test_ctrl_c_leaves_the_host_to_itself(
 def test_one_that_was_cut_off_is_noted(apply: Applying, shell: SimulatedShell) -> None:
     shell.cut_off = "12ab"
     assert "note: an earlier transaction was cut off: the host undoes it first\n" in apply("--yes").out
+
+
+def test_another_plan_for_the_same_units_touches_none(
+    apply: Applying, house: House, shell: SimulatedShell
+) -> None:
+    apply("--yes")
+    shell.host.started.clear()
+    house.path.write_text(dump(replace(plan(HOME), solver=Solved(False, ()))))
+    answer = apply("--yes")
+    assert "= not touched: chat, ui\n  the plan is another, what runs stays as it is\n" in answer.out
+    assert answer.out.endswith("generation 2 is in force\n")
+    assert shell.host.started == []
+
+
+def test_a_job_is_put_in_place_and_does_not_run(apply: Applying, house: House) -> None:
+    job = replace(UI, when="01:00-07:00")
+    house.write({"tune": job})
+    assert "+ tune         is put in place; it starts at its time" in apply("--yes").out
+    house.write({"tune": replace(job, when="02:00-07:00")})
+    assert "~ tune         changes, nothing restarts: time" in apply("--yes").out
+
+
+def test_a_port_of_its_own_is_not_taken(apply: Applying, house: House, shell: SimulatedShell) -> None:
+    apply("--yes")
+    shell.listeners = 'tcp LISTEN 0 9 127.0.0.1:20000 0.0.0.0:* users:(("conmon",pid=7,fd=6))'
+    house.write({**HOME, "chat": replace(CHAT, image="localhost/chat:2")})
+    assert apply("--yes").code == 0

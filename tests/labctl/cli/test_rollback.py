@@ -19,8 +19,11 @@ def test_rollback_goes_to_the_one_before(
     assert "there is no earlier generation" in rollback("--yes").err
     house.write({"chat": replace(CHAT, image="localhost/chat:2")})
     apply("--yes")
+    shell.asked.clear()
     answer = rollback("--yes")
     assert answer.code == 0, answer
+    # This labctl's program is sent, and no stage with it.
+    assert [each[-9:] for each in shell.asked if " stage " in each] == [" stage ''"]
     assert "~ chat         restarts: image 2 → 1\n  + ui           starts" in answer.out
     assert answer.out.endswith("aibox: done, generation 1 is in force\n")
     assert "chat:1" in shell.host.running["labctl-chat"]
