@@ -113,11 +113,10 @@ def quick(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[Manifest, dic
     return replace(manifest, files=staged), made
 
 
-@pytest.fixture(scope="module")
-def services(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    box = boot_with_cdi(throwaway_hosts, "inforce", tmp_path_factory.mktemp("inforce"))
+def put_in_force(box: GpuBox) -> Services:
+    """Place, render and apply the two."""
     # It gives every unit of ours a view of the mounts of its own, in which Podman's would stay.
-    box.root("rm /etc/systemd/system/labctl-.service.d/90-simulated.conf; systemctl daemon-reload")
+    box.root("rm -f /etc/systemd/system/labctl-.service.d/90-simulated.conf; systemctl daemon-reload")
     write(
         box.host,
         f"{_FOLDER}/{Path(stand_in_service.__file__).name}",
@@ -143,7 +142,13 @@ def services(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathF
     assert followed.outcome == "done", (followed.document, lab.lines)
     made = Services(box, plan)
     made.holding(chat=_CHAT_MIB, images=_IMAGES_MIB)
-    yield made
+    return made
+
+
+@pytest.fixture(scope="module")
+def services(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    box = boot_with_cdi(throwaway_hosts, "inforce", tmp_path_factory.mktemp("inforce"))
+    yield put_in_force(box)
     throwaway_hosts.destroy(box.host)
 
 
