@@ -5,7 +5,6 @@ nvidia-smi are real. Run with real cards: never yet.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,9 +27,11 @@ NAME = str(container_check.__doc__)
 _ALL_FOR_EACH = f"sed -i 's,^  deviceNodes:,&\\n  - path: /dev/nvidia0\\n  - path: /dev/nvidia1,' {CDI}"
 
 
-def boot_with_cdi(throwaway_hosts: ThrowawayHosts, name: str, folder: Path) -> GpuBox:
+@pytest.fixture(scope="module")
+def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuBox]:
     """Podman as the roles leave it, two simulated cards, and the toolkit: a driver's other parts are not needed."""
-    host = throwaway_hosts.boot(name, layer=converged_layer(throwaway_hosts))
+    folder = tmp_path_factory.mktemp("cdi")
+    host = throwaway_hosts.boot("cdi", layer=converged_layer(throwaway_hosts))
     simulated_gpus.plug_in(host, cards(), folder)
     library = host.machine.session.path(host.machine.disk.root) / "usr/local/lib" / LIBRARY
     simulated_driver.plug_in(host, cards(), library.read_bytes(), loaded=simulated_gpus.DRIVER)
@@ -44,14 +45,8 @@ def boot_with_cdi(throwaway_hosts: ThrowawayHosts, name: str, folder: Path) -> G
     )
     deployed = made.labctl("deploy", "--only", "container_toolkit")
     assert deployed.exit_code == 0, deployed.stdout + deployed.stderr
-    return made
-
-
-@pytest.fixture(scope="module")
-def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuBox]:
-    made = boot_with_cdi(throwaway_hosts, "cdi", tmp_path_factory.mktemp("cdi"))
     yield made
-    throwaway_hosts.destroy(made.host)
+    throwaway_hosts.destroy(host)
 
 
 def said(run: Run, box: GpuBox) -> dict[str, Any]:
