@@ -56,14 +56,19 @@ class Run:
         }
 
 
-def labctl(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 300) -> Run:
-    """Run the labctl of this checkout, with nobody to answer its questions."""
+def labctl(
+    *arguments: str | Path,
+    env: Mapping[str, str] | None = None,
+    timeout_s: float = 300,
+    checkout: Path = CHECKOUT,
+) -> Run:
+    """Run the labctl of this checkout, or of a copy of it, with nobody to answer its questions."""
     done = subprocess.run(
         [sys.executable, "-m", "labctl", *map(str, arguments)],
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        cwd=CHECKOUT,
+        cwd=checkout,
         env={**os.environ, **(env or {})},
         timeout=timeout_s,
         check=False,
