@@ -17,6 +17,7 @@ from tests.host.converged import IMAGE, converged_layer, digest_of_roles
 from tests.host.deploying import CHECKOUT, Run, labctl, pyinfra, write_inventory
 from tests.host.gpu_box import cards
 from tests.host.hosts import ThrowawayHosts
+from tests.host.image_registry import let_services_start
 from tests.host.throwaway_host import ThrowawayHost
 from tests.labctl.plan.plans import host as planned_host
 from tests.labctl.plan.plans import plan, runs
@@ -83,6 +84,7 @@ class ApplyLab:
         # The image is made of links into the host's /usr.
         self.host.console_run(f"mkdir -p {_FOLDER}; ln -sfn /usr {_FOLDER}/usr; mkdir -p /etc/cdi")
         self.host.console_run(f"cat >/etc/cdi/nvidia.yaml <<'EOF'\n{_CDI}\nEOF")
+        let_services_start(self.host)
         self.plug_in()
 
     @property
