@@ -8,7 +8,7 @@ from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
 from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from roles.container_toolkit import card_in_container
-from roles.container_toolkit.deploy import CDI, OTHERS, UNIT
+from roles.container_toolkit.deploy import CDI, OTHERS, OTHERS_CDI, UNIT
 from roles.container_toolkit.settings import ContainerToolkitSettings
 from roles.nvidia_driver.checked_here import answering_cards, leave_out_without_driver
 
@@ -56,7 +56,7 @@ def test_driver(host: Host, settings: ContainerToolkitSettings, facts: HostFacts
 @explained(
     Explanation(
         "The toolkit's own unit writes a second description of the same cards, which may hide ours.",
-        "`labctl deploy --only container_toolkit` switches it off.",
+        "`labctl deploy --only container_toolkit` switches it off and removes what it wrote.",
         says="another description",
     ),
     Explanation(
@@ -72,6 +72,8 @@ def test_boot(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) 
     assert states[UNIT] == "enabled", f"{UNIT} is {states[UNIT] or 'not there'}, not enabled"
     for other in OTHERS:
         assert states[other] != "enabled", f"{other} writes another description of the same cards"
+    left = host.run("test -e %s", OTHERS_CDI).rc == 0
+    assert not left, f"{OTHERS_CDI} is another description of the same cards"
 
 
 @explained(

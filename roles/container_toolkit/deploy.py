@@ -30,6 +30,8 @@ UNIT = "labctl-cdi.service"
 UNIT_FILE = f"/etc/systemd/system/{UNIT}"
 # The toolkit's own since 1.18: it writes the same devices by index, to where they would hide ours.
 OTHERS = ("nvidia-cdi-refresh.path", "nvidia-cdi-refresh.service")
+# What they write outlives them until the next boot.
+OTHERS_CDI = "/run/cdi/nvidia.yaml"
 PROGRAM = "/usr/local/lib/labctl/describe-cards"
 _DESCRIBED = f"grep -E '^ *(- )?\\\"?name\\\"?: ' {CDI} 2>/dev/null | grep -oE '{UUID}' | sort"
 # Until the driver is loaded there is nothing to describe. Libraries are mounted by names that carry its version.
@@ -63,10 +65,12 @@ def container_toolkit(
     yield Files("boot unit file", (program, unit))
     yield Condition(
         "boot unit",
-        probe=f"systemctl is-enabled {UNIT}; for u in {' '.join(OTHERS)}; do systemctl is-enabled $u; done",
+        probe=f"systemctl is-enabled {UNIT}; for u in {' '.join(OTHERS)}; do systemctl is-enabled $u; done\n"
+        f"[ ! -e {OTHERS_CDI} ] || echo {OTHERS_CDI}",
         wanted="enabled masked masked",
-        problem=f"{UNIT} is not enabled, or the toolkit's own is not masked",
-        apply=f"systemctl daemon-reload\nsystemctl mask --now {' '.join(OTHERS)} 2>/dev/null\nsystemctl enable {UNIT}",
+        problem=f"{UNIT} is not enabled, or the toolkit's own is not masked, or left {OTHERS_CDI}",
+        apply=f"systemctl daemon-reload\nsystemctl mask --now {' '.join(OTHERS)} 2>/dev/null\nrm -f {OTHERS_CDI}\n"
+        f"systemctl enable {UNIT}",
     )
     yield OnceLoaded(
         "CDI devices",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from roles.container_toolkit.deploy import CDI, OTHERS
+from roles.container_toolkit.deploy import CDI, OTHERS, OTHERS_CDI
 from roles.container_toolkit.deploy import UNIT as CDI_UNIT
 from roles.container_toolkit.deploy import UNIT_FILE as CDI_UNIT_FILE
 from roles.cuda.deploy import PINS as CUDA_PINS
@@ -83,6 +83,11 @@ _ROUNDS = (
         ),
         _change("toolkit's key another", f"echo x >>{_TOOLKIT_KEY}", "container_toolkit: repository"),
         _change("CDI unit edited", f"echo '# mine' >>{CDI_UNIT_FILE}", "container_toolkit: boot unit file"),
+        _change(
+            "toolkit's own description left",
+            f"install -D -m 644 {CDI} {OTHERS_CDI}",
+            "container_toolkit: boot unit",
+        ),
         _change("limit at boot edited", f"sed -i 's/-pl 280/-pl 350/' {POWER.path}", "gpu_power: boot unit"),
     ),
     (

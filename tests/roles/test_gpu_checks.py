@@ -53,6 +53,7 @@ GOOD: dict[str, Answer] = {
     "cat-config modules-load.d": "# a file\nnvidia\nnvidia_uvm\n",
     "nvcc --version": "Cuda compilation tools, release 12.4, V12.4.131\n",
     "test -e": "",
+    "test -e /run/cdi/nvidia.yaml": (1, "", ""),
     "nvidia-smi --query-gpu": f"{_ONE}, Enabled\n{_TWO}, Enabled\n",
     "systemctl is-active": "active\n",
     "systemctl show -p Wants": "getty.target nvidia-persistenced.service\n",
@@ -195,6 +196,7 @@ def test_a_good_host_passes(check: Check) -> None:
             {"systemctl is-enabled nvidia-cdi-refresh.path": "enabled\n"},
             "another description",
         ),
+        (toolkit.test_boot, {"test -e /run/cdi/nvidia.yaml": ""}, "/run/cdi/nvidia.yaml is another description"),
         (toolkit.test_container, {"--query-gpu=uuid --format": ""}, "lists no card"),
         (
             toolkit.test_container,
