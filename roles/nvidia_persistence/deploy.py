@@ -21,6 +21,8 @@ UNIT = "nvidia-persistenced.service"
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/50-labctl.conf"
 MODES = of_each("persistence_mode")
 PROGRAM = "/usr/local/lib/labctl/persistence-mode"
+# What sets limits and clocks, by patterns: systemctl passes over one that nothing loaded has, without a word.
+SET_AGAIN = ("labctl-gpu-power*.service", "labctl-gpu-tuning*.service")
 WANTED = "/etc/systemd/system/multi-user.target.d/50-labctl-persistenced.conf"
 # Until the driver is loaded nobody can say: a deploy that may not reboot the host must end, too.
 _LOADED = "[ -e /proc/driver/nvidia/version ]"
@@ -42,7 +44,7 @@ def nvidia_persistence(
         return
     text = render(__file__, "persistence-mode", one_card=ONE_CARD, answering=ANSWERING)
     program = File(PROGRAM, text, mode="755")
-    drop_in = File(DROP_IN, render(__file__, "persistenced.conf", program=PROGRAM))
+    drop_in = File(DROP_IN, render(__file__, "persistenced.conf", program=PROGRAM, again=SET_AGAIN))
     yield Files(
         "daemon settings", (program, drop_in, File(WANTED, render(__file__, "wanted.conf", unit=UNIT)))
     )

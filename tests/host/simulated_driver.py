@@ -53,8 +53,15 @@ ExecStart=/bin/sh /{_FOLDER}/boot
 [Install]
 WantedBy=sysinit.target
 """
-# The real daemon asks the loaded driver for its cards, and finds none.
-_PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
+# The real daemon asks the loaded driver for its cards, and finds none. Where it ends, cards that nobody uses are put down
+# and forget what they were told.
+_PERSISTENCED = f"""[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=
+ExecStart=/bin/true
+ExecStop=-/bin/sh -c 'cd {simulated_gpus.STATE} && rm -f *.persistence *.power-limit *-lock-least *-lock-most'
+"""
 # Units of ours that may touch nothing but `char-nvidia*`: the kernel here has no driver of that name to know it by.
 _NODE_ALLOWED = "DeviceAllow=/dev/{} rw\n"
 # A real card keeps what it is told in itself.

@@ -49,6 +49,8 @@ int load_driver(void);
 /* What was set on a card, or `otherwise`. It is kept in a folder that a reboot empties, as a driver forgets. */
 long long kept(const struct card *card, const char *what, long long otherwise);
 int keep(const struct card *card, const char *what, long long value);
+/* What a driver does that puts a card down which nobody uses: everything that was set is lost. */
+void forget_unused(const struct card *card);
 /* A test makes a card fail by a file of this name beside what is kept. */
 int fails(const struct card *card, const char *how);
 int may_change(void);

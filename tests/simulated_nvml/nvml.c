@@ -232,6 +232,8 @@ API nvmlDeviceSetPersistenceMode(void *handle, unsigned mode)
     CARD(handle);
     if (!may_change())
         return NO_PERMISSION;
+    if (!mode && kept(card, "persistence", 0))
+        forget_unused(card);
     return mode > 1 ? INVALID_ARGUMENT : keep(card, "persistence", mode);
 }
 

@@ -87,6 +87,18 @@ def test_persistence_and_compute_mode_are_kept(nvml: Any, monkeypatch: pytest.Mo
     assert refused(nvml, nvml.nvmlDeviceSetPersistenceMode, card, 0) == nvml.NVML_ERROR_NO_PERMISSION
 
 
+def test_a_card_that_nobody_uses_forgets_its_limit_with_persistence(nvml: Any) -> None:
+    if nvml is None:
+        return
+    used, unused = (nvml.nvmlDeviceGetHandleByIndex(index) for index in (0, 1))
+    for card in (used, unused):
+        nvml.nvmlDeviceSetPersistenceMode(card, 1)
+        nvml.nvmlDeviceSetPowerManagementLimit(card, 250_000)
+        nvml.nvmlDeviceSetPersistenceMode(card, 0)
+    assert nvml.nvmlDeviceGetPowerManagementLimit(used) == 250_000
+    assert nvml.nvmlDeviceGetPowerManagementLimit(unused) == 280_000
+
+
 def test_an_xid_is_told_once(nvml: Any, tmp_path: Path) -> None:
     if nvml is None:
         return
