@@ -12,6 +12,7 @@ from labctl.hoststate.files import File, Files
 from labctl.hoststate.packages import Packages
 from labctl.hoststate.resource import Resource
 from labctl.hoststate.signed_repository import SignedRepository
+from labctl.rig.host_report import NVIDIA_SMI
 from roles.container_toolkit.settings import ContainerToolkitSettings
 from roles.nvidia_driver.answering import ANSWERING, UUID
 from roles.nvidia_driver.decided import not_here
@@ -35,10 +36,12 @@ OTHERS_CDI = "/run/cdi/nvidia.yaml"
 PROGRAM = "/usr/local/lib/labctl/describe-cards"
 _DESCRIBED = f"grep -E '^ *(- )?\\\"?name\\\"?: ' {CDI} 2>/dev/null | grep -oE '{UUID}' | sort"
 # Until the driver is loaded there is nothing to describe. Libraries are mounted by names that carry its version.
+# A card that is described and does not answer is nobody's loss: one that hangs cannot be described anew, either.
 _CURRENT = f"""[ -e /proc/driver/nvidia/version ] || {{ echo current; exit; }}
 version=$(grep '^NVRM version:' /proc/driver/nvidia/version | grep -oE '[0-9]{{3}}\\.[0-9][0-9.]*' | head -n 1)
 listed=$({ANSWERING})
-[ -n "$listed" ] && [ "$listed" = "$({_DESCRIBED})" ] && grep -qF "libcuda.so.$version" {CDI} && echo current"""
+[ -n "$listed" ] || exit 0
+[ -z "$(echo "$listed" | grep -vxF "$({_DESCRIBED})")" ] && grep -qF "libcuda.so.$version" {CDI} && echo current"""
 _OTHERWISE = "{ echo 'labctl: nvidia-ctk describes other cards than nvidia-smi lists' >&2; exit 1; }"
 
 
@@ -60,7 +63,9 @@ def container_toolkit(
         mirror.fingerprint if mirror else FINGERPRINT,
     )
     yield Packages("packages", (PACKAGE,))
-    program = File(PROGRAM, render(__file__, "describe-cards", answering=ANSWERING), mode="755")
+    program = File(
+        PROGRAM, render(__file__, "describe-cards", answering=ANSWERING, nvidia_smi=NVIDIA_SMI), mode="755"
+    )
     unit = File(UNIT_FILE, render(__file__, UNIT, cdi=CDI, program=PROGRAM))
     yield Files("boot unit file", (program, unit))
     yield Condition(

@@ -22,6 +22,7 @@ for slot in @slots@; do
 done
 mkdir -p /run/simulated-nvml
 for uuid in @lost@; do touch /run/simulated-nvml/$uuid.lost; done
+for uuid in @hanging@; do touch /run/simulated-nvml/$uuid.hang; done
 mount --bind $bus /sys/bus/pci/devices
 mount --bind $modules /proc/driver
 # The real driver's major number; no kernel driver answers behind it here. The minor of nvidia-uvm is made up.
@@ -53,8 +54,8 @@ ExecStart=/bin/sh /{_FOLDER}/boot
 [Install]
 WantedBy=sysinit.target
 """
-# The real daemon asks the loaded driver for its cards, and finds none. Where it ends, cards that nobody uses are put down
-# and forget what they were told.
+# The real daemon asks the loaded driver for its cards, and finds none. Where it ends, cards that nobody uses are put
+# down and forget what they were told.
 _PERSISTENCED = f"""[Service]
 Type=oneshot
 RemainAfterExit=yes
@@ -87,14 +88,22 @@ def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
 
 
-def next_boot_finds(host: ThrowawayHost, cards: Host, *, lost: Sequence[int] = (), loaded: str = "") -> None:
+def next_boot_finds(
+    host: ThrowawayHost,
+    cards: Host,
+    *,
+    lost: Sequence[int] = (),
+    hanging: Sequence[int] = (),
+    loaded: str = "",
+) -> None:
     """The cards on the bus from the next boot on. lost: those, by index, that are there and do not answer.
 
-    loaded: as in `plug_in`.
+    hanging: those that let everybody wait who asks. loaded: as in `plug_in`.
     """
     words = {
         "slots": " ".join(f"0000:{16 * (card.index + 1):02x}:00.0" for card in cards.cards),
         "lost": " ".join(map(uuid_of, lost)),
+        "hanging": " ".join(map(uuid_of, hanging)),
         "loaded": loaded,
     }
     script = _BOOT

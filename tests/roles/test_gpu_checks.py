@@ -196,7 +196,11 @@ def test_a_good_host_passes(check: Check) -> None:
             {"systemctl is-enabled nvidia-cdi-refresh.path": "enabled\n"},
             "another description",
         ),
-        (toolkit.test_boot, {"test -e /run/cdi/nvidia.yaml": ""}, "/run/cdi/nvidia.yaml is another description"),
+        (
+            toolkit.test_boot,
+            {"test -e /run/cdi/nvidia.yaml": ""},
+            "/run/cdi/nvidia.yaml is another description",
+        ),
         (toolkit.test_container, {"--query-gpu=uuid --format": ""}, "lists no card"),
         (
             toolkit.test_container,

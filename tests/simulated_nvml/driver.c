@@ -191,6 +191,12 @@ int fails(const struct card *card, const char *how)
     return access(path, F_OK) == 0;
 }
 
+void wait_for(const struct card *card)
+{
+    while (fails(card, "hang"))
+        sleep(1);
+}
+
 int may_change(void)
 {
     /* A test that is not root plays root, and the other way round. */

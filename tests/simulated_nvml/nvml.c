@@ -70,6 +70,7 @@ static int by_number(int number, void **handle)
 {
     if (number < 0 || number >= driver.count)
         return INVALID_ARGUMENT;
+    wait_for(&driver.cards[number]);
     if (fails(&driver.cards[number], "lost"))
         return GPU_IS_LOST;
     *handle = &driver.cards[number];

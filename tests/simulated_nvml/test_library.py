@@ -1,6 +1,7 @@
 """The simulated library does as NVIDIA's does where something is set or fails; through nvidia-ml-py, unmodified."""
 
 import ctypes
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,24 @@ def test_a_lost_card_answers_nothing_and_its_neighbour_everything(nvml: Any, tmp
     assert refused(nvml, nvml.nvmlDeviceGetTemperature, first, 0) == nvml.NVML_ERROR_GPU_IS_LOST
     assert refused(nvml, nvml.nvmlDeviceGetHandleByIndex, 0) == nvml.NVML_ERROR_GPU_IS_LOST
     assert nvml.nvmlDeviceGetTemperature(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 36
+
+
+def test_who_asks_for_a_hanging_card_waits_and_its_neighbour_answers(nvml: Any, tmp_path: Path) -> None:
+    if nvml is None:
+        return
+    (tmp_path / "state").mkdir(exist_ok=True)
+    (tmp_path / "state" / f"{uuid_of(0)}.hang").touch()
+    answered: list[object] = []
+    asking = threading.Thread(
+        target=lambda: answered.append(nvml.nvmlDeviceGetHandleByIndex(0)), name="asks for the hanging card"
+    )
+    asking.start()
+    assert nvml.nvmlDeviceGetTemperature(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 36
+    asking.join(0.3)
+    assert answered == []
+    (tmp_path / "state" / f"{uuid_of(0)}.hang").unlink()
+    asking.join()
+    assert len(answered) == 1
 
 
 def test_a_card_is_there_for_whoever_may_open_its_node(
