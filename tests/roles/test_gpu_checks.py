@@ -38,6 +38,10 @@ devices:
 - name: "{_TWO}"
 - name: all
 containerEdits:
+  deviceNodes:
+  - path: /dev/nvidiactl
+  - path: /dev/nvidia-uvm
+  - path: /dev/nvidia-uvm-tools
   mounts:
   - hostPath: /usr/lib/x86_64-linux-gnu/libcuda.so.550.163.01
 """
@@ -62,6 +66,7 @@ GOOD: dict[str, Answer] = {
     "cat /etc/cdi/nvidia.yaml": _CDI,
     "cat /proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue\n",
     "systemctl is-enabled": (1, "masked\n", ""),
+    "modprobe -n": "",
     "command -v podman": "/usr/bin/podman\n",
     "podman run --rm --detach": "".join(
         f"{c} {w} saw {c} \n" for w in ("before", "after") for c in (_ONE, _TWO)
@@ -174,6 +179,11 @@ def test_a_good_host_passes(check: Check) -> None:
         (persistence.test_daemon, {"systemctl show -p Wants": "getty.target\n"}, "does not ask"),
         (toolkit.test_devices, {"--query-gpu=uuid --format": f"{_ONE}\n"}, "nvidia-smi lists"),
         (toolkit.test_devices, {"cat /etc/cdi/nvidia.yaml": _CDI.replace(_ONE, '"0"')}, "offers 0, GPU-"),
+        (
+            toolkit.test_devices,
+            {"cat /etc/cdi/nvidia.yaml": _CDI.replace("  - path: /dev/nvidia-uvm\n", "")},
+            "does not offer /dev/nvidia-uvm: CUDA finds no card",
+        ),
         (toolkit.test_devices, {"--query-gpu=uuid --format": ""}, "lists no card"),
         (
             toolkit.test_devices,
@@ -220,6 +230,14 @@ def test_a_good_host_passes(check: Check) -> None:
             {"podman run --rm --detach": f"{_ONE} before saw {_TWO} \n{_TWO} before saw \n"},
             f"given {_ONE} sees {_TWO}; a container given {_TWO} sees no card: nvidia-smi lists none",
         ),
+        (
+            toolkit.test_container,
+            {
+                "podman run --rm --detach": f"{_ONE} before lacks /dev/nvidia-uvm\n"
+                + "".join(f"{_TWO} {when} saw {_TWO} \n" for when in ("before", "after"))
+            },
+            f"^a container given {_ONE} has no /dev/nvidia-uvm: CUDA finds no card there$",
+        ),
     ],
 )
 def test_a_wrong_host_fails(check: Check, answers: dict[str, Answer], message: str) -> None:
@@ -249,6 +267,12 @@ def test_a_container_whose_driver_is_the_machines_has_nothing_to_check(check: Ch
     inside = replace(TWO_3090, container="lxc")
     with pytest.raises(NotRunHere, match="belongs to the machine outside"):
         run(check, {"test -e /proc/driver/nvidia/version": (1, "", "")}, inside)
+
+
+def test_where_there_can_be_no_uvm_nobody_asks_for_it() -> None:
+    """A container whose host never loaded the module."""
+    without = _CDI.replace("  - path: /dev/nvidia-uvm\n", "")
+    run(toolkit.test_devices, {"cat /etc/cdi/nvidia.yaml": without, "modprobe -n": (1, "", "")})
 
 
 def test_without_podman_no_container_can_be_tried() -> None:

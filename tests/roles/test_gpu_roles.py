@@ -262,7 +262,12 @@ def test_devices_are_described_by_uuid() -> None:
     assert isinstance(unit, Files)
     program, service = unit.files
     assert "--device-name-strategy=uuid" in (program.content or "")
-    assert f"ExecStart={program.path} " in (service.content or "")
+    text = service.content or ""
+    assert f"ExecStart={program.path} " in text
+    creates = "nvidia-modprobe -u -c 0 || nvidia-ctk system create-device-nodes --control-devices"
+    assert text.index(creates) < text.index("ExecStart=")
+    assert "DeviceAllow=char-nvidia* rwm\n" in text
+    assert "Before=labctl.target\n" in text
     assert isinstance(found["CDI devices"], Condition)
 
 
