@@ -13,17 +13,13 @@ from roles.nvidia_driver.settings import NvidiaDriverSettings
 from tests.roles.gpu_host import TWO_3090
 
 _UUIDS = tuple(f"GPU-51b01a7e-0000-4000-8000-{number:012d}" for number in range(2))
-_DESCRIPTION = """devices:
-- name: {}
-- name: {}
-containerEdits:
-  deviceNodes:
-  - path: /dev/nvidiactl
-  - path: /dev/nvidia-uvm
-  - path: /dev/nvidia-uvm-tools
-  mounts:
-  - hostPath: /usr/lib/libcuda.so.580.95.05
-""".format(*_UUIDS)
+_DESCRIPTION = "".join(
+    (
+        *(f"- name: {uuid}\n" for uuid in _UUIDS),
+        *(f"  - path: /dev/{node}\n" for node in ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")),
+        "  - hostPath: /usr/lib/libcuda.so.580.95.05\n",
+    )
+)
 _DEVICES = "Character devices:\n  1 mem\n195 nvidia\n505 nvidia-uvm\n\nBlock devices:\n259 blkext\n"
 
 
