@@ -47,9 +47,9 @@ for kernel in $(ls /lib/modules 2>/dev/null); do
 done
 # What the modules register, for all that goes by a driver's name; nvidia-uvm has no number until it is loaded.
 if [ -e $modules/nvidia/version ]; then
-  registered='195 nvidia\n195 nvidiactl'
-  [ -z "@loaded@" ] && ! grep -qsx nvidia_uvm /etc/modules-load.d/*.conf || registered="$registered\n@uvm@ nvidia-uvm"
-  sed "s/^Character devices:$/&\n$registered/" /proc/devices >/run/simulated-proc-devices
+  registered='195 nvidia\\n195 nvidiactl'
+  [ -z "@loaded@" ] && ! grep -qsx nvidia_uvm /etc/modules-load.d/*.conf || registered="$registered\\n@uvm@ nvidia-uvm"
+  sed "s/^Character devices:$/&\\n$registered/" /proc/devices >/run/simulated-proc-devices
   mount --bind /run/simulated-proc-devices /proc/devices
 fi
 """
