@@ -17,6 +17,8 @@ from tests.host.converged import IMAGE, converged_layer, digest_of_roles
 from tests.host.deploying import CHECKOUT, Run, labctl, pyinfra, write_inventory
 from tests.host.gpu_box import cards
 from tests.host.hosts import ThrowawayHosts
+from tests.host.image_registry import let_services_start
+from tests.host.simulated_driver import write
 from tests.host.throwaway_host import ThrowawayHost
 from tests.labctl.plan.plans import host as planned_host
 from tests.labctl.plan.plans import plan, runs
@@ -25,9 +27,17 @@ from tests.simulated_nvml.description import uuid_of
 FULL_MIB = 20000
 """What one of two on a card claims, so that no other has room beside it."""
 _FOLDER = "/srv/apply-lab"
-# Podman's first process has to listen to SIGTERM, or every stop takes its whole time.
-_SERVES = "trap 'exit 0' TERM; echo version {version}; /usr/bin/python3 -m http.server 8080 & wait"
-_ENDS = "echo this one cannot work; exit 1"
+_PROGRAMS = "/usr/local/lib/apply-lab"
+# A container's first process has to listen to SIGTERM, or every stop takes its whole time.
+_SERVES = """#!/bin/sh
+trap 'exit 0' TERM
+/usr/bin/python3 -m http.server 8080 &
+wait
+"""
+_ENDS = """#!/bin/sh
+echo this one cannot work
+exit 1
+"""
 _CDI = "\n".join(
     (
         'cdiVersion: "0.6.0"',
@@ -58,7 +68,7 @@ def serves(version: str = "1", *, card: int | None = None, port: int | None = No
     return runs(
         "container",
         image=IMAGE,
-        args=("/usr/bin/sh", "-c", _SERVES.format(version=version)),
+        args=(f"{_PROGRAMS}/serves", version),
         data=_FOLDER,
         volumes={"usr": "/usr"},
         cards=claim,
@@ -68,7 +78,7 @@ def serves(version: str = "1", *, card: int | None = None, port: int | None = No
 
 def ends() -> PlannedWorkload:
     """One that never comes up."""
-    return replace(serves(), args=("/usr/bin/sh", "-c", _ENDS))
+    return replace(serves(), args=(f"{_PROGRAMS}/ends",))
 
 
 @dataclass
@@ -83,6 +93,10 @@ class ApplyLab:
         # The image is made of links into the host's /usr.
         self.host.console_run(f"mkdir -p {_FOLDER}; ln -sfn /usr {_FOLDER}/usr; mkdir -p /etc/cdi")
         self.host.console_run(f"cat >/etc/cdi/nvidia.yaml <<'EOF'\n{_CDI}\nEOF")
+        self.host.console_run(f"mkdir -p {_PROGRAMS}")
+        for name, text in (("serves", _SERVES), ("ends", _ENDS)):
+            write(self.host, f"{_PROGRAMS[1:]}/{name}", text, mode=0o755)
+        let_services_start(self.host)
         self.plug_in()
 
     @property
@@ -160,7 +174,7 @@ class ApplyLab:
         found = {}
         for name in names:
             command = self.root(f"podman inspect --format '{{{{join .Config.Cmd \" \"}}}}' {name}")
-            found[name.removeprefix("labctl-")] = command.partition("echo version ")[2].partition(";")[0]
+            found[name.removeprefix("labctl-")] = command.split()[-1]
         return found
 
     def impatient(self, workload: str) -> None:
