@@ -19,16 +19,15 @@ from labctl.plan.plan import Plan
 from labctl.render.host import HostFacts
 from labctl.rig.reported import Process
 from labctl.transaction.manifest import Manifest, staged_file
-from roles.container_toolkit.deploy import CDI, UNIT
 from roles.workloads import checks
 from tests.host import simulated_gpus, stand_in_service
+from tests.host.apply_lab import ApplyLab, boot_lab
 from tests.host.complaints import too_wide
 from tests.host.converged import IMAGE
 from tests.host.deploying import Run, labctl
-from tests.host.gpu_box import GpuBox, cards
+from tests.host.gpu_box import cards
 from tests.host.hosts import ThrowawayHosts
 from tests.host.simulated_driver import write
-from tests.host.test_cdi import boot_with_cdi
 from tests.host.transaction_lab import TransactionLab
 from tests.simulated_nvml.description import uuid_of
 
@@ -55,9 +54,35 @@ WORKLOADS = {
         "gpus": {"uuids": [uuid_of(1)]},
     },
 }
+CDI, _CARDS = "/etc/cdi/nvidia.yaml", "/etc/simulated-nvml"
+# With nothing behind them; a container sees those cards whose nodes it was given.
+_NODES = (
+    "for n in 0 1; do [ -e /dev/nvidia$n ] || mknod -m 666 /dev/nvidia$n c 195 $n; done; "
+    "[ -e /dev/nvidiactl ] || mknod -m 666 /dev/nvidiactl c 195 255"
+)
 _EXTRA_LISTENER = """[Service]
 ExecStartPost=/bin/sh -c '/usr/bin/python3 -m http.server 9999 --bind 0.0.0.0 >/dev/null 2>&1 &'
 """
+
+
+def description(*numbers: int) -> str:
+    """Of the cards for containers: the simulated driver's library, and of each card its node and those of `numbers`."""
+    devices = [
+        {
+            "name": uuid_of(number),
+            "containerEdits": {
+                "deviceNodes": [{"path": f"/dev/nvidia{each}"} for each in sorted({number, *numbers})],
+            },
+        }
+        for number in (0, 1)
+    ]
+    edits = {
+        "env": ["LD_LIBRARY_PATH=/usr/local/lib"],
+        "deviceNodes": [{"path": "/dev/nvidiactl"}],
+        "mounts": [{"hostPath": _CARDS, "containerPath": _CARDS, "options": ["ro", "bind"]}],
+    }
+    made = {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": devices, "containerEdits": edits}
+    return str(yaml.safe_dump(made))
 
 
 def name(check: Any, workload: str) -> str:
@@ -68,11 +93,11 @@ def name(check: Any, workload: str) -> str:
 class Services:
     """A host with two stand-in services in force, each on a card of its own."""
 
-    box: GpuBox
+    box: ApplyLab
     plan: Plan
 
     def __call__(self, command: str, *arguments: str) -> Run:
-        return labctl(command, *arguments, "--inventory", f"{self.box.inventory()}")
+        return labctl(command, *arguments, "--inventory", str(self.box.inventory))
 
     def holding(self, **held_mib: int) -> None:
         """Say what each service holds of its card."""
@@ -90,7 +115,7 @@ class Services:
 
     def verdicts(self) -> Mapping[str, dict[str, Any]]:
         """Of the checks of services, by name."""
-        run = self.box.labctl("verify", "--only", "workloads")
+        run = labctl("verify", self.box.inventory, "--only", "workloads", "--json")
         return {each["name"]: each for each in run.host(self.box.host.name)["checks"]}
 
     def failed(self) -> dict[str, str]:
@@ -113,10 +138,11 @@ def quick(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[Manifest, dic
     return replace(manifest, files=staged), made
 
 
-def put_in_force(box: GpuBox) -> Services:
+def put_in_force(box: ApplyLab) -> Services:
     """Place, render and apply the two."""
-    # It gives every unit of ours a view of the mounts of its own, in which Podman's would stay.
-    box.root("rm -f /etc/systemd/system/labctl-.service.d/90-simulated.conf; systemctl daemon-reload")
+    box.root(_NODES)
+    write(box.host, CDI[1:], description())
+    simulated_gpus.describe_to(box.host, cards(), nodes=True)
     write(
         box.host,
         f"{_FOLDER}/{Path(stand_in_service.__file__).name}",
@@ -128,7 +154,7 @@ def put_in_force(box: GpuBox) -> Services:
     workloads, plan_file = box.folder / "workloads.yaml", box.folder / "plan.json"
     workloads.write_text(yaml.safe_dump({"workloads": WORKLOADS}))
     # The driver that Debian's nvidia-smi is of is older than what llama.cpp's true image runs on.
-    read, rig_file = labctl("rig", "--inventory", box.inventory()), box.folder / "rig.yaml"
+    read, rig_file = labctl("rig", "--inventory", box.inventory), box.folder / "rig.yaml"
     assert simulated_gpus.DRIVER in read.stdout, read.stdout + read.stderr
     rig_file.write_text(read.stdout.replace(simulated_gpus.DRIVER, "580.95.05"))
     placed = labctl("place", workloads, "--rig", rig_file, "--out", plan_file, "--json")
@@ -147,7 +173,7 @@ def put_in_force(box: GpuBox) -> Services:
 
 @pytest.fixture(scope="module")
 def services(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    box = boot_with_cdi(throwaway_hosts, "inforce", tmp_path_factory.mktemp("inforce"))
+    box = boot_lab(throwaway_hosts, tmp_path_factory.mktemp("inforce"))
     yield put_in_force(box)
     throwaway_hosts.destroy(box.host)
 
@@ -242,8 +268,7 @@ def test_verify_has_a_line_for_each_check_of_each_service(services: Services) ->
 def test_verify_finds_faults(services: Services) -> None:
     box = services.box
     write(box.host, f"{_FOLDER}/says", "another program")
-    every_card = "&\\n  - path: /dev/nvidia0\\n  - path: /dev/nvidia1"
-    box.root(f"sed -i 's,^  deviceNodes:,{every_card},' {CDI}")
+    write(box.host, CDI[1:], description(0, 1))
     write(box.host, "etc/systemd/system/labctl-images.service.d/mine.conf", _EXTRA_LISTENER)
     box.root("systemctl daemon-reload; systemctl restart labctl-images")
     found = services.failed()
@@ -260,12 +285,13 @@ def test_verify_finds_faults(services: Services) -> None:
     assert found[name(checks.test_listens, "images")] == "it listens on 0.0.0.0:9999/tcp too"
     box.root(
         f"rm -r /{_FOLDER}/says /etc/systemd/system/labctl-images.service.d; systemctl daemon-reload; "
-        f"systemctl restart {UNIT}; systemctl stop labctl-images; podman volume rm images-data"
+        "systemctl stop labctl-images; podman volume rm images-data"
     )
     assert services.failed() == {
         name(checks.test_runs, "images"): "it is stopped",
         name(checks.test_data, "images"): "volume images-data is not there",
     }
-    said = box.labctl("doctor", "--only", "workloads").host(box.host.name)["checks"]
+    doctor = labctl("doctor", box.inventory, "--only", "workloads", "--json")
+    said = doctor.host(box.host.name)["checks"]
     (stopped,) = [each for each in said if each["check"] == name(checks.test_runs, "images")]
     assert "labctl start" in stopped["fix"]
