@@ -76,10 +76,11 @@ def description(*numbers: int) -> str:
         }
         for number in (0, 1)
     ]
+    # What /usr has of nvidia-smi points to these.
+    mounts = [_CARDS, "/etc/alternatives", "/etc/ld.so.cache"]
     edits = {
-        "env": ["LD_LIBRARY_PATH=/usr/local/lib"],
         "deviceNodes": [{"path": "/dev/nvidiactl"}],
-        "mounts": [{"hostPath": _CARDS, "containerPath": _CARDS, "options": ["ro", "bind"]}],
+        "mounts": [{"hostPath": each, "containerPath": each, "options": ["ro", "bind"]} for each in mounts],
     }
     made = {"cdiVersion": "0.6.0", "kind": "nvidia.com/gpu", "devices": devices, "containerEdits": edits}
     return str(yaml.safe_dump(made))
@@ -285,7 +286,7 @@ def test_verify_finds_faults(services: Services) -> None:
     assert found[name(checks.test_listens, "images")] == "it listens on 0.0.0.0:9999/tcp too"
     box.root(
         f"rm -r /{_FOLDER}/says /etc/systemd/system/labctl-images.service.d; systemctl daemon-reload; "
-        "systemctl stop labctl-images; podman volume rm images-data"
+        "systemctl stop labctl-images; systemctl reset-failed labctl-images || true; podman volume rm images-data"
     )
     assert services.failed() == {
         name(checks.test_runs, "images"): "it is stopped",
