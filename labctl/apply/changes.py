@@ -6,7 +6,7 @@ from typing import Literal
 
 from labctl.apply.generation import Generation
 from labctl.apply.reasons import about, reasons
-from labctl.transaction.decision import Change, FileSeen, compare
+from labctl.transaction.decision import Change, FileSeen, compare, down
 from labctl.transaction.manifest import ManagedUnit, Manifest
 
 # started: as it was, but it does not run. quiet: its files change, and nothing that runs.
@@ -48,15 +48,11 @@ def changes(
     """Hold `new` against the generation in force, the files as they are and the units that run."""
     was = old or _NONE
     change = compare(new.manifest, old.manifest if old else None, installed)
-    down = {
-        unit.unit
-        for unit in new.manifest.units
-        if unit.start and unit.unit not in up and unit in change.unchanged
-    }
+    missing = {unit.unit for unit in down(new.manifest.units, up) if unit in change.unchanged}
     found = [
         each
         for name in sorted({*_names(new), *_names(was)})
-        if (each := _workload(name, new, was, change, down)) is not None
+        if (each := _workload(name, new, was, change, missing)) is not None
     ]
     touched = {each.workload for each in found}
     other_plan = new.files.get("plan.json") != was.files.get("plan.json")
@@ -66,12 +62,12 @@ def changes(
         starting=tuple(
             unit
             for unit in new.manifest.units
-            if unit.start and (unit in change.added or unit in change.changed or unit.unit in down)
+            if unit.start and (unit in change.added or unit in change.changed or unit.unit in missing)
         ),
         edited=change.edited,
         foreign=change.foreign,
         other_plan=other_plan,
-        is_none=change.is_none and not down and not other_plan and old is not None,
+        is_none=change.is_none and not missing and not other_plan and old is not None,
     )
 
 
@@ -80,12 +76,12 @@ def _names(generation: Generation) -> set[str]:
 
 
 def _workload(
-    name: str, new: Generation, old: Generation, change: Change, down: set[str]
+    name: str, new: Generation, old: Generation, change: Change, missing: set[str]
 ) -> WorkloadChange | None:
     own = [unit for unit in new.manifest.units if new.workload(unit) == name]
     if not own:
         return WorkloadChange(name, "removed")
-    starting = [unit for unit in own if unit in (*change.added, *change.changed) or unit.unit in down]
+    starting = [unit for unit in own if unit in (*change.added, *change.changed) or unit.unit in missing]
     # A timer starts nothing yet.
     starts = tuple(
         unit.name
@@ -97,7 +93,7 @@ def _workload(
         return WorkloadChange(name, "added", tuple(about(new.text(first.files[0]))), starts)
     gone = any(old.workload(unit) == name for unit in change.removed)
     why = tuple(_why(name, own, new, old, change)) if starting or gone else ()
-    if any(unit.unit not in down for unit in starting) or gone:
+    if any(unit.unit not in missing for unit in starting) or gone:
         return WorkloadChange(name, "changed" if starts else "quiet", why, starts)
     return WorkloadChange(name, "started", starts=starts) if starts else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal
@@ -80,6 +80,15 @@ def compare(new: Manifest, old: Manifest | None, installed: Mapping[str, FileSee
         edited=edited,
         foreign=foreign,
     )
+
+
+def down(units: Iterable[ManagedUnit], up: Collection[str]) -> list[ManagedUnit]:
+    """Of units, those that should run and do not; not what has stepped aside for a job that runs."""
+    return [
+        unit
+        for unit in units
+        if unit.start and unit.unit not in up and not any(each in up for each in unit.yields_to)
+    ]
 
 
 def migrations(new: Manifest, old: Manifest | None) -> tuple[ManagedUnit, ...]:

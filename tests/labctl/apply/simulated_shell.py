@@ -138,7 +138,10 @@ class SimulatedShell(HeldShell):
             "cgroups": self.cgroups,
             "containers": json.dumps(self.containers) if self.containers else "",
             "card-services": self.card_services,
-            "units": "\n".join(f"{name}.service loaded active running" for name in self.host.running),
+            "units": "\n".join(
+                f"{name if name.endswith('.timer') else f'{name}.service'} loaded active running"
+                for name in self.host.running
+            ),
             "installed": "\n".join(f"{path.stat().st_mode & 0o777:o} {shown[path]}" for path in trees),
             "sums": "\n".join(sums),
             "status": json.dumps(self._status()),

@@ -369,3 +369,19 @@ def test_data_that_moves_one_way_is_left_to_update(
     answer = apply("--yes")
     assert (answer.code, shell.touched) == (3, False)
     assert "labctl update ha makes a backup first" in " ".join(answer.out.split())
+
+
+def test_what_stepped_aside_for_a_job_is_not_started_in_its_midst(
+    apply: Applying, house: House, shell: SimulatedShell
+) -> None:
+    tune = replace(UI, when="01:00-07:00", displaces=("chat",))
+    house.write({**HOME, "tune": tune})
+    apply("--yes")
+    del shell.host.running["labctl-chat"]
+    shell.host.running["labctl-tune"] = "a job"
+    assert apply().out == "aibox: nothing to change, 3 workloads as planned\n"
+    house.write({**HOME, "tune": tune, "ui": replace(UI, env={"COLOR": "blue"})})
+    assert apply("--yes").code == 0
+    assert "labctl-chat" not in shell.host.running
+    del shell.host.running["labctl-tune"]
+    assert "~ chat         starts again" in apply("--yes").out
