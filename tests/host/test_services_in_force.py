@@ -21,13 +21,14 @@ from labctl.rig.reported import Process
 from labctl.transaction.manifest import Manifest, staged_file
 from roles.workloads import checks
 from tests.host import simulated_gpus, stand_in_service
-from tests.host.apply_lab import ApplyLab, boot_lab
 from tests.host.complaints import too_wide
-from tests.host.converged import IMAGE
-from tests.host.deploying import Run, labctl
+from tests.host.converged import IMAGE, converged_layer
+from tests.host.deploying import Run, labctl, write_inventory
 from tests.host.gpu_box import cards
 from tests.host.hosts import ThrowawayHosts
+from tests.host.image_registry import let_services_start
 from tests.host.simulated_driver import write
+from tests.host.throwaway_host import ThrowawayHost
 from tests.host.transaction_lab import TransactionLab
 from tests.simulated_nvml.description import uuid_of
 
@@ -91,10 +92,27 @@ def name(check: Any, workload: str) -> str:
 
 
 @dataclass
+class Box:
+    """A host with Podman and two simulated cards, and the folder with its inventory."""
+
+    host: ThrowawayHost
+    folder: Path
+
+    @property
+    def inventory(self) -> Path:
+        """The host's."""
+        return self.folder / "home.py"
+
+    def root(self, command: str) -> str:
+        """What a command prints on the host, run by root from outside."""
+        return self.host.console_run(command, timeout_s=180).stdout.strip()
+
+
+@dataclass
 class Services:
     """A host with two stand-in services in force, each on a card of its own."""
 
-    box: ApplyLab
+    box: Box
     plan: Plan
 
     def __call__(self, command: str, *arguments: str) -> Run:
@@ -139,7 +157,7 @@ def quick(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[Manifest, dic
     return replace(manifest, files=staged), made
 
 
-def put_in_force(box: ApplyLab) -> Services:
+def put_in_force(box: Box) -> Services:
     """Place, render and apply the two."""
     box.root(_NODES)
     write(box.host, CDI[1:], description())
@@ -174,7 +192,11 @@ def put_in_force(box: ApplyLab) -> Services:
 
 @pytest.fixture(scope="module")
 def services(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
-    box = boot_lab(throwaway_hosts, tmp_path_factory.mktemp("inforce"))
+    host = throwaway_hosts.boot("inforce", layer=converged_layer(throwaway_hosts))
+    box = Box(host, tmp_path_factory.mktemp("inforce"))
+    write_inventory(box.inventory, host)
+    simulated_gpus.plug_in(host, cards(), box.folder)
+    let_services_start(host)
     yield put_in_force(box)
     throwaway_hosts.destroy(box.host)
 
