@@ -14,6 +14,7 @@ from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
 from labctl.cli.render import render
+from labctl.cli.secrets import secrets_commands
 from labctl.cli.services import services
 from labctl.cli.update import update
 
@@ -59,3 +60,4 @@ for command in (
     *(fit, place, advise, diff, render, services, gpus, rig),
 ):
     app.command()(command)
+app.add_typer(secrets_commands, name="secrets")
