@@ -19,10 +19,10 @@ from tests.simulated_nvml.description import uuid_of
 pytestmark = pytest.mark.host
 
 _FASTER = """#!/bin/sh
-# STAND-IN for timeout: time goes ten times as fast, or a test would wait for minutes.
+# STAND-IN for timeout: time goes five times as fast, or a test would wait for minutes.
 if [ "$1" = -k ]; then shift 2; fi
 seconds=$1; shift
-exec /usr/bin/timeout -k 1 $((seconds / 10 + 2)) "$@"
+exec /usr/bin/timeout -k 1 $((seconds / 5)) "$@"
 """
 _GONE, _LEFT = uuid_of(0), uuid_of(1)
 _ALONE = replace(cards(), cards=(replace(cards().cards[1], nvlink=()),))
