@@ -6,10 +6,12 @@ import typer
 
 from labctl import __version__
 from labctl.cli.advise import advise
+from labctl.cli.apply import apply, rollback
 from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
+from labctl.cli.models import models
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
@@ -57,7 +59,8 @@ def labctl(
 
 for command in (
     *(deploy, check, verify, doctor, update, preflight, power),
-    *(fit, place, advise, diff, render, services, gpus, rig),
+    *(fit, place, advise, diff, render, apply, rollback, services, gpus, rig),
 ):
     app.command()(command)
+app.add_typer(models, name="models")
 app.add_typer(secrets_commands, name="secrets")
