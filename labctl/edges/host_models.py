@@ -29,7 +29,7 @@ from labctl.model_store.request import PART, SENT_OF, Request, WantedFile, Wante
 from labctl.render.host import MODELS
 
 _NO_PROGRAM = 66
-_PIECE_BYTES = 8 * 1024**2
+_PIECE_BYTES = 4 * 1024**2
 _POLLS, _POLL_SECONDS = 20, 0.5  # one command of the held shell: 10 s
 _SEND = """set -eu
 umask 022
@@ -43,6 +43,8 @@ _PREPARE = """set -eu
 getent passwd {user} >/dev/null || useradd --system --user-group --no-create-home --home-dir /nonexistent \\
   --shell /usr/sbin/nologin --comment 'fetches model files for labctl' {user}
 [ -d "$1" ] || install -d -m 755 -o {user} -g {user} "$1"
+# The folder itself may be a link of a person's; below it, links are nobody's.
+top=$(readlink -f "$1"); shift; set -- "$top" "$@"
 while [ $# -gt 0 ]; do
   if [ -d "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %u "$1")" = 0 ]; then chown -h {user}:{user} "$1"; fi
   shift

@@ -211,6 +211,13 @@ def _of_hub(need: NeededModel, named: NameOnHub) -> Origin:
 def _gguf(need: NeededModel, named: NameOnHub, repository: HubRepository) -> dict[str, str]:
     sizes = repository.sizes
     ggufs = [each for each in gguf_files(sizes) if not each.projector]
+    if named.quant and need.quant and named.quant.upper() != need.quant.upper():
+        raise BadInput(
+            "two quantizations are named",
+            where=repository.name,
+            found=f"{named.quant}, {need.quant}",
+            hint="name one of them",
+        )
     quant = named.quant or need.quant or None
     if named.file is not None:
         found = next((each for each in ggufs if named.file in each.parts), None)

@@ -100,6 +100,9 @@ def test_a_model_comes_and_the_second_time_nothing_is_asked(
     assert labctl("pull", REPOSITORY, "--quant", "Q4_K_M") == DONE
     assert "was there already" in said(capsys)[0]
     assert len(hub.requests) == asked
+    hub.files = {"m-Q5_K_M.gguf": (CONTENT, len(CONTENT))}
+    assert labctl("pull", "mine", "--from", f"{REPOSITORY}:Q5_K_M") == DONE
+    assert box.content("mine/mine-Q5_K_M.gguf") == CONTENT
 
 
 @pytest.mark.usefixtures("hub")
