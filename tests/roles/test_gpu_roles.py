@@ -33,6 +33,20 @@ def driver(facts: HostFacts = TWO_3090, settings: NvidiaDriverSettings = DISTRIB
     return {each.name: each for each in nvidia_driver.role.resources(settings, facts)}
 
 
+def test_a_package_that_dpkg_has_not_finished_is_no_strangers_driver() -> None:
+    """Its module is loaded, and on disk: `base` finishes the package, and the deploy goes on."""
+    report = TWO_3090.driver_report.replace(
+        "@@labctl packages\n",
+        "@@labctl packages\ninstall|half-configured|nvidia-kernel-dkms|550.163.01-2|Debian NVIDIA|non-free/kernel\n",
+    ).replace(
+        "@@labctl loaded\n",
+        "@@labctl loaded\nNVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025\n",
+    )
+    built = report.replace(f"{KERNEL}|yes|yes||", f"{KERNEL}|yes|yes|550.163.01|NVIDIA")
+    assert built != report
+    assert "kernel module packages" in driver(replace(TWO_3090, driver_report=built))
+
+
 def test_packages_may_bring_an_initramfs_about_that_knows_nothing_of_nouveau() -> None:
     resource = driver()["initramfs"]
     seen = Observations(texts={"condition initramfs": "current"})
@@ -173,6 +187,16 @@ def packages(**versions: str | None) -> Observations:
 def test_one_branch_of_one_driver(seen: Observations, reason: str | None) -> None:
     difference = MODULE.compare(seen, Pending())
     assert (difference.reason if difference else None) == reason
+
+
+def test_debians_daemon_may_lag_behind_its_driver() -> None:
+    rest = driver()["packages"]
+    assert isinstance(rest, DriverPackages)
+    there = {name: PackageSeen("installed", "550.163.01-2") for name in (*rest.present, *rest.modules)}
+    seen = Observations(packages={**there, "nvidia-persistenced": PackageSeen("installed", "525.85.05-1")})
+    assert rest.compare(seen, Pending()) is None
+    seen = Observations(packages={**there, "nvidia-smi": PackageSeen("installed", "525.85.05-1")})
+    assert rest.compare(seen, Pending())
 
 
 def test_a_module_is_tried_first_where_another_one_boots() -> None:
