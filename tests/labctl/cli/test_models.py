@@ -93,7 +93,7 @@ def test_a_model_comes_and_the_second_time_nothing_is_asked(
     assert labctl("pull", REPOSITORY, "--quant", "Q4_K_M") == DONE
     out, err = said(capsys)
     assert "here now, verified" in out
-    assert "all 1 there" in out
+    assert "everything is there" in out
     assert err
     assert box.content(PLACE) == CONTENT
     asked = len(hub.requests)
@@ -143,6 +143,11 @@ def test_a_plan_without_models_needs_none(
     assert labctl("pull") == DONE
     assert said(capsys)[0] == "aibox: no model is needed\n"
     assert not box.folder.exists()
+
+
+def test_without_more_words_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert labctl() == DONE
+    assert "labctl models pull" in said(capsys)[0]
 
 
 @pytest.mark.parametrize(
