@@ -28,7 +28,7 @@ from labctl.model_store.progress import Status
 from labctl.model_store.request import PART, SENT_OF, Request, WantedFile, WantedModel
 from labctl.render.host import MODELS
 
-_NO_PROGRAM = 66
+_NO_PROGRAM, _NO_PYTHON = 66, 67
 _PIECE_BYTES = 4 * 1024**2
 _POLLS, _POLL_SECONDS = 20, 0.5  # one command of the held shell: 10 s
 _SEND = """set -eu
@@ -250,7 +250,14 @@ stat -c %s "$2"
     def _program(self, *arguments: str) -> dict[str, Any]:
         command = shlex.join(["/usr/bin/python3", "-I", program_path(), *arguments])
         script = f"[ -f {program_path()} ] || exit {_NO_PROGRAM}; exec {command}"
-        done = self._shell.run(script)
+        done = self._shell.run(f"[ -x /usr/bin/python3 ] || exit {_NO_PYTHON}; {script}")
+        if done.exit_status == _NO_PYTHON:
+            raise Failed(
+                "the host has no Python",
+                where=self._host,
+                found="no /usr/bin/python3",
+                hint="`labctl deploy` brings what services need; then run the same command again",
+            )
         if done.exit_status == _NO_PROGRAM:
             self._ensure_program()
             done = self._shell.run(script)

@@ -1,6 +1,7 @@
 """`labctl models`: what people and tools see, and the exit codes; on a simulated host, from a simulated hub."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -143,6 +144,12 @@ def test_a_plan_without_models_needs_none(
     assert labctl("pull") == DONE
     assert said(capsys)[0] == "aibox: no model is needed\n"
     assert not box.folder.exists()
+
+
+def test_nothing_that_pyinfra_has_to_patch_is_loaded_before_it() -> None:
+    modules = "labctl.cli.models_pull, labctl.cli.models_list, labctl.cli.models_rm, sys"
+    code = f"import {modules}; sys.exit('ssl' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_without_more_words_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:

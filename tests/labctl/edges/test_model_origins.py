@@ -105,7 +105,7 @@ def test_a_catalogue_model_knows_its_repository(monkeypatch: pytest.MonkeyPatch)
         asked.append(name)
         return _Listed(name)
 
-    monkeypatch.setattr("labctl.edges.model_origins.HubRepository", listed)
+    monkeypatch.setattr("labctl.edges.hub.HubRepository", listed)
     for model, quant, engine in (("llama-3.1-8b", "Q4_K_M", "llama.cpp"), ("qwen3-8b", "bf16", "vllm")):
         came(need(model, quant, engine))
     assert asked == ["bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", "Qwen/Qwen3-8B"]
