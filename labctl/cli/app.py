@@ -15,6 +15,7 @@ from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
 from labctl.cli.render import render
+from labctl.cli.secrets import secrets_commands
 from labctl.cli.services import services
 from labctl.cli.update import update
 
@@ -61,3 +62,4 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(models, name="models")
+app.add_typer(secrets_commands, name="secrets")

@@ -123,7 +123,8 @@ install_or_update() {{ install "$@" || {{ {APT_GET} update; install "$@"; }}; }}
 _NAMES = """names=
 version=$(dpkg-query -W -f '${Version}' @module@ 2>/dev/null || true)
 name() {
-  if [ -n "$version" ] && apt-cache show "$1=$version" >/dev/null 2>&1; then names="$names $1=$version"
+  # It ends with 0 for another version, too, and prints nothing.
+  if [ -n "$version" ] && apt-cache show "$1=$version" 2>/dev/null | grep -q .; then names="$names $1=$version"
   else names="$names $1"; fi
 }"""
 # In a folder of its own: the module that boots now is not touched before the new one is known to build.

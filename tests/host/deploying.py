@@ -56,13 +56,15 @@ class Run:
         }
 
 
-def labctl(*arguments: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 300) -> Run:
-    """Run the labctl of this checkout, with nobody to answer its questions."""
+def labctl(
+    *arguments: str | Path, env: Mapping[str, str] | None = None, timeout_s: float = 300, given: str = ""
+) -> Run:
+    """Run the labctl of this checkout, with nobody to answer its questions. given: on its standard input."""
     done = subprocess.run(
         [sys.executable, "-m", "labctl", *map(str, arguments)],
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=given,
         cwd=CHECKOUT,
         env={**os.environ, **(env or {})},
         timeout=timeout_s,

@@ -1,6 +1,7 @@
 """What the roles about NVIDIA's cards ask for: of a host with cards, and of one without."""
 
 from dataclasses import replace
+from fnmatch import fnmatch
 
 import pytest
 
@@ -15,11 +16,13 @@ from roles.container_toolkit.deploy import container_toolkit
 from roles.container_toolkit.settings import ContainerToolkitSettings
 from roles.cuda.deploy import PROFILE, cuda
 from roles.cuda.settings import CudaSettings
+from roles.gpu_power.host_limits import POWER
+from roles.gpu_tuning.host_clocks import TUNING
 from roles.nvidia_driver.deploy import NO_NOUVEAU, PINS, nvidia_driver
 from roles.nvidia_driver.module import LoadedModule
 from roles.nvidia_driver.packages import DriverPackages
 from roles.nvidia_driver.settings import NvidiaDriverSettings
-from roles.nvidia_persistence.deploy import nvidia_persistence
+from roles.nvidia_persistence.deploy import DROP_IN, SET_AGAIN, nvidia_persistence
 from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 from tests.roles.gpu_host import EVERYTHING_WRONG, SIGNED, TWO_3090, gpu_facts
 from tests.roles.host_facts import host_facts
@@ -283,8 +286,27 @@ def test_devices_are_described_by_uuid() -> None:
     assert isinstance(unit, Files)
     program, service = unit.files
     assert "--device-name-strategy=uuid" in (program.content or "")
-    assert f"ExecStart={program.path} " in (service.content or "")
+    text = service.content or ""
+    assert f"ExecStart={program.path} " in text
+    creates = "nvidia-modprobe -u -c 0 || nvidia-ctk system create-device-nodes --control-devices"
+    assert text.index(creates) < text.index("ExecStart=")
+    assert "DeviceAllow=char-nvidia* rwm\n" in text
+    assert "Before=labctl.target\n" in text
     assert isinstance(found["CDI devices"], Condition)
+
+
+def test_the_daemon_asks_for_what_sets_limits_and_clocks_again() -> None:
+    assert [name for name in (POWER.name, TUNING.name) if any(fnmatch(name, each) for each in SET_AGAIN)] == [
+        POWER.name,
+        TUNING.name,
+    ]
+    (settings,) = (
+        each
+        for each in nvidia_persistence.role.resources(NvidiaPersistenceSettings(), TWO_3090, DISTRIBUTION)
+        if isinstance(each, Files)
+    )
+    text = next(file.content or "" for file in settings.files if file.path == DROP_IN)
+    assert f"ExecStartPost=-/usr/bin/systemctl --no-block try-restart {' '.join(SET_AGAIN)}\n" in text
 
 
 def test_what_only_a_driver_can_say_is_open_until_it_is_loaded() -> None:

@@ -30,7 +30,7 @@ _TOOL = r"""#!/bin/sh
 echo "${0##*/} $*" >>@folder@/said
 case "${0##*/} $*" in
   *"install -s"*) echo "Inst @moves@ (550.163.02-1 Debian:13 [amd64])" ;;
-  "apt-cache show"*) case $2 in @archive@) ;; *) exit 100 ;; esac ;;
+  "apt-cache show"*) case $2 in @archive@) echo "Package: ${2%%=*}" ;; esac ;;
   dpkg-query*Version*) echo 550.163.01-2 ;;
   *download*) : >package.deb ;;
   "dpkg-deb -x"*) mkdir -p "$3/usr/src/nvidia-1"
