@@ -6,6 +6,7 @@ import typer
 
 from labctl import __version__
 from labctl.cli.advise import advise
+from labctl.cli.apply import apply, rollback
 from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
@@ -58,7 +59,7 @@ def labctl(
 
 for command in (
     *(deploy, check, verify, doctor, update, preflight, power),
-    *(fit, place, advise, diff, render, services, gpus, rig),
+    *(fit, place, advise, diff, render, apply, rollback, services, gpus, rig),
 ):
     app.command()(command)
 app.add_typer(models, name="models")

@@ -6,13 +6,14 @@ pyinfra makes the connections, so the inventory's addresses, keys and passwords 
 from __future__ import annotations
 
 import getpass
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.edges.held_shell import HeldShell, Streams
+from labctl.edges.held_shell import ConnectionLost, HeldShell, Streams
 from labctl.edges.machines import split
 from labctl.errors import LabctlError
 from labctl.hoststate.facts import refuse_unsupported
@@ -68,6 +69,9 @@ def _use(inventory: Inventory) -> None:
     from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
+    # Without a handler Python prints warnings of libraries: what matters of them comes as an error of ours.
+    for library in ("pyinfra", "paramiko"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     pyinfra.is_cli = True
     config, state = Config(), State(check_for_changes=False)
     ctx_config.set(config)
@@ -106,7 +110,12 @@ def _start(host: Host, program: str) -> Streams:
 
     if not host.connected or connection_errors.is_lost(host):
         host.connected = False
-        _connect(host)
+        try:
+            _connect(host)
+        except LabctlError as problem:
+            raise ConnectionLost(
+                problem.message, where=problem.where, found=problem.found, hint=problem.hint
+            ) from problem
     return starter(host)(program)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import labctl.transaction
 from labctl.edges.zipped_program import zipped_program
+from labctl.transaction import layout
 
-PROGRAM = "/usr/local/lib/labctl/transaction"
+PROGRAM = layout.PROGRAM
 UNITS = "/etc/systemd/system"
 RECOVERY = "labctl-transaction-recover.service"
 _PACKAGE = Path(labctl.transaction.__file__).parent

@@ -5,6 +5,9 @@ from labctl.workloads.container import Container
 
 # Twice Podman's own default: inference servers start a thread per core and more per request.
 MOST_PIDS = 4096
+# Until it was healthy once. Podman asks as soon as a container runs, when nothing listens yet, and then only after the
+# whole interval, for which whoever starts it, and whoever comes after it on its card, would wait for nothing.
+_STARTUP_INTERVAL_SECONDS = 2
 
 
 def say_rights(text: UnitText, container: Container) -> None:
@@ -50,5 +53,8 @@ def say_health(text: UnitText, container: Container) -> None:
     text.say("Container", "HealthTimeout", f"{health.timeout_seconds}s")
     text.say("Container", "HealthRetries", health.retries)
     text.say("Container", "HealthStartPeriod", f"{health.start_seconds}s")
+    text.say("Container", "HealthStartupCmd", shell(health.command))
+    text.say("Container", "HealthStartupInterval", f"{_STARTUP_INTERVAL_SECONDS}s")
+    text.say("Container", "HealthStartupTimeout", f"{health.timeout_seconds}s")
     text.say("Container", "HealthOnFailure", "kill" if health.unhealthy == "kill" else "none")
     text.say("Container", "Notify", "healthy")

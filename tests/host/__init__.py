@@ -20,6 +20,7 @@
         layer = aibox.save_layer("converged")          # the disk as it is, for this session
         other = hosts.boot("other", layer=layer)       # any number of hosts that start there, at no cost
         layer = hosts.cached_layer("converged", key, prepare=deploy_to)    # kept for later sessions
+        registry = image_registry.prepare(hosts, aibox)    # its Podman pulls an image for every service, see there
 
 In tests the fixtures of `fixtures.py` do this. `python -m tests.host up` boots one to play with.
 

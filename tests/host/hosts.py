@@ -140,7 +140,7 @@ class ThrowawayHosts:
         below = above or self._bare(suite)
         folders = " ".join(str(path) for path in (*below.uppers, below.base))
         recipe = hashlib.sha256(f"{folders} {key}".encode()).hexdigest()[:10]
-        folder = self._hold(
+        folder = self.keep(
             hold(
                 self.session.cache.layers,
                 f"{name}-{below.suite}",
@@ -161,10 +161,11 @@ class ThrowawayHosts:
 
     def _bare(self, suite: str) -> Layer:
         if suite not in self._bases:
-            folder = self._hold(hold_base_image(self.session.cache, suite))
+            folder = self.keep(hold_base_image(self.session.cache, suite))
             self._bases[suite] = Layer(folder / "root", suite)
         return self._bases[suite]
 
-    def _hold(self, folder: CachedFolder) -> Path:
+    def keep(self, folder: CachedFolder) -> Path:
+        """Have a folder of the cache stay until the session ends."""
         self._held.callback(folder.release)
         return folder.path

@@ -50,6 +50,8 @@ def _wrong(text: str) -> Iterator[str]:
         yield "AutoUpdate"
     if any('"' in each for each in lines(text, "HealthCmd")):
         yield "double quotes, which Podman before 5.8.2 loses"
+    if lines(text, "HealthStartupCmd") != lines(text, "HealthCmd"):
+        yield "another word for being up than for being well, or none"
     for port in lines(text, "PublishPort"):
         if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+(/udp)?", port):
             yield port
