@@ -36,6 +36,9 @@ def host_shells(inventory: str) -> Iterator[Mapping[str, HeldShell | LabctlError
     from labctl.edges.deploy_runner import DeployRequest
     from labctl.edges.inventory_file import load_inventory
 
+    # What they would write about a host that does not answer is told in its place.
+    for library in ("paramiko", "pyinfra"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     path, name = split(inventory)
     found = load_inventory(DeployRequest("read", path, limit=(name,) if name else ()))
     _use(found)
