@@ -6,17 +6,7 @@ import typer
 
 from labctl.cli.options import DEFAULT_INVENTORY, Json
 
-models = typer.Typer(
-    help="""Keep the model files of the hosts: fetch what a plan needs, list what lies there, remove it.
-
-    \b
-    Examples:
-      labctl models pull
-      labctl models list
-    """,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-)
+models = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 Hosts = Annotated[
     str,
@@ -24,6 +14,19 @@ Hosts = Annotated[
         "--inventory", metavar="FILE[:HOST]", help="A pyinfra inventory, or one host of it; @local."
     ),
 ]
+
+
+@models.callback()
+def all_models(context: typer.Context) -> None:
+    """Keep the model files of the hosts: fetch what a plan needs, list what lies there, remove it.
+
+    \b
+    Examples:
+      labctl models pull
+      labctl models list
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @models.command()

@@ -15,6 +15,7 @@ from labctl.edges.host_models import Folder, Pulled
 from labctl.edges.hub_errors import Answer, refusal
 from labctl.edges.model_hosts import ModelHost, hosts_of_plan, model_hosts
 from labctl.edges.model_origins import Origin, origin
+from labctl.edges.model_reader import on_the_hub
 from labctl.edges.plan_file import read_plan
 from labctl.errors import DONE, FAILED, BadInput, Failed, LabctlError
 from labctl.model_store.progress import Status
@@ -131,7 +132,8 @@ def _named(model: str, asked: Asked) -> NeededModel:
             found=asked.engine,
             expected=", ".join(_USUAL),
         )
-    quant = asked.quant or _USUAL[asked.engine]
+    named = on_the_hub(asked.source or model)
+    quant = asked.quant or (named.quant if named else None) or _USUAL[asked.engine]
     return NeededModel(place_of(model, quant, asked.engine), model, quant, asked.engine, ())
 
 

@@ -46,7 +46,7 @@ def pulled_text(host: str, folder: str, pulled: tuple[Pulled, ...]) -> str:
         if each.error is not None:
             lines += wrapped(f"! {each.error}", "    ")
     failed = sum(each.error is not None for each in pulled)
-    end = f"{failed} of {len(pulled)} did not come" if failed else f"all {len(pulled)} there"
+    end = f"{failed} of {len(pulled)} did not come" if failed else "everything is there"
     return "\n".join([f"{host}: models in {folder}", *lines, f"{host}: {end}"]) + "\n"
 
 

@@ -28,8 +28,8 @@ from labctl.model_store.progress import Status
 from labctl.model_store.request import PART, SENT_OF, Request, WantedFile, WantedModel
 from labctl.render.host import MODELS
 
-_NO_PROGRAM = 66
-_PIECE_BYTES = 8 * 1024**2
+_NO_PROGRAM, _NO_PYTHON = 66, 67
+_PIECE_BYTES = 4 * 1024**2
 _POLLS, _POLL_SECONDS = 20, 0.5  # one command of the held shell: 10 s
 _SEND = """set -eu
 umask 022
@@ -43,6 +43,8 @@ _PREPARE = """set -eu
 getent passwd {user} >/dev/null || useradd --system --user-group --no-create-home --home-dir /nonexistent \\
   --shell /usr/sbin/nologin --comment 'fetches model files for labctl' {user}
 [ -d "$1" ] || install -d -m 755 -o {user} -g {user} "$1"
+# The folder itself may be a link of a person's; below it, links are nobody's.
+top=$(readlink -f "$1"); shift; set -- "$top" "$@"
 while [ $# -gt 0 ]; do
   if [ -d "$1" ] && [ ! -L "$1" ] && [ "$(stat -c %u "$1")" = 0 ]; then chown -h {user}:{user} "$1"; fi
   shift
@@ -248,7 +250,14 @@ stat -c %s "$2"
     def _program(self, *arguments: str) -> dict[str, Any]:
         command = shlex.join(["/usr/bin/python3", "-I", program_path(), *arguments])
         script = f"[ -f {program_path()} ] || exit {_NO_PROGRAM}; exec {command}"
-        done = self._shell.run(script)
+        done = self._shell.run(f"[ -x /usr/bin/python3 ] || exit {_NO_PYTHON}; {script}")
+        if done.exit_status == _NO_PYTHON:
+            raise Failed(
+                "the host has no Python",
+                where=self._host,
+                found="no /usr/bin/python3",
+                hint="`labctl deploy` brings what services need; then run the same command again",
+            )
         if done.exit_status == _NO_PROGRAM:
             self._ensure_program()
             done = self._shell.run(script)

@@ -7,14 +7,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from labctl.edges import catalog
-from labctl.edges.hub import HubRepository
 from labctl.edges.model_reader import NameOnHub, on_the_hub
 from labctl.errors import BadInput
-from labctl.model_store.download import plain
-from labctl.model_store.request import WantedFile, WantedModel
+from labctl.model_store.request import WantedFile, WantedModel, plain
 from labctl.models.catalogue import ModelRecord
 from labctl.models.gguf_names import (
     GgufFile,
@@ -26,6 +25,9 @@ from labctl.models.gguf_names import (
 )
 from labctl.models.snapshot import snapshot
 from labctl.render.model_need import NeededModel
+
+if TYPE_CHECKING:
+    from labctl.edges.hub import HubRepository
 
 ON_HOST = "host:"
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -173,6 +175,10 @@ def _named(need: NeededModel, parts: tuple[str, ...]) -> dict[str, str]:
 
 
 def _of_hub(need: NeededModel, named: NameOnHub) -> Origin:
+    from labctl.edges.hub import (
+        HubRepository,  # brings TLS, which pyinfra has to patch before anybody loads it
+    )
+
     repository = HubRepository(named.repository, named.revision)
     try:
         files = repository.files
@@ -211,6 +217,13 @@ def _of_hub(need: NeededModel, named: NameOnHub) -> Origin:
 def _gguf(need: NeededModel, named: NameOnHub, repository: HubRepository) -> dict[str, str]:
     sizes = repository.sizes
     ggufs = [each for each in gguf_files(sizes) if not each.projector]
+    if named.quant and need.quant and named.quant.upper() != need.quant.upper():
+        raise BadInput(
+            "two quantizations are named",
+            where=repository.name,
+            found=f"{named.quant}, {need.quant}",
+            hint="name one of them",
+        )
     quant = named.quant or need.quant or None
     if named.file is not None:
         found = next((each for each in ggufs if named.file in each.parts), None)

@@ -16,7 +16,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from labctl.errors import Failed
-from labctl.model_store.request import WantedFile
+from labctl.model_store.request import WantedFile, plain
 
 # The next pull goes on where this one gives up, so nobody has to wait for a server that is down for the night.
 ATTEMPTS = 6
@@ -215,12 +215,6 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
     """Scheme, host and port: what a token is given to."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
-def plain(url: str) -> str:
-    """An address for people and logs: without what may open it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

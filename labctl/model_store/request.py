@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from labctl.errors import BadInput
 
@@ -86,6 +87,12 @@ def is_below(path: str) -> bool:
     """Whether a path stays below the folder it is relative to, and is written in the plainest way."""
     parts = PurePosixPath(path).parts
     return bool(parts) and str(PurePosixPath(path)) == path and not path.startswith("/") and ".." not in parts
+
+
+def plain(url: str) -> str:
+    """An address for people and logs: without what may open it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _model(values: Mapping[str, Any]) -> WantedModel:

@@ -1,6 +1,7 @@
 """`labctl models`: what people and tools see, and the exit codes; on a simulated host, from a simulated hub."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -93,13 +94,16 @@ def test_a_model_comes_and_the_second_time_nothing_is_asked(
     assert labctl("pull", REPOSITORY, "--quant", "Q4_K_M") == DONE
     out, err = said(capsys)
     assert "here now, verified" in out
-    assert "all 1 there" in out
+    assert "everything is there" in out
     assert err
     assert box.content(PLACE) == CONTENT
     asked = len(hub.requests)
     assert labctl("pull", REPOSITORY, "--quant", "Q4_K_M") == DONE
     assert "was there already" in said(capsys)[0]
     assert len(hub.requests) == asked
+    hub.files = {"m-Q5_K_M.gguf": (CONTENT, len(CONTENT))}
+    assert labctl("pull", "mine", "--from", f"{REPOSITORY}:Q5_K_M") == DONE
+    assert box.content("mine/mine-Q5_K_M.gguf") == CONTENT
 
 
 @pytest.mark.usefixtures("hub")
@@ -140,6 +144,17 @@ def test_a_plan_without_models_needs_none(
     assert labctl("pull") == DONE
     assert said(capsys)[0] == "aibox: no model is needed\n"
     assert not box.folder.exists()
+
+
+def test_nothing_that_pyinfra_has_to_patch_is_loaded_before_it() -> None:
+    modules = "labctl.cli.models_pull, labctl.cli.models_list, labctl.cli.models_rm, sys"
+    code = f"import {modules}; sys.exit('ssl' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_more_words_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert labctl() == DONE
+    assert "labctl models pull" in said(capsys)[0]
 
 
 @pytest.mark.parametrize(

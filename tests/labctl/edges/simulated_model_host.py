@@ -40,11 +40,15 @@ if not os.path.exists("{root}/killed"):
 
 
 class SimulatedShell(HeldShell):
-    """A shell on this machine, for which /run/labctl… and /var/lib/labctl lie below `root`. Not root's."""
+    """A shell on this machine, for which /run/labctl… and /var/lib/labctl lie below `root`. Not root's.
+
+    python: what lies at /usr/bin/python3.
+    """
 
     def __init__(self, root: Path) -> None:
         super().__init__("box", ProcessStreams, sudo=False, password=lambda: None)
         self._root = root
+        self.python = "/usr/bin/python3"
         for name, text in _PROGRAMS.items():
             path = root / "bin" / name
             path.parent.mkdir(exist_ok=True)
@@ -55,6 +59,7 @@ class SimulatedShell(HeldShell):
         """As the host would."""
         for folder in ("/run/labctl", "/var/lib/labctl"):
             command = command.replace(folder, f"{self._root}{folder}")
+        command = command.replace("/usr/bin/python3", self.python)
         path = shlex.quote(str(self._root / "bin"))
         return super().run(f"PATH={path}:$PATH; export PATH; {command}", timeout_s, stdin=stdin)
 

@@ -69,6 +69,13 @@ def test_what_is_whole_is_present_and_a_half_is_not(box: SimulatedModelHost) -> 
     assert box.models.present(paths) == {"hand.gguf"}
 
 
+def test_a_host_without_python_has_not_been_deployed_to(box: SimulatedModelHost) -> None:
+    box.shell.python = "/usr/bin/no-python3"
+    with pytest.raises(Failed, match="no Python") as told:
+        box.models.listed()
+    assert "labctl deploy" in str(told.value.hint)
+
+
 def test_a_killed_pull_is_told_as_one(box: SimulatedModelHost) -> None:
     box.kill_pulls()
     instance = box.models.start(Request(str(box.folder), (wanted(),)))

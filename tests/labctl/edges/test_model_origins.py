@@ -86,6 +86,12 @@ def test_a_quantization_that_is_not_there_names_those_that_are() -> None:
     assert "Q8_0" in str(refused.value.expected)
 
 
+def test_two_quantizations_of_one_model_are_refused() -> None:
+    assert names(came(need("mine", quant="q4_k_m"), f"{REPOSITORY}:Q4_K_M"))
+    with pytest.raises(BadInput, match="two quantizations"):
+        came(need("mine"), f"{REPOSITORY}:Q8_0")
+
+
 def test_a_repository_that_is_not_there_names_like_ones() -> None:
     with pytest.raises(BadInput) as refused:
         came(need("someone/modle-GGUF"))
@@ -99,7 +105,7 @@ def test_a_catalogue_model_knows_its_repository(monkeypatch: pytest.MonkeyPatch)
         asked.append(name)
         return _Listed(name)
 
-    monkeypatch.setattr("labctl.edges.model_origins.HubRepository", listed)
+    monkeypatch.setattr("labctl.edges.hub.HubRepository", listed)
     for model, quant, engine in (("llama-3.1-8b", "Q4_K_M", "llama.cpp"), ("qwen3-8b", "bf16", "vllm")):
         came(need(model, quant, engine))
     assert asked == ["bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", "Qwen/Qwen3-8B"]

@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 
 from labctl.errors import FAILED
+from labctl.model_store.download import ATTEMPTS
 from labctl.model_store.progress import STATUS
 from labctl.model_store.request import WantedFile
-from tests.labctl.edges.hub_server import COMMIT, REPOSITORY, TOKEN, Hub
+from tests.labctl.edges.hub_server import COMMIT, REPOSITORY, TOKEN, Hub, Manner
 from tests.labctl.model_store.pulling import (
     CONTENT,
     Puller,
@@ -18,19 +19,19 @@ from tests.labctl.model_store.pulling import (
 )
 
 
-@pytest.mark.parametrize("manner", ["cuts", "hangs up"])
-def test_a_cut_connection_is_gone_on_with(hub: Hub, pull: Puller, manner: str) -> None:
-    hub.manner, hub.cuts = manner, 3  # type: ignore[assignment]  # one of its manners
+@pytest.mark.parametrize(
+    ("manner", "cuts", "waits"), [("cuts", 2 * ATTEMPTS, [1] * 2 * ATTEMPTS), ("hangs up", 3, [1, 2, 4])]
+)
+def test_a_cut_connection_is_gone_on_with(
+    hub: Hub, pull: Puller, manner: Manner, cuts: int, waits: list[float]
+) -> None:
+    hub.manner, hub.cuts = manner, cuts
     assert pull(model(file(hub)))[0].outcome == "pulled"
     assert pull.content() == CONTENT
-    assert len(pull.waited) == 3
+    assert pull.waited == waits
     if manner == "cuts":
-        assert [asked for _, asked in hub.requests] == [
-            None,
-            "bytes=524288-",
-            "bytes=786432-",
-            "bytes=917504-",
-        ]
+        asked = [asked for _, asked in hub.requests]
+        assert asked[:4] == [None, "bytes=524288-", "bytes=786432-", "bytes=917504-"]
 
 
 def test_a_server_that_never_sends_all_leaves_what_came_for_the_next_pull(hub: Hub, pull: Puller) -> None:

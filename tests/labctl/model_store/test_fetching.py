@@ -120,7 +120,14 @@ def test_what_came_of_another_file_is_thrown_away(hub: Hub, pull: Puller) -> Non
     pull.leave(hub, CONTENT[:1000])
     wanted = file(hub, "a-00002-of-00002.gguf")
     assert pull(model(wanted))[0].outcome == "pulled"
-    assert (pull.content(), hub.requests[-1][1]) == (OTHER, None)
+    assert (pull.content(), [asked for _, asked in hub.requests]) == (OTHER, [None])
+
+
+def test_what_was_sent_is_not_thrown_away_for_an_earlier_pull_s_other_file(hub: Hub, pull: Puller) -> None:
+    pull.leave(hub, OTHER)
+    sent = dataclasses.replace(file(hub, "a-00002-of-00002.gguf"), url=None)
+    assert pull(model(sent))[0].outcome == "pulled"
+    assert pull.content() == OTHER
 
 
 def test_a_file_of_the_host_is_copied(pull: Puller, tmp_path: Path) -> None:
