@@ -23,7 +23,7 @@ help: ## Show this list
 test: venv $(if $(ROOT),host-packages) ## Everything a change must pass: check, then the tests on throwaway hosts (as root)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 ifneq ($(ROOT),)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "host and not nightly and not bench"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-loadscope-reorder -m "host and not nightly and not bench"
 else
 	@echo "Host tests were NOT run: booting a throwaway host needs root. Run them with: sudo make test"
 	@[[ "$${CI:-}" != true ]] || { echo "CI=true: leaving out the host tests counts as failure."; exit 1; }

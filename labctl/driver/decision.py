@@ -117,9 +117,20 @@ def preflight(
         found += obstacles.of_build(host, decision.modules)
         if decision.modules == "precompiled":
             found += obstacles.of_signed_module(host, decision.packages[0])
-        found += obstacles.of_disk(host, chosen[0].driver_mib + (decision.cuda.mib if decision.cuda else 0))
+    found += obstacles.of_disk(host, _to_come_mib(host, chosen[0], decision))
+    if not decision.in_place:
+        found += obstacles.of_boot(host)
         found += obstacles.of_existing(host, packages.to_change(host, chosen[0], decision.packages))
     return Preflight(host, cards, decision, tuple(found), tuple(_notes(host, cards)))
+
+
+def _to_come_mib(host: DriverHost, offer: Offer, decision: Decision) -> int:
+    """What a deploy adds to the disk: the driver, the toolkit, or both; 0 where both are there."""
+    there = {each.name for each in host.packages if each.state == "installed"}
+    cuda = decision.cuda
+    return (0 if decision.in_place else offer.driver_mib) + (
+        cuda.mib if cuda and cuda.package not in there else 0
+    )
 
 
 def known_cards(host: DriverHost, ids: PciIds, titles: Mapping[str, str]) -> tuple[KnownCard, ...]:

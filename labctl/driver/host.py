@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -97,13 +98,16 @@ class DriverHost:
 
     @property
     def came(self) -> Came | None:
-        """Where the driver that is there came from; None without one."""
+        """Where the driver that is there came from; None without one.
+
+        One that is in memory alone was purged since the last boot: nothing on disk is in anybody's way.
+        """
         packages = self.module_packages
         if packages:
             return packages[0].came
         if self.run_installer:
             return "run"
-        return "built" if self.loaded or self.next_boot.nvidia else None
+        return "built" if self.running.nvidia or self.next_boot.nvidia else None
 
 
 def is_module_package(name: str) -> bool:
@@ -111,6 +115,16 @@ def is_module_package(name: str) -> bool:
     return name.startswith(("nvidia-dkms", "linux-modules-nvidia-")) or (
         name.startswith("nvidia-") and name.endswith("-dkms") and "kernel" in name
     )
+
+
+def branch_of(version: str) -> str | None:
+    """`550` of a package's version 550.163.01-2; None for what has a row of versions of its own.
+
+    Debian's nvidia-kernel-common is of 20240109, libnvidia-egl-wayland1 of 1.1, NVIDIA's nvidia-driver-pinning-580
+    of 580-1: they belong to every branch.
+    """
+    found = re.match(r"(\d{3})\.\d", version.rpartition(":")[2])
+    return found[1] if found else None
 
 
 def is_driver_package(name: str) -> bool:

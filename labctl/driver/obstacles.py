@@ -13,6 +13,7 @@ from labctl.driver.table import Branches, Flavour, Modules, Offer, Origin, Syste
 _BOOT_MARGIN_MIB = 32
 _INITRD_MIB = 120  # where there is none to measure
 _KEY = "/var/lib/dkms/mok.pub"
+_UBUNTUS_KEY = "/var/lib/shim-signed/mok/MOK.der"  # of shim-signed, which Ubuntu's dkms is told of
 
 
 @dataclass(frozen=True)
@@ -162,10 +163,9 @@ def of_build(host: DriverHost, modules: Modules) -> Iterator[Obstacle]:
             "`sudo apt-get update && sudo apt-get full-upgrade`, reboot into the newest kernel, then look again",
         )
     if not loads_under_secure_boot(host, modules):
-        key = host.secure_boot.key or _KEY
-        make = (
-            "" if host.secure_boot.key else "`sudo apt-get install dkms mokutil && sudo dkms generate_mok`, "
-        )
+        made, command = _new_key(host)
+        key = host.secure_boot.key or made
+        make = "" if host.secure_boot.key else f"`sudo apt-get install dkms mokutil && sudo {command}`, "
         state = "is on" if host.secure_boot.enabled else "may be on (the firmware did not say)"
         yield Obstacle(
             "secure-boot",
@@ -173,6 +173,19 @@ def of_build(host: DriverHost, modules: Modules) -> Iterator[Obstacle]:
             f"{make}`sudo mokutil --import {key}`, reboot and confirm at the machine's own screen (SSH "
             "cannot); or turn Secure Boot off in the firmware",
         )
+
+
+def _new_key(host: DriverHost) -> tuple[str, str]:
+    """Where the system's dkms keeps the key that it signs with, and what makes one: Debian 12's 3.0 cannot yet."""
+    if host.os_id == "ubuntu":
+        return _UBUNTUS_KEY, "update-secureboot-policy --new-key"
+    if (host.os_id, host.os_version) == ("debian", "12"):
+        private = _KEY.replace(".pub", ".key")
+        return _KEY, (
+            "openssl req -new -x509 -newkey rsa:2048 -nodes -days 36500 -subj /CN=dkms/ "
+            f"-keyout {private} -outform DER -out {_KEY}"
+        )
+    return _KEY, "dkms generate_mok"
 
 
 def of_signed_module(host: DriverHost, package: str) -> Iterator[Obstacle]:
@@ -186,13 +199,17 @@ def of_signed_module(host: DriverHost, package: str) -> Iterator[Obstacle]:
 
 
 def of_disk(host: DriverHost, needed_mib: int) -> Iterator[Obstacle]:
-    """Room on / for packages and the build, and on /boot for a second initramfs."""
+    """Room on / for packages and the build."""
     if host.root_free_mib is not None and host.root_free_mib < needed_mib:
         yield Obstacle(
             "disk",
             f"/ has {host.root_free_mib / 1024:.1f} GiB free, {needed_mib / 1024:.1f} GiB are needed",
             "free some room: `sudo apt-get clean`, `sudo journalctl --vacuum-size=100M`; or leave the toolkit out",
         )
+
+
+def of_boot(host: DriverHost) -> Iterator[Obstacle]:
+    """Room on /boot for a second initramfs."""
     boot_mib = (host.largest_initrd_mib or _INITRD_MIB) + _BOOT_MARGIN_MIB
     if host.boot_free_mib is not None and host.boot_free_mib < boot_mib:
         yield Obstacle(

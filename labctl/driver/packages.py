@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from labctl.driver.host import DriverHost, Package, is_driver_package
-from labctl.driver.table import Flavour, Offer
+from labctl.driver.host import DriverHost, Package, branch_of, is_driver_package, is_module_package
+from labctl.driver.table import Flavour, Offer, Origin
 
 # A branch of NVIDIA's repository is a row of versions under the same package names.
 _DRIVER_NAMES = (
@@ -22,6 +22,8 @@ _FOLLOW_THE_NEWEST = (
     "cuda-toolkit-13",
     "cuda-toolkit-13-*",
 )
+# What Debian makes of sources of its own, which lag behind its driver by branches.
+_LAGS = ("nvidia-persistenced",)
 _ORIGIN = "origin developer.download.nvidia.com"
 
 
@@ -70,7 +72,7 @@ def to_change(host: DriverHost, offer: Offer, wanted: tuple[str, ...]) -> tuple[
     return tuple(
         each
         for each in host.packages
-        if is_driver_package(each.name) and not _is_of(each, offer) and not _brought_by(each.name, wanted)
+        if _has_branch(each, offer) and not _is_of(each, offer) and not _brought_by(each.name, wanted)
     ) + tuple(each for each in host.packages if each.name in to_remove(host, wanted) and _is_of(each, offer))
 
 
@@ -78,7 +80,11 @@ def in_place(host: DriverHost, offer: Offer, wanted: tuple[str, ...]) -> bool:
     """Whether all of the offer is installed, nothing else of a driver is, and the next boot has a module of it."""
     installed = {each.name: each for each in host.packages if each.state == "installed"}
     return (
-        all(name in installed and _is_of(installed[name], offer, wanted) for name in wanted)
+        all(
+            name in installed
+            and (_is_of(installed[name], offer, wanted) or not _has_branch(installed[name], offer))
+            for name in wanted
+        )
         and not to_change(host, offer, wanted)
         and (host.next_boot.nvidia or "").startswith(f"{offer.branch}.")
     )
@@ -104,6 +110,17 @@ def _is_of(package: Package, offer: Offer, wanted: tuple[str, ...] = ()) -> bool
         return _brought_by(package.name, wanted)
     version = package.version.rpartition(":")[2]
     return version.startswith(f"{offer.branch}.") and package.came == offer.source
+
+
+def of_any_branch(source: Origin) -> tuple[str, ...]:
+    """Names of packages of the driver whose version need not be of its branch, with a driver of this source."""
+    return _LAGS if source == "distribution" else ()
+
+
+def _has_branch(package: Package, offer: Offer) -> bool:
+    """Whether a package is of one branch of the driver alone."""
+    is_part = is_driver_package(package.name) and package.name not in of_any_branch(offer.source)
+    return is_part and (is_module_package(package.name) or branch_of(package.version) is not None)
 
 
 def _brought_by(name: str, wanted: tuple[str, ...]) -> bool:

@@ -51,7 +51,10 @@ for v in /sys/firmware/efi/efivars/SecureBoot-*; do
   [ -r "$v" ] && echo "efivar $(od -An -tu1 -j4 -N1 "$v" 2>/dev/null)"
 done
 [ -d /sys/firmware/efi ] && echo efi
-for key in /var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der; do
+keys="/var/lib/dkms/mok.pub /var/lib/shim-signed/mok/MOK.der"
+# The one that this system's dkms signs with comes first.
+grep -q '^ID=ubuntu' /etc/os-release && keys="/var/lib/shim-signed/mok/MOK.der /var/lib/dkms/mok.pub"
+for key in $keys; do
   [ -e "$key" ] && echo "key $key $(mokutil --test-key "$key" 2>&1 | tail -n 1)"
 done
 section packages

@@ -14,7 +14,7 @@ from labctl.transaction.layout import TARGET
 from labctl.workloads.container import Container, Flag, Image
 
 LOOPBACK = "127.0.0.1"
-_GPU_UNITS = "labctl-gpu-power.service nvidia-cdi-refresh.service"
+_GPU_UNITS = "labctl-gpu-power.service labctl-cdi.service"
 
 
 @dataclass(frozen=True)

@@ -18,23 +18,38 @@ section modules; [ "$(id -u)" != 0 ] || dmidecode -t 17 2>/dev/null
 section end
 """
 
+# A card whose firmware hangs (Xid 119) lets every program wait that asks for it; eight sleeping cards answer in less.
+ANSWER_SECONDS = 20
+NVIDIA_SMI = f"timeout -k 5 {ANSWER_SECONDS} nvidia-smi"
+"""nvidia-smi (sh) that ends with 124 or 137 where a card hangs."""
+HANGS = f"No answer for {ANSWER_SECONDS} s: it hangs"
+"""What is said of such a card."""
+MOST_HANGING = 3
+"""Where so many numbers hang one after another, it is the driver, and nobody waits for all 32 of them."""
+
 
 def asking(question: str) -> str:
     """A script (sh) that prints what nvidia-smi says to `question`; `report` keeps it, `status` is its exit status.
 
-    nvidia-smi gives up on all cards when one is lost, so it is then asked card by card, until there is none.
+    nvidia-smi gives up on all cards when one is lost, and waits for one that hangs; so it is then asked card by card,
+    until there is none. A card that hangs is told of in the words that nvidia-smi has for a lost one.
     """
     return rf"""
 if command -v nvidia-smi >/dev/null; then
-  report=$(timeout 60 nvidia-smi {question} 2>&1); status=$?
+  report=$({NVIDIA_SMI} {question} 2>&1); status=$?
 else
   report="nvidia-smi: not found" status=127
 fi
-case $report in
-*"determine the device handle"*)
-  card=0
-  while [ $card -lt 32 ]; do
-    one=$(timeout 60 nvidia-smi {question} -i $card 2>&1)
+case $status in 124 | 137) report= ;; esac
+case $status:$report in
+124:* | 137:* | *"determine the device handle"*)
+  card=0 hanging=0
+  while [ $card -lt 32 ] && [ $hanging -lt {MOST_HANGING} ]; do
+    one=$({NVIDIA_SMI} {question} -i $card 2>&1)
+    case $? in
+    124 | 137) one="Unable to determine the device handle for GPU$card: {HANGS}" hanging=$((hanging + 1)) ;;
+    *) hanging=0 ;;
+    esac
     case $one in *"No devices were found"*) break ;; esac
     report="$report
 $one"
@@ -47,8 +62,8 @@ printf '%s\n' "$report"
 
 NVIDIA_SCRIPT = rf"""
 section nvidia-smi{asking("-q -x")}section status; echo "$status"
-section capabilities; timeout 60 nvidia-smi --query-gpu=pci.bus_id,compute_cap --format=csv,noheader 2>/dev/null
-section topology; timeout 60 nvidia-smi topo -m 2>/dev/null
+section capabilities; {NVIDIA_SMI} --query-gpu=pci.bus_id,compute_cap --format=csv,noheader 2>/dev/null
+section topology; {NVIDIA_SMI} topo -m 2>/dev/null
 section cgroups
 for pid in $(printf '%s' "$report" | sed -n 's,.*<pid>\([0-9]*\)</pid>.*,\1,p' | sort -u); do
   echo "pid $pid"; cat "/proc/$pid/cgroup" 2>/dev/null

@@ -1,7 +1,7 @@
 """A trial on the host: what a container sees that is given one card, before and after systemd reads its units again.
 
-No image is asked for and none is left: the container's root is a copy of a C library and of `sleep`, as any image has
-them. nvidia-smi, the driver's library and the device nodes have to come from the description, as for a service.
+No image is asked for and none is left: the container's root is a copy of a C library, `sleep` and `test`, as any image
+has them. nvidia-smi, the driver's library and the device nodes have to come from the description, as for a service.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
+
+from roles.container_toolkit.deploy import UVM, UVM_WANTED
 
 # Beside Podman's own storage: /tmp and /run may forbid to run programs. Should the connection break, a container ends
 # by itself after two minutes and is gone with it (--rm).
@@ -19,11 +21,11 @@ leave() { [ -z "$names" ] || podman rm -f -t 0 $names >/dev/null 2>&1; rm -rf --
 trap leave EXIT; trap 'exit 1' HUP INT TERM
 image=$work/image
 mkdir -p "$image/dev" "$image/etc" "$image/proc" "$image/sys" "$image/run" "$image/tmp" "$image/usr/bin"
-sleep=$(command -v sleep) smi=$(command -v nvidia-smi)
+sleep=$(command -v sleep) test=/usr/bin/test smi=$(command -v nvidia-smi)
 library=$(ldconfig -p | sed -n 's/.*libnvidia-ml\.so\.1 (.*x86-64.* => //p' | head -n 1)
-for each in "$sleep" "$smi" $library; do ldd "$(readlink -f "$each")" | grep -oE '/[^ ]+'; done |
+for each in "$sleep" "$test" "$smi" $library; do ldd "$(readlink -f "$each")" | grep -oE '/[^ ]+'; done |
   grep -v nvidia | sort -u | while read -r needed; do cp -L --parents "$needed" "$image"; done
-cp -L --parents "$sleep" "$image"
+cp -L --parents "$sleep" "$test" "$image"
 last() { printf %s "${1:-no output}" | grep . | tail -n 1; }
 n=0
 for card in @cards@; do
@@ -36,9 +38,11 @@ for card in @cards@; do
 done
 ask() {
   [ ! -e "$work/started" ] || while read -r card name; do
-    if said=$(timeout 30 podman exec "$name" nvidia-smi -L 2>&1 </dev/null)
-    then echo "$card $1 saw $(printf %s "$said" | grep -oE 'GPU-[0-9a-f-]+' | tr '\n' ' ')"
-    else echo "$card $1 failed $(last "$said")"; fi
+    if ! said=$(timeout 30 podman exec "$name" nvidia-smi -L 2>&1 </dev/null)
+    then echo "$card $1 failed $(last "$said")"
+    elif @uvm_wanted@ && ! timeout 30 podman exec "$name" "$test" -c @uvm@ </dev/null
+    then echo "$card $1 lacks @uvm@"
+    else echo "$card $1 saw $(printf %s "$said" | grep -oE 'GPU-[0-9a-f-]+' | tr '\n' ' ')"; fi
   done <"$work/started"
 }
 ask before
@@ -50,7 +54,8 @@ _WHEN = {"before": "", "after": "after `systemctl daemon-reload` "}
 
 def script(cards: Iterable[str]) -> str:
     """The trial, for cards by UUID: root's, for sh. Prints lines that `mistakes` reads."""
-    return _SCRIPT.replace("@cards@", " ".join(shlex.quote(card) for card in cards))
+    quoted = " ".join(shlex.quote(card) for card in cards)
+    return _SCRIPT.replace("@cards@", quoted).replace("@uvm_wanted@", UVM_WANTED).replace("@uvm@", UVM)
 
 
 def mistakes(cards: Iterable[str], printed: str) -> Iterator[str]:
@@ -65,7 +70,9 @@ def mistakes(cards: Iterable[str], printed: str) -> Iterator[str]:
         for stage, when in _WHEN.items():
             kind, _, rest = said.get((card, stage), "failed no answer").partition(" ")
             seen = rest.split()
-            if kind == "failed" or not seen:
+            if kind == "lacks":
+                yield f"{when}a container given {card} has no {rest}: CUDA finds no card there"
+            elif kind == "failed" or not seen:
                 yield f"{when}a container given {card} sees no card: {rest or 'nvidia-smi lists none'}"
             elif seen != [card]:
                 yield f"{when}a container given {card} sees {' and '.join(seen)}"

@@ -8,7 +8,7 @@ from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
 from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from roles.container_toolkit import card_in_container
-from roles.container_toolkit.deploy import CDI, OTHERS, UNIT
+from roles.container_toolkit.deploy import CDI, OTHERS, OTHERS_CDI, UNIT, UVM, UVM_WANTED
 from roles.container_toolkit.settings import ContainerToolkitSettings
 from roles.nvidia_driver.checked_here import answering_cards, leave_out_without_driver
 
@@ -16,10 +16,17 @@ _REWRITE = (
     f"`sudo systemctl restart {UNIT}` on the host writes it anew; then restart the services that use cards."
 )
 
+_NO_UVM = Explanation(
+    f"The driver's {UVM} was not there when the cards were described: nvidia_uvm was not loaded, or nobody created it.",
+    f"`sudo systemctl restart {UNIT}` creates and describes it; then restart the services that use cards.",
+    says=UVM,
+)
+
 
 @explained(
     *DRIVER_DOWN,
     *CARD_GONE,
+    _NO_UVM,
     Explanation(
         "The description that containers get cards by was written for other cards, or changed by hand.",
         _REWRITE,
@@ -35,6 +42,9 @@ def test_devices(host: Host, settings: ContainerToolkitSettings, facts: HostFact
     assert found == listed, (
         f"{CDI} offers {', '.join(sorted(found)) or 'nothing'}, nvidia-smi lists {', '.join(sorted(listed))}"
     )
+    if host.run(UVM_WANTED).rc == 0:
+        described = re.search(rf"""^ *(?:- )?path: ["']?{UVM}["']?$""", description, re.MULTILINE)
+        assert described, f"{CDI} does not offer {UVM}: CUDA finds no card in any container"
 
 
 @explained(
@@ -56,7 +66,7 @@ def test_driver(host: Host, settings: ContainerToolkitSettings, facts: HostFacts
 @explained(
     Explanation(
         "The toolkit's own unit writes a second description of the same cards, which may hide ours.",
-        "`labctl deploy --only container_toolkit` switches it off.",
+        "`labctl deploy --only container_toolkit` switches it off and removes what it wrote.",
         says="another description",
     ),
     Explanation(
@@ -72,6 +82,8 @@ def test_boot(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) 
     assert states[UNIT] == "enabled", f"{UNIT} is {states[UNIT] or 'not there'}, not enabled"
     for other in OTHERS:
         assert states[other] != "enabled", f"{other} writes another description of the same cards"
+    left = host.run("test -e %s", OTHERS_CDI).rc == 0
+    assert not left, f"{OTHERS_CDI} is another description of the same cards"
 
 
 @explained(
@@ -97,6 +109,7 @@ def test_boot(host: Host, settings: ContainerToolkitSettings, facts: HostFacts) 
         "restart labctl-cdi`.",
         says=r"sees GPU-\S+ and GPU-",
     ),
+    _NO_UVM,
     Explanation(
         "A container gets no card, or not the one it asked for: the description does not fit the driver "
         "that is there.",

@@ -17,6 +17,7 @@ from labctl.hoststate.files import File
 from labctl.power import clock_reading, reading
 from labctl.power.clock_reading import ClockReading, ClockReadings
 from labctl.power.clocks import KINDS, ClockedCard, Locks, WantedClocks, locks
+from labctl.rig.host_report import HANGS, MOST_HANGING, NVIDIA_SMI
 from roles.gpu_power.card_unit import CardUnit
 from roles.gpu_power.host_limits import hint_at_lost
 from roles.gpu_power.model_names import model_names
@@ -25,12 +26,15 @@ from roles.gpu_tuning.boot_lines import PROGRAM, BootLine, written
 
 STEM = "labctl-gpu-tuning"
 RECORDS = f"/run/{STEM}"
+_PROGRAM_TEXT = render(
+    __file__, "lock-clocks", records=RECORDS, nvidia_smi=NVIDIA_SMI, hangs=HANGS, most_hanging=MOST_HANGING
+)
 TUNING = CardUnit(
     STEM,
     "gpu_tuning",
     "Locked clocks",
     73,
-    program=File(PROGRAM, render(__file__, "lock-clocks", records=RECORDS), mode="755"),
+    program=File(PROGRAM, _PROGRAM_TEXT, mode="755"),
     records=True,
 )
 READINGS, BOOT, DONE = "gpu clocks", "gpu clocks at boot", "gpu clocks locked since boot"

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labctl.rig.host_report import NVIDIA_SMI
 from labctl.rig.nvidia_smi import bonded, matrix
 
-REACHES, JOINED = "nvidia-smi topo -p2p r", "nvidia-smi topo -m"
+REACHES, JOINED = f"{NVIDIA_SMI} topo -p2p r", f"{NVIDIA_SMI} topo -m"
 # The legend of `topo -p2p`.
 _MEANING = {
     "CNS": "the chipset does not support it",

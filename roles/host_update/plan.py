@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from labctl.driver import obstacles
-from labctl.driver.host import DriverHost, is_driver_package, is_module_package
+from labctl.driver.host import DriverHost, branch_of, is_driver_package, is_module_package
 from labctl.errors import Failed
 from roles.host_update.archives import Move, Offer
 
@@ -38,7 +38,8 @@ class Plan:
         if images := [release for move in self.moves if (release := image_release(move.name))]:
             new = images[-1]
             said.append(f"kernel {boots} → {new}" if new != boots else f"kernel {new} of {_of(self, new)}")
-        if module := next((each for each in self.moves if _is_driver(each.name) and each.old), None):
+        driver = (each for each in self.moves if _is_driver(each.name) and branch_of(each.old or ""))
+        if module := next(driver, None):
             said.append(f"driver {_upstream(module.old or '')} → {_upstream(module.new)}")
         names = [each.name for each in self.moves]
         count = f"{len(names)} packages" if len(names) > 1 else "1 package"
@@ -87,13 +88,13 @@ def _obstacles(offer: Offer, host: DriverHost) -> Iterator[Failed]:
             hint="`sudo apt-get -s full-upgrade` on the host says why; nothing was changed",
         )
     for each in offer.moves:
-        if _is_driver(each.name) and each.old and _branch(each.old) != _branch(each.new):
+        if _is_driver(each.name) and each.old and _leaves_its_branch(each.old, each.new):
             yield Failed(
                 f"{each.name} would leave its branch: {_upstream(each.old)} → {_upstream(each.new)}",
                 hint="`labctl deploy` pins the branch that nvidia_driver asks for, and changes it",
             )
     yield from _without_module(offer, host)
-    for obstacle in obstacles.of_disk(host, _ROOM_MIB):
+    for obstacle in (*obstacles.of_disk(host, _ROOM_MIB), *obstacles.of_boot(host)):
         yield Failed(obstacle.message, hint=obstacle.way_out)
 
 
@@ -132,8 +133,9 @@ def _upstream(version: str) -> str:
     return version.rpartition(":")[2].partition("-")[0]
 
 
-def _branch(version: str) -> str:
-    return _upstream(version).partition(".")[0]
+def _leaves_its_branch(old: str, new: str) -> bool:
+    """Not so for nvidia-kernel-common and other packages whose versions are no driver's."""
+    return branch_of(old) is not None and branch_of(old) != branch_of(new)
 
 
 def _of(made: Plan, release: str) -> str:

@@ -7,6 +7,7 @@ import re
 from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
 from labctl.doctor.explanation import Explanation, explained
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
+from labctl.rig.host_report import NVIDIA_SMI
 from roles.monitoring.deploy import DROP_IN, PORT, UNIT
 from roles.monitoring.gpu_metrics import LINK, PATHS, TIMER
 from roles.monitoring.settings import MonitoringSettings
@@ -111,7 +112,7 @@ def test_gpu_metrics(host: Host, settings: MonitoringSettings, facts: HostFacts)
     assert re.search(r"^labctl_gpu_up 1$", told, re.MULTILINE), (
         "labctl_gpu_up is not 1: a card does not answer, or nvidia-smi does not"
     )
-    listed = set(re.findall(r"GPU-[0-9a-f-]+", output_of(host, "nvidia-smi -L")))
+    listed = set(re.findall(r"GPU-[0-9a-f-]+", output_of(host, f"{NVIDIA_SMI} -L")))
     for name in ("info", "temperature_celsius"):
         found = set(re.findall(rf'^labctl_gpu_{name}{{[^}}]*uuid="([^"]+)"', told, re.MULTILINE))
         assert found == listed, (

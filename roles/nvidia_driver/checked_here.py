@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
+from labctl.rig.host_report import NVIDIA_SMI
 from roles.nvidia_driver.answering import ANSWERING
 from roles.nvidia_driver.decided import no_card
 
@@ -21,6 +22,6 @@ def answering_cards(host: Host) -> list[str]:
     """The UUIDs of the cards that answer. Fails with what nvidia-smi says where it cannot tell of any."""
     cards = output_of(host, "sh -c %s", ANSWERING).split()
     if not cards:
-        output_of(host, "nvidia-smi -L")
+        output_of(host, f"{NVIDIA_SMI} -L")
     assert cards, "nvidia-smi lists no card"
     return cards

@@ -8,6 +8,7 @@ from labctl.doctor.cards import DRIVER_DOWN, NOT_BUILT, REFUSED
 from labctl.doctor.explanation import Explanation, explained
 from labctl.driver.decision import Decision
 from labctl.driver.host import DriverHost, is_driver_package
+from labctl.driver.packages import of_any_branch
 from labctl.edges.checks import Host, HostFacts, not_run_here, output_of
 from labctl.errors import Failed
 from roles.nvidia_driver.decided import decided, not_for_us
@@ -115,7 +116,13 @@ def test_no_nouveau(host: Host, settings: NvidiaDriverSettings, facts: HostFacts
 def test_branch(host: Host, settings: NvidiaDriverSettings, facts: HostFacts) -> None:
     """an upgrade keeps the driver on its branch"""
     _, decision = _decided(settings, facts)
-    names = [name for name in decision.packages if is_driver_package(name) and not name.startswith("linux-")]
+    names = [
+        name
+        for name in decision.packages
+        if is_driver_package(name)
+        and not name.startswith("linux-")
+        and name not in of_any_branch(decision.source)
+    ]
     policy = output_of(host, f"apt-cache policy {' '.join(['%s'] * len(names))}", *names)
     for name, installed, candidate in re.findall(
         r"^(\S+):\n  Installed: (\S+)\n  Candidate: (\S+)", policy, re.MULTILINE

@@ -54,7 +54,9 @@ def decided(
     # A half-finished installation has a module as little as a bare host, and its version proves nothing.
     sound = replace(host, packages=tuple(each for each in host.packages if each.state == "installed"))
     found = preflights.decide(sound, asked)
-    obstacles = [each for each in found.obstacles if each.code not in _REPAIRED]
+    # Nor is the module of a package that dpkg has not finished a stranger's.
+    ours = (*_REPAIRED, "foreign-driver") if host.module_packages else _REPAIRED
+    obstacles = [each for each in found.obstacles if each.code not in ours]
     if obstacles or found.decision is None:
         first, *others = obstacles
         more = f" (+{len(others)} more, see labctl preflight)" if others else ""

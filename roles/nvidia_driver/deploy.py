@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from labctl.driver.decision import Decision
 from labctl.driver.host import DriverHost, is_module_package
-from labctl.driver.packages import Pin, kernel_metapackage
+from labctl.driver.packages import Pin, kernel_metapackage, of_any_branch
 from labctl.edges.preflights import decision_table
 from labctl.edges.pyinfra_roles import role
 from labctl.edges.templates import render
@@ -50,7 +50,15 @@ def nvidia_driver(settings: NvidiaDriverSettings, facts: HostFacts) -> Iterator[
         absent=other_modules(decision),
     )
     yield module_built(decision.branch, decision.flavour, kernel, module)
-    yield DriverPackages("packages", rest, decision.branch, kernel)
+    built = module if decision.modules == "dkms" else ()
+    yield DriverPackages(
+        "packages",
+        rest,
+        decision.branch,
+        kernel,
+        modules=built,
+        of_any_branch=of_any_branch(decision.source),
+    )
     yield Files(
         "modules at boot",
         (

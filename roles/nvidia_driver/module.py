@@ -127,7 +127,11 @@ class LoadedModule:
 k={shlex.quote(self.kernel)}
 if [ ! -e /proc/driver/nvidia/version ] && [ "$(uname -r)" = "$k" ] && ! grep -qE '^(nouveau|nova_core) ' /proc/modules
 then
-  if modprobe nvidia 2>/dev/null && modprobe nvidia_uvm 2>/dev/null; then exit 0; fi
+  if said=$(modprobe nvidia 2>&1 && modprobe nvidia_uvm 2>&1); then exit 0; fi
+  case $said in *"Key was rejected"*|*"Required key"*)
+    echo "labctl: the kernel takes no module that is signed with an unknown key (Secure Boot): see labctl preflight"
+    exit 1 ;;
+  esac
 fi
 {REBOOT}"""
         )

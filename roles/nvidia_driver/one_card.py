@@ -1,16 +1,24 @@
-"""nvidia-smi for one card while another is lost: `-i UUID` then fails for every card, `-i NUMBER` does not.
+"""nvidia-smi for one card while another is lost or hangs: `-i UUID` then fails for every card, `-i NUMBER` does not.
 
 So does the distribution's own nvidia-smi 550 where the driver lists a card and answers GPU_IS_LOST for it.
 """
 
-ONE_CARD = r"""one_card() {
+from labctl.rig.host_report import HANGS, MOST_HANGING, NVIDIA_SMI
+
+ONE_CARD = rf"""one_card() {{
   uuid=$1; shift
-  if said=$(nvidia-smi -i "$uuid" "$@" 2>&1); then status=0; else status=$?; fi
-  case $said in *"is lost"* | *"device handle"* | *"Unknown Error"*)
-    number=0
-    while [ $number -lt 32 ]; do
-      case $(nvidia-smi --query-gpu=uuid --format=csv,noheader -i $number 2>&1) in
-      "$uuid") nvidia-smi -i $number "$@"; return ;;
+  if said=$({NVIDIA_SMI} -i "$uuid" "$@" 2>&1); then status=0; else status=$?; fi
+  case $status in 124 | 137) said="$uuid: {HANGS}" ;; esac
+  case $status:$said in 124:* | 137:* | *"is lost"* | *"device handle"* | *"Unknown Error"*)
+    number=0 hanging=0
+    while [ $number -lt 32 ] && [ $hanging -lt {MOST_HANGING} ]; do
+      if found=$({NVIDIA_SMI} --query-gpu=uuid --format=csv,noheader -i $number 2>&1); then
+        hanging=0
+      else
+        case $? in 124 | 137) hanging=$((hanging + 1)) ;; *) hanging=0 ;; esac
+      fi
+      case $found in
+      "$uuid") {NVIDIA_SMI} -i $number "$@"; return ;;
       *"No devices were found"*) break ;;
       esac
       number=$((number + 1))
@@ -18,7 +26,7 @@ ONE_CARD = r"""one_card() {
   esac
   printf '%s\n' "$said"
   return $status
-}
+}}
 """
 """A function (sh): `one_card UUID ARGUMENTS…`."""
 PROGRAM = "/usr/local/lib/labctl/nvidia-smi"

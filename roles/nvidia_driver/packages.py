@@ -28,7 +28,8 @@ class DriverPackages:
     """Packages of one branch of the driver, and none of another driver.
 
     builds: installing them builds a module for `kernel` here. headers, absent: what this host has to have for it and
-    must not have beside it; they follow from what it is, so that the digest leaves them out.
+    must not have beside it; they follow from what it is, so that the digest leaves them out. modules: the packages with
+    the kernel module, where these here are the rest of the driver. of_any_branch: names whose version does not matter.
     """
 
     name: str
@@ -38,19 +39,19 @@ class DriverPackages:
     builds: bool = False
     headers: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    of_any_branch: tuple[str, ...] = ()
 
     def probes(self) -> Probes:
         """dpkg's status of each name."""
-        return Probes(packages=frozenset(self.headers + self.present + self.absent))
+        return Probes(packages=frozenset(self.headers + self.present + self.absent + self.modules))
 
     def compare(self, seen: Observations, pending: Pending) -> Difference | None:
         """Names what is missing, of another branch, or too much."""
         reasons = []
-        missing = [name for name in (*self.headers, *self.present) if not _installed(seen.packages[name])]
-        if missing:
+        if missing := _missing(seen, (*self.headers, *self.present)):
             reasons.append("not installed: " + ", ".join(missing))
-        other = [name for name in self.present if name not in missing and not self._of_branch(seen, name)]
-        if other:
+        if other := self._other(seen):
             reasons.append(f"not of {self.branch}: " + ", ".join(other))
         if extra := self._extra(seen):
             reasons.append("to be removed: " + ", ".join(extra))
@@ -61,26 +62,33 @@ class DriverPackages:
         return Pending(packages=frozenset((*self.headers, *self.present, *self._extra(seen))))
 
     def action(self, seen: Observations) -> Action:
-        """Install them; a module that does not build is taken out again, and what was there before stays.
+        """Install what is missing; a module that does not build is taken out again, and what was there before stays.
 
-        Where another module is there, the new one is tried first, beside it.
+        Where a module is there and another one is to come, be it a newer one of the branch, that is tried first, beside
+        it. What else is missing of the driver comes in the version of the module that is there.
         """
         extra = self._extra(seen)
-        names = " ".join(shlex.quote(each) for each in (*self.present, *(f"{name}-" for name in extra)))
+        coming = (*_missing(seen, self.present), *self._other(seen))
         lines = ["set -eu", f"kernel={shlex.quote(self.kernel)}"]
         lines.append('began=$(mktemp); trap \'rm -rf "$began" "${trial:-}"\' EXIT')
         lines.append(_INSTALL)
-        if self.headers:
-            lines.append(f"install_or_update {' '.join(map(shlex.quote, self.headers))}")
-        if not self.builds:
-            lines.append(f"install_or_update {names}")
+        if missing := _missing(seen, self.headers):
+            lines.append(f"install_or_update {shlex.join(missing)}")
+        if not (coming or extra):
             return Action(as_host_unit("\n".join(lines) + "\n"))
+        modules = self.modules or self.present
+        there = [name for name in modules if _installed(seen.packages[name]) and self._of_branch(seen, name)]
+        lines.append(_NAMES.replace("@module@", there[0] if there else "none"))
+        lines += [f"name {shlex.quote(each)}" for each in coming]
+        lines += [f'names="$names {shlex.quote(f"{name}-")}"' for name in extra]
         lines.append(FIRST_ERROR)
-        changed = [name for name in self.present if _known(seen, name) and not self._of_branch(seen, name)]
-        if extra or changed:
-            lines.append(_TRIAL.replace("@packages@", " ".join(map(shlex.quote, self.present))))
-        purge = " ".join(map(shlex.quote, self.present))
-        lines.append(_BUILD.replace("@names@", names).replace("@purge@", purge))
+        if (self.builds or self.modules) and any(_known(seen, name) for name in (*modules, *self.absent)):
+            patterns = " ".join(f"-e {shlex.quote(f'Inst {name} ')}" for name in modules)
+            lines.append(_TRIAL.replace("@packages@", shlex.join(modules)).replace("@patterns@", patterns))
+        if not self.builds:
+            lines.append("install_or_update $names")
+            return Action(as_host_unit("\n".join(lines) + "\n"))
+        lines.append(_BUILD.replace("@purge@", shlex.join(self.present)))
         return Action(as_host_unit("\n".join(lines) + "\n"))
 
     def digest(self) -> str:
@@ -90,19 +98,39 @@ class DriverPackages:
     def _extra(self, seen: Observations) -> tuple[str, ...]:
         return tuple(name for name in self.absent if _known(seen, name))
 
+    def _other(self, seen: Observations) -> tuple[str, ...]:
+        """Installed ones of another branch."""
+        return tuple(
+            name
+            for name in self.present
+            if _installed(seen.packages[name]) and not self._of_branch(seen, name)
+        )
+
     def _of_branch(self, seen: Observations, name: str) -> bool:
         """A precompiled module carries the kernel's version, and so does a pin its own: their branch is in the name."""
         package = seen.packages[name]
         if not is_driver_package(name) or name.startswith(("linux-", "nvidia-driver-pinning-")):
             return True
+        if name in self.of_any_branch:
+            return package is not None
         return package is not None and package.version.rpartition(":")[2].startswith(f"{self.branch}.")
 
 
 _INSTALL = f"""install() {{ {APT_GET} --no-install-recommends --allow-downgrades install "$@"; }}
 install_or_update() {{ install "$@" || {{ {APT_GET} update; install "$@"; }}; }}
 """
+# What a driver consists of has one version, but for packages with a row of versions of their own.
+_NAMES = """names=
+version=$(dpkg-query -W -f '${Version}' @module@ 2>/dev/null || true)
+name() {
+  # It ends with 0 for another version, too, and prints nothing.
+  if [ -n "$version" ] && apt-cache show "$1=$version" 2>/dev/null | grep -q .; then names="$names $1=$version"
+  else names="$names $1"; fi
+}"""
 # In a folder of its own: the module that boots now is not touched before the new one is known to build.
-_TRIAL = f"""rm -rf /var/tmp/labctl-trial.*  # of a run that the power was cut on
+_TRIAL = f"""said=$(install -s $names 2>&1) || {{ {APT_GET} update; said=$(install -s $names 2>&1) || true; }}
+if printf '%s\\n' "$said" | grep -qF @patterns@; then
+rm -rf /var/tmp/labctl-trial.*  # of a run that the power was cut on
 trial=$(mktemp -d /var/tmp/labctl-trial.XXXXXX)
 install_or_update dkms
 ( cd "$trial" && apt-get -q download @packages@ || {{ {APT_GET} update; apt-get -q download @packages@; }} )
@@ -116,6 +144,7 @@ for source in "$trial"/root/usr/src/*/; do
     why_not_built "$trial/tree" || echo "labctl: the kernel module does not build for $kernel: see above"
     exit 1; }}
 done
+fi
 """
 # Half-configured packages would stop everything that is installed later, a kernel with its security updates included.
 # What is whole is left alone: where nothing could be fetched, the driver that was there still is.
@@ -126,13 +155,17 @@ _BUILD = f"""heal() {{
   {DPKG_CONFIGURE} || true
   {APT_GET} --fix-broken install || true
 }}
-if ! install @names@; then
+if ! install $names; then
   if why=$(why_not_built); then heal; echo "$why"; exit 1; fi
   {APT_GET} update
-  install @names@ || {{ why=$(why_not_built) || why="labctl: the driver's packages cannot be installed"
+  install $names || {{ why=$(why_not_built) || why="labctl: the driver's packages cannot be installed"
     heal; echo "$why"; exit 1; }}
 fi
 """
+
+
+def _missing(seen: Observations, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if not _installed(seen.packages[name]))
 
 
 def _installed(package: PackageSeen | None) -> bool:

@@ -9,11 +9,11 @@ from labctl.edges.templates import render
 from labctl.hoststate.facts import HostFacts
 from labctl.hoststate.files import File, Files
 from labctl.hoststate.resource import Resource
-from roles.nvidia_driver.answering import ANSWERING, of_each
+from labctl.rig.host_report import HANGS, MOST_HANGING, NVIDIA_SMI
+from roles.nvidia_driver.answering import of_each
 from roles.nvidia_driver.decided import not_here
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_driver.module import OnceLoaded
-from roles.nvidia_driver.one_card import ONE_CARD
 from roles.nvidia_driver.settings import DEFAULTS, NvidiaDriverSettings
 from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 
@@ -21,6 +21,8 @@ UNIT = "nvidia-persistenced.service"
 DROP_IN = f"/etc/systemd/system/{UNIT}.d/50-labctl.conf"
 MODES = of_each("persistence_mode")
 PROGRAM = "/usr/local/lib/labctl/persistence-mode"
+# What sets limits and clocks, by patterns: systemctl passes over one that nothing loaded has, without a word.
+SET_AGAIN = ("labctl-gpu-power*.service", "labctl-gpu-tuning*.service")
 WANTED = "/etc/systemd/system/multi-user.target.d/50-labctl-persistenced.conf"
 # Until the driver is loaded nobody can say: a deploy that may not reboot the host must end, too.
 _LOADED = "[ -e /proc/driver/nvidia/version ]"
@@ -29,6 +31,11 @@ _RUNNING = (
     f"then systemctl is-active {UNIT}; fi"
 )
 _ASSERTED = f"{_LOADED} || {{ echo Enabled; exit; }}; {MODES}"
+
+
+def script() -> str:
+    """The program that sets it."""
+    return render(__file__, "persistence-mode", nvidia_smi=NVIDIA_SMI, hangs=HANGS, most_hanging=MOST_HANGING)
 
 
 @role("nvidia_persistence", NvidiaPersistenceSettings, nvidia_driver)
@@ -40,9 +47,8 @@ def nvidia_persistence(
     """The daemon, told to; then every card's own word. An active daemon alone proves nothing: Ubuntu's does not ask."""
     if not settings.manage or not_here(driver, facts):
         return
-    text = render(__file__, "persistence-mode", one_card=ONE_CARD, answering=ANSWERING)
-    program = File(PROGRAM, text, mode="755")
-    drop_in = File(DROP_IN, render(__file__, "persistenced.conf", program=PROGRAM))
+    program = File(PROGRAM, script(), mode="755")
+    drop_in = File(DROP_IN, render(__file__, "persistenced.conf", program=PROGRAM, again=SET_AGAIN))
     yield Files(
         "daemon settings", (program, drop_in, File(WANTED, render(__file__, "wanted.conf", unit=UNIT)))
     )

@@ -21,6 +21,14 @@ from tests.host.hosts import ThrowawayHosts
 from tests.host.throwaway_host import ThrowawayHost
 
 _LAST_LINES = 40
+# Begun first, where several files run side by side: what is long and begun last keeps one worker while others are idle.
+_LONGEST = (
+    "test_gpu_host",
+    "test_kill_anywhere",
+    "test_driver_faults",
+    "test_gpu_kill_anywhere",
+    "test_transaction",
+)
 _FIXTURES = {"throwaway_hosts", "throwaway_host", "boot_host"}
 _HOSTS = pytest.StashKey[ThrowawayHosts]()
 
@@ -32,10 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what boots hosts, so that `-m "not host"` can be trusted."""
+    """Mark what boots hosts, so that `-m "not host"` can be trusted; put the longest files first."""
     for item in items:
         if _FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.host)
+    items.sort(
+        key=lambda item: _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST)
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from labctl.driver.decision import Preflight, Request
+from labctl.driver.report import parse
+from labctl.driver.survey import SCRIPT
+from labctl.driver.table import Origin
+from labctl.edges.preflights import decide
 from labctl.edges.rigs import read_rig
 from labctl.rig.rig import Host
 from tests.host import simulated_driver, simulated_gpus
@@ -62,6 +67,11 @@ class GpuBox:
         """Whether dkms says that it installed one for the newest kernel."""
         kernel = self.root("ls -v /lib/modules | tail -n 1")
         return f"{version}, {kernel}, x86_64: installed" in self.root("dkms status")
+
+
+def preflight_again(host: ThrowawayHost, source: Origin | None) -> Preflight:
+    """What the preflight says of the host as it is now."""
+    return decide(parse(host.run(SCRIPT).stdout), Request(source=source, in_container=True))
 
 
 def cards() -> Host:

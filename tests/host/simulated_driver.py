@@ -12,6 +12,8 @@ from tests.host import simulated_gpus
 from tests.host.throwaway_host import ThrowawayHost
 from tests.simulated_nvml.description import uuid_of
 
+# One of those that the kernel gives away as modules ask for them, and that nothing here has.
+_UVM_MAJOR = 505
 _FOLDER = "usr/local/lib/simulated-driver"
 _UNIT = "simulated-driver.service"
 _BOOT = """#!/bin/sh
@@ -22,13 +24,15 @@ for slot in @slots@; do
 done
 mkdir -p /run/simulated-nvml
 for uuid in @lost@; do touch /run/simulated-nvml/$uuid.lost; done
+for uuid in @hanging@; do touch /run/simulated-nvml/$uuid.hang; done
 mount --bind $bus /sys/bus/pci/devices
 mount --bind $modules /proc/driver
-# The real driver's major number; no kernel driver answers behind it here. The minor of nvidia-uvm is made up.
+# The real driver's major number; no kernel driver answers behind it here.
 n=0
 for slot in @slots@; do [ -e /dev/nvidia$n ] || mknod -m 666 /dev/nvidia$n c 195 $n; n=$((n + 1)); done
 [ -e /dev/nvidiactl ] || mknod -m 666 /dev/nvidiactl c 195 255
-[ -e /dev/nvidia-uvm ] || mknod -m 666 /dev/nvidia-uvm c 195 253
+# Loading nvidia_uvm creates no node.
+rm -f /dev/nvidia-uvm /dev/nvidia-uvm-tools
 loaded() {
   mkdir -p $modules/nvidia; echo "NVRM version: NVIDIA UNIX x86_64 $1  $2  simulated" >$modules/nvidia/version
 }
@@ -41,6 +45,13 @@ for kernel in $(ls /lib/modules 2>/dev/null); do
   kind="Kernel Module"; case $(modinfo -F license $file) in *GPL*) kind="Open Kernel Module" ;; esac
   loaded "$kind" "$version"
 done
+# What the modules register, for all that goes by a driver's name; nvidia-uvm has no number until it is loaded.
+if [ -e $modules/nvidia/version ]; then
+  registered='195 nvidia\\n195 nvidiactl'
+  [ -z "@loaded@" ] && ! grep -qsx nvidia_uvm /etc/modules-load.d/*.conf || registered="$registered\\n@uvm@ nvidia-uvm"
+  sed "s/^Character devices:$/&\\n$registered/" /proc/devices >/run/simulated-proc-devices
+  mount --bind /run/simulated-proc-devices /proc/devices
+fi
 """
 _BOOT_UNIT = f"""[Unit]
 DefaultDependencies=no
@@ -53,10 +64,15 @@ ExecStart=/bin/sh /{_FOLDER}/boot
 [Install]
 WantedBy=sysinit.target
 """
-# The real daemon asks the loaded driver for its cards, and finds none.
-_PERSISTENCED = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=\nExecStart=/bin/true\n"
-# Units of ours that may touch nothing but `char-nvidia*`: the kernel here has no driver of that name to know it by.
-_NODE_ALLOWED = "DeviceAllow=/dev/{} rw\n"
+# The real daemon asks the loaded driver for its cards, and finds none. Where it ends, cards that nobody uses are put
+# down and forget what they were told.
+_PERSISTENCED = f"""[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=
+ExecStart=/bin/true
+ExecStop=-/bin/sh -c 'cd {simulated_gpus.STATE} && rm -f *.persistence *.power-limit *-lock-least *-lock-most'
+"""
 # A real card keeps what it is told in itself.
 _STATE_ALLOWED = f"ReadWritePaths=-{simulated_gpus.STATE}\n"
 
@@ -68,27 +84,30 @@ def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "
     """
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
-    nodes = (*(f"nvidia{n}" for n in range(len(cards.cards))), "nvidiactl", "nvidia-uvm")
-    allowed = "".join(_NODE_ALLOWED.format(node) for node in nodes)
-    write(
-        host,
-        "etc/systemd/system/labctl-.service.d/90-simulated.conf",
-        f"[Service]\n{allowed}{_STATE_ALLOWED}",
-    )
+    write(host, "etc/systemd/system/labctl-.service.d/90-simulated.conf", f"[Service]\n{_STATE_ALLOWED}")
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
     next_boot_finds(host, cards, loaded=loaded)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
 
 
-def next_boot_finds(host: ThrowawayHost, cards: Host, *, lost: Sequence[int] = (), loaded: str = "") -> None:
+def next_boot_finds(
+    host: ThrowawayHost,
+    cards: Host,
+    *,
+    lost: Sequence[int] = (),
+    hanging: Sequence[int] = (),
+    loaded: str = "",
+) -> None:
     """The cards on the bus from the next boot on. lost: those, by index, that are there and do not answer.
 
-    loaded: as in `plug_in`.
+    hanging: those that let everybody wait who asks. loaded: as in `plug_in`.
     """
     words = {
         "slots": " ".join(f"0000:{16 * (card.index + 1):02x}:00.0" for card in cards.cards),
         "lost": " ".join(map(uuid_of, lost)),
+        "hanging": " ".join(map(uuid_of, hanging)),
         "loaded": loaded,
+        "uvm": str(_UVM_MAJOR),
     }
     script = _BOOT
     for word, value in words.items():

@@ -159,8 +159,15 @@ def _sha256(content: bytes) -> str:
 # driver's files as mounts, and the hook that tells the container's linker of them. The simulated driver's own state
 # comes along. Where the driver's libraries are stand-ins without content, the version stands in the environment.
 NVIDIA_CTK = r"""#!/bin/sh
-# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE` alone. Gives up as it does when a
-# card is lost, unless it is told which to describe.
+# STAND-IN for nvidia-ctk: `cdi generate --device-name-strategy=uuid --output=FILE`, which gives up as it does when a
+# card is lost, unless it is told which to describe; and `system create-device-nodes --control-devices`.
+if [ "$*" = "system create-device-nodes --control-devices" ]; then
+  major=$(awk '$2 == "nvidia-uvm" { print $1; exit }' /proc/devices)
+  [ -n "$major" ] || { echo "stand-in: failed to determine major: invalid device node" >&2; exit 1; }
+  [ -e /dev/nvidia-uvm ] || mknod -m 666 /dev/nvidia-uvm c "$major" 0 || exit 1
+  [ -e /dev/nvidia-uvm-tools ] || mknod -m 666 /dev/nvidia-uvm-tools c "$major" 1
+  exit
+fi
 [ "$1 $2 $3" = "cdi generate --device-name-strategy=uuid" ] || { echo "stand-in: cannot $*" >&2; exit 2; }
 version=$(grep -oE '[0-9]{3}\.[0-9.]+' /proc/driver/nvidia/version | head -n 1)
 cards=$(printf %s "${NVIDIA_CTK_CDI_GENERATE_DEVICE_IDS:-}" | tr , ' ')
@@ -184,7 +191,8 @@ device() { name=$1; shift; printf -- '- name: %s\n  containerEdits:\n' "$name"; 
     device "$card" "$number"; all="$all $number"
   done
   device all $all
-  printf 'containerEdits:\n  deviceNodes:\n  - path: /dev/nvidiactl\n  - path: /dev/nvidia-uvm\n'
+  printf 'containerEdits:\n  deviceNodes:\n'
+  for n in nvidiactl nvidia-uvm nvidia-uvm-tools; do [ ! -c /dev/$n ] || printf -- '  - path: /dev/%s\n' "$n"; done
   printf '  env:\n  - NVIDIA_VISIBLE_DEVICES=void\n'
   [ -n "$cuda" ] || printf '  - SIMULATED_LIBRARY=libcuda.so.%s\n' "$version"
   printf '  hooks:\n  - hookName: createContainer\n    path: /usr/bin/nvidia-cdi-hook\n'

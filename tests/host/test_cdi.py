@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from roles.container_toolkit.checks import test_container as container_check
-from roles.container_toolkit.deploy import CDI, UNIT
+from roles.container_toolkit.deploy import CDI, UNIT, UVM
 from tests.host.deploying import Run
 from tests.host.gpu_box import GpuBox, boot_with_toolkit
 from tests.host.hosts import ThrowawayHosts
@@ -66,6 +66,24 @@ def test_a_card_that_the_description_lacks_can_be_given_to_nobody(box: GpuBox) -
     assert uuid_of(0) not in found["message"]
     assert "Podman finds no such card" in found["cause"]
     box.root(f"systemctl restart {UNIT}")
+
+
+def test_without_the_node_of_cuda_no_container_has_a_card_and_it_is_made_anew(box: GpuBox) -> None:
+    """Everything about nvidia-smi works then; only CUDA does not."""
+    box.root(f"rm {UVM}*; sed -i /nvidia-uvm/d {CDI}")
+    run = box.labctl("doctor", "--only", "container_toolkit")
+    assert run.exit_code == 3, run.stdout + run.stderr
+    assert (
+        f"a container given {uuid_of(0)} has no {UVM}: CUDA finds no card there" in said(run, box)["message"]
+    )
+    assert f"{UVM} was not there" in said(run, box)["cause"]
+    failed = [each for each in run.host(box.host.name)["checks"] if each["outcome"] == "failed"]
+    assert len(failed) == 2, run.stdout
+    deploy = box.labctl("deploy", "--only", "container_toolkit")
+    assert deploy.changed(box.host.name) == {"container_toolkit: CDI devices"}, deploy.stdout
+    assert box.root(f"stat -c %F {UVM} {UVM}-tools").splitlines() == ["character special file"] * 2
+    verified = box.labctl("verify", "--only", "container_toolkit")
+    assert verified.exit_code == 0, verified.stdout
 
 
 def test_nodes_and_description_are_there_after_a_reboot(box: GpuBox) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from labctl.driver.table import Origin
 from tests.host import simulated_driver, stand_in_nvidia, stand_in_ubuntu
 from tests.host.deploying import Run, labctl
-from tests.host.gpu_box import UNFINISHED, cards, with_headers
+from tests.host.gpu_box import UNFINISHED, cards, preflight_again, with_headers
 from tests.host.hosts import ThrowawayHosts
 from tests.host.stand_in_driver import debian_driver, programs
 from tests.host.stand_in_repository import StandIn, offer, publish
@@ -35,6 +36,7 @@ class Case:
     driver: str
     flavour: str
     nvcc: str | None
+    source: Origin | None
     suite: str = "trixie"
     packages: tuple[StandIn, ...] = ()
     nightly: bool = False
@@ -71,6 +73,7 @@ CASES = (
         stand_in_nvidia.OLD,
         "open",
         "12.9",
+        "nvidia",
         suite="bookworm",
     ),
     Case(
@@ -79,6 +82,7 @@ CASES = (
         _DEBIAN_12,
         "proprietary",
         None,
+        "distribution",
         suite="bookworm",
         packages=(*debian_driver(_DEBIAN_12), *programs(_DEBIAN_12)),
         nightly=True,
@@ -89,6 +93,7 @@ CASES = (
         stand_in_nvidia.NEW,
         "open",
         "12.4",
+        "nvidia",
         packages=(*debian_driver(), StandIn("nvidia-cuda-toolkit", "13.0.2-1standin1")),
     ),
     Case(
@@ -97,11 +102,25 @@ CASES = (
         stand_in_nvidia.OLD,
         "open",
         "12.9",
+        "nvidia",
         nightly=True,
     ),
-    Case("u2404-own", _ubuntu(stand_in_ubuntu.NOBLE, "distribution"), stand_in_ubuntu.DRIVER, "open", "12.0"),
     Case(
-        "u2604", _ubuntu(stand_in_ubuntu.RESOLUTE, None), stand_in_ubuntu.DRIVER, "open", "12.4", nightly=True
+        "u2404-own",
+        _ubuntu(stand_in_ubuntu.NOBLE, "distribution"),
+        stand_in_ubuntu.DRIVER,
+        "open",
+        "12.0",
+        "distribution",
+    ),
+    Case(
+        "u2604",
+        _ubuntu(stand_in_ubuntu.RESOLUTE, None),
+        stand_in_ubuntu.DRIVER,
+        "open",
+        "12.4",
+        None,
+        nightly=True,
     ),
 )
 _EACH = pytest.mark.parametrize(
@@ -188,8 +207,11 @@ def test_the_driver_of_its_source_and_branch_comes(systems: Systems, deployed: R
 
 
 @_EACH
-def test_the_second_run_changes_nothing(again: Run, case: Case) -> None:
+def test_the_second_run_changes_nothing(systems: Systems, again: Run, case: Case) -> None:
     assert (again.host(case.name)["status"], again.changed(case.name)) == ("ok", set())
+    found = preflight_again(systems.hosts[case.name], case.source)
+    assert found.decision
+    assert (found.decision.in_place, found.obstacles) == (True, ())
 
 
 @_EACH

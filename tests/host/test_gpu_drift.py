@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from roles.container_toolkit.deploy import CDI, OTHERS
+from roles.container_toolkit.deploy import CDI, OTHERS, OTHERS_CDI
 from roles.container_toolkit.deploy import UNIT as CDI_UNIT
 from roles.container_toolkit.deploy import UNIT_FILE as CDI_UNIT_FILE
 from roles.cuda.deploy import PINS as CUDA_PINS
@@ -67,7 +67,12 @@ _ROUNDS = (
             "nvidia_driver: module for the kernel that boots next",
         ),
         _change("compiler removed", "apt-get -qq purge nvidia-cuda-toolkit", "cuda: toolkit"),
-        _change("daemon stopped", f"systemctl stop {DAEMON}", "nvidia_persistence: daemon"),
+        _change(
+            "daemon stopped",
+            f"systemctl stop {DAEMON}",
+            "nvidia_persistence: daemon",
+            "nvidia_persistence: persistence mode",
+        ),
         _change("CDI edited", f"sed -i /{uuid_of(1)}/d {CDI}", "container_toolkit: CDI devices"),
         _change("boot unit disabled", f"systemctl disable {CDI_UNIT}", "container_toolkit: boot unit"),
         _change("one limit by hand", f"nvidia-smi -i {uuid_of(1)} -pl 350", "gpu_power: limits in force"),
@@ -83,6 +88,11 @@ _ROUNDS = (
         ),
         _change("toolkit's key another", f"echo x >>{_TOOLKIT_KEY}", "container_toolkit: repository"),
         _change("CDI unit edited", f"echo '# mine' >>{CDI_UNIT_FILE}", "container_toolkit: boot unit file"),
+        _change(
+            "toolkit's own description left",
+            f"install -D -m 644 {CDI} {OTHERS_CDI}",
+            "container_toolkit: boot unit",
+        ),
         _change("limit at boot edited", f"sed -i 's/-pl 280/-pl 350/' {POWER.path}", "gpu_power: boot unit"),
     ),
     (
@@ -148,6 +158,15 @@ def test_check_names_exactly_what_the_deploy_then_corrects(box: GpuBox, changes:
     assert deploy.exit_code == 0, deploy.stdout
     assert deploy.changed(name) == set(expected)
     assert box.root(LIMITS) == LIMITED
+
+
+def test_limits_outlive_a_restart_of_the_daemon(box: GpuBox) -> None:
+    """As an update of its package restarts it: without it the cards forget them."""
+    for restart in (f"systemctl restart {DAEMON}", f"systemctl stop {DAEMON}; systemctl start {DAEMON}"):
+        box.root(restart)
+        box.root(f"systemctl start {POWER.name}")  # waits for what the daemon asked for
+        assert box.root(LIMITS) == LIMITED
+        assert box.root(f"systemctl is-active {DAEMON} {POWER.name}") == "active\nactive"
 
 
 def test_it_is_all_as_it_was(box: GpuBox) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.host.deploying import Run
-from tests.host.gpu_box import LIMITED, LIMITS, UNFINISHED, GpuBox, boot_gpu_box
+from tests.host.gpu_box import LIMITED, LIMITS, UNFINISHED, GpuBox, boot_gpu_box, preflight_again
 from tests.host.hosts import ThrowawayHosts
 from tests.simulated_nvml.description import uuid_of
 
@@ -90,6 +90,9 @@ def test_cuda_12_compiles(box: GpuBox) -> None:
 def test_the_second_run_changes_nothing_and_all_checks_pass(box: GpuBox) -> None:
     second = box.labctl("deploy")
     assert (second.exit_code, second.changed(box.host.name)) == (0, set()), second.stdout
+    found = preflight_again(box.host, "distribution")
+    assert found.decision
+    assert (found.decision.in_place, found.obstacles) == (True, ())
     verified = box.labctl("verify")
     assert verified.exit_code == 0, verified.stdout
 

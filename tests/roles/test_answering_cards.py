@@ -7,7 +7,10 @@ import pytest
 
 from labctl.edges.templates import render
 from labctl.hoststate.observation import Observations
+from labctl.power import reading
 from labctl.power.limits import Wanted
+from labctl.rig.host_report import HANGS, NVIDIA_SMI, asking
+from labctl.rig.reported import Lost
 from roles.container_toolkit import deploy as toolkit
 from roles.gpu_power.card_limits import CardLimits
 from roles.gpu_power.host_limits import BOOT, READINGS
@@ -21,6 +24,7 @@ _LOST = "Unable to determine the device handle for GPU0: 0000:10:00.0: GPU is lo
 _NVIDIA_SMI = f"""#!/bin/sh
 case $* in
   "-i GPU-"*) echo "Problem with GPU 0: GPU is lost.  Reboot the system to recover this GPU"; exit 255 ;;
+  "-i 0 -pm 1") echo "Problem with GPU 0: GPU is lost."; exit 255 ;;
   "-i 1 -pm 1") echo persistent ;;
   "-i 1 -pl "*) echo "limited to $4 W" ;;
   *"-i 0") echo "Problem with GPU 0: GPU is lost."; exit 255 ;;
@@ -29,6 +33,23 @@ case $* in
   *) [ -z "$ALL" ] || {{ printf '%s\\n' {_TWO} {_ONE}; exit; }}
      echo "{_LOST}"; exit 15 ;;
 esac
+"""
+# As above, and whoever asks for the first card, or for all, waits.
+_HANGING = f"""#!/bin/sh
+case $* in
+  "-i 1 -pm 1") echo persistent ;;
+  "-i 1 -pl "*) echo "limited to $4 W" ;;
+  *"-i 1") case $* in *uuid,*) echo "{_TWO}, Enabled" ;; *uuid*) echo {_TWO} ;; *) echo Enabled ;; esac ;;
+  *"-i "[2-9]*) echo "No devices were found"; exit 6 ;;
+  *) exec sleep 30 ;;
+esac
+"""
+# A driver of which every answer is waited for.
+_STUCK = "#!/bin/sh\nexec sleep 30\n"
+_FASTER = """#!/bin/sh
+# STAND-IN for timeout: time goes a hundred times as fast.
+shift 3
+exec /usr/bin/timeout -k 1 0.2 "$@"
 """
 _NVIDIA_CTK = '#!/bin/sh\necho "$NVIDIA_CTK_CDI_GENERATE_DEVICE_IDS" "$@"\n'
 
@@ -39,6 +60,14 @@ def programs(tmp_path: Path) -> Path:
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
     return tmp_path
+
+
+@pytest.fixture(params=[_HANGING, _STUCK], ids=["one hangs", "all hang"])
+def hanging(request: pytest.FixtureRequest, programs: Path) -> Path:
+    (programs / "nvidia-smi").write_text(request.param)
+    (programs / "timeout").write_text(_FASTER)
+    (programs / "timeout").chmod(0o755)
+    return programs
 
 
 def _said(script: str, programs: Path, *arguments: str, **env: str) -> str:
@@ -69,15 +98,41 @@ def test_one_card_is_told_by_its_number_while_another_is_lost(programs: Path) ->
 
 
 def test_persistence_mode_is_set_for_the_others(programs: Path) -> None:
-    script = render(persistence.__file__, "persistence-mode", one_card=ONE_CARD, answering=ANSWERING)
-    assert "persistent\n" in _said(script, programs)
+    assert "persistent\n" in _said(f"set +e\n{persistence.script()}", programs)
 
 
 def test_nvidia_ctk_is_told_which_cards_answer_where_one_does_not(programs: Path) -> None:
-    script = render(toolkit.__file__, "describe-cards", answering=ANSWERING)
+    script = render(toolkit.__file__, "describe-cards", answering=ANSWERING, nvidia_smi=NVIDIA_SMI)
     rest = "cdi generate --device-name-strategy=uuid --output=/there\n"
     assert _said(script, programs, "/there") == f"{_TWO} {rest}"
     assert _said(script, programs, "/there", ALL="yes") == f" {rest}"
+
+
+def test_a_card_that_hangs_keeps_nobody_from_the_others(hanging: Path) -> None:
+    one = (hanging / "nvidia-smi").read_text() == _HANGING
+    answering = f"{{ {ANSWERING}; }} || true"
+    assert _said(answering, hanging) == (f"{_TWO}\n" if one else "")
+    limited = _said(f"{ONE_CARD}one_card {_TWO} -pl 280 || echo $?", hanging)
+    assert limited == ("limited to 280 W\n" if one else f"{_TWO}: {HANGS}\n124\n")
+    assert _said(f"{ONE_CARD}one_card {_ONE} -pl 280 || echo $?", hanging) == f"{_ONE}: {HANGS}\n124\n"
+    mode = _said(f"set +e\n{persistence.script()}", hanging)
+    assert f"card 0: {HANGS}\n" in mode
+    assert ("persistent\n" in mode) == one
+
+
+def test_a_card_that_hangs_is_told_of_by_its_number(hanging: Path) -> None:
+    found = reading.answers(_said(f"set +e\n{asking('--query-gpu=uuid,persistence_mode')}", hanging), 2)
+    assert found.lost[0] == Lost("card 0", HANGS)
+    one = (hanging / "nvidia-smi").read_text() == _HANGING
+    assert found.rows == (([_TWO, "Enabled"],) if one else ())
+
+
+def test_nvidia_ctk_that_waits_for_a_card_is_ended(hanging: Path) -> None:
+    (hanging / "nvidia-ctk").write_text(_STUCK)
+    script = render(toolkit.__file__, "describe-cards", answering=ANSWERING, nvidia_smi=NVIDIA_SMI)
+    said = _said(f"({script}) 2>&1 || echo $?", hanging, "/there")
+    assert said.splitlines()[1:] == ["124"]
+    assert "a card hangs; the cards stay described as they were" in said
 
 
 def test_a_deploy_names_the_card_that_does_not_answer() -> None:

@@ -38,6 +38,10 @@ devices:
 - name: "{_TWO}"
 - name: all
 containerEdits:
+  deviceNodes:
+  - path: /dev/nvidiactl
+  - path: /dev/nvidia-uvm
+  - path: /dev/nvidia-uvm-tools
   mounts:
   - hostPath: /usr/lib/x86_64-linux-gnu/libcuda.so.550.163.01
 """
@@ -53,6 +57,7 @@ GOOD: dict[str, Answer] = {
     "cat-config modules-load.d": "# a file\nnvidia\nnvidia_uvm\n",
     "nvcc --version": "Cuda compilation tools, release 12.4, V12.4.131\n",
     "test -e": "",
+    "test -e /run/cdi/nvidia.yaml": (1, "", ""),
     "nvidia-smi --query-gpu": f"{_ONE}, Enabled\n{_TWO}, Enabled\n",
     "systemctl is-active": "active\n",
     "systemctl show -p Wants": "getty.target nvidia-persistenced.service\n",
@@ -61,6 +66,7 @@ GOOD: dict[str, Answer] = {
     "cat /etc/cdi/nvidia.yaml": _CDI,
     "cat /proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue\n",
     "systemctl is-enabled": (1, "masked\n", ""),
+    "modprobe -n": "",
     "command -v podman": "/usr/bin/podman\n",
     "podman run --rm --detach": "".join(
         f"{c} {w} saw {c} \n" for w in ("before", "after") for c in (_ONE, _TWO)
@@ -173,6 +179,11 @@ def test_a_good_host_passes(check: Check) -> None:
         (persistence.test_daemon, {"systemctl show -p Wants": "getty.target\n"}, "does not ask"),
         (toolkit.test_devices, {"--query-gpu=uuid --format": f"{_ONE}\n"}, "nvidia-smi lists"),
         (toolkit.test_devices, {"cat /etc/cdi/nvidia.yaml": _CDI.replace(_ONE, '"0"')}, "offers 0, GPU-"),
+        (
+            toolkit.test_devices,
+            {"cat /etc/cdi/nvidia.yaml": _CDI.replace("  - path: /dev/nvidia-uvm\n", "")},
+            "does not offer /dev/nvidia-uvm: CUDA finds no card",
+        ),
         (toolkit.test_devices, {"--query-gpu=uuid --format": ""}, "lists no card"),
         (
             toolkit.test_devices,
@@ -195,6 +206,11 @@ def test_a_good_host_passes(check: Check) -> None:
             {"systemctl is-enabled nvidia-cdi-refresh.path": "enabled\n"},
             "another description",
         ),
+        (
+            toolkit.test_boot,
+            {"test -e /run/cdi/nvidia.yaml": ""},
+            "/run/cdi/nvidia.yaml is another description",
+        ),
         (toolkit.test_container, {"--query-gpu=uuid --format": ""}, "lists no card"),
         (
             toolkit.test_container,
@@ -213,6 +229,14 @@ def test_a_good_host_passes(check: Check) -> None:
             toolkit.test_container,
             {"podman run --rm --detach": f"{_ONE} before saw {_TWO} \n{_TWO} before saw \n"},
             f"given {_ONE} sees {_TWO}; a container given {_TWO} sees no card: nvidia-smi lists none",
+        ),
+        (
+            toolkit.test_container,
+            {
+                "podman run --rm --detach": f"{_ONE} before lacks /dev/nvidia-uvm\n"
+                + "".join(f"{_TWO} {when} saw {_TWO} \n" for when in ("before", "after"))
+            },
+            f"^a container given {_ONE} has no /dev/nvidia-uvm: CUDA finds no card there$",
         ),
     ],
 )
@@ -243,6 +267,12 @@ def test_a_container_whose_driver_is_the_machines_has_nothing_to_check(check: Ch
     inside = replace(TWO_3090, container="lxc")
     with pytest.raises(NotRunHere, match="belongs to the machine outside"):
         run(check, {"test -e /proc/driver/nvidia/version": (1, "", "")}, inside)
+
+
+def test_where_there_can_be_no_uvm_nobody_asks_for_it() -> None:
+    """A container whose host never loaded the module."""
+    without = _CDI.replace("  - path: /dev/nvidia-uvm\n", "")
+    run(toolkit.test_devices, {"cat /etc/cdi/nvidia.yaml": without, "modprobe -n": (1, "", "")})
 
 
 def test_without_podman_no_container_can_be_tried() -> None:

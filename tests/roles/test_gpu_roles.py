@@ -1,6 +1,7 @@
 """What the roles about NVIDIA's cards ask for: of a host with cards, and of one without."""
 
 from dataclasses import replace
+from fnmatch import fnmatch
 
 import pytest
 
@@ -15,11 +16,13 @@ from roles.container_toolkit.deploy import container_toolkit
 from roles.container_toolkit.settings import ContainerToolkitSettings
 from roles.cuda.deploy import PROFILE, cuda
 from roles.cuda.settings import CudaSettings
+from roles.gpu_power.host_limits import POWER
+from roles.gpu_tuning.host_clocks import TUNING
 from roles.nvidia_driver.deploy import NO_NOUVEAU, PINS, nvidia_driver
 from roles.nvidia_driver.module import LoadedModule
 from roles.nvidia_driver.packages import DriverPackages
 from roles.nvidia_driver.settings import NvidiaDriverSettings
-from roles.nvidia_persistence.deploy import nvidia_persistence
+from roles.nvidia_persistence.deploy import DROP_IN, SET_AGAIN, nvidia_persistence
 from roles.nvidia_persistence.settings import NvidiaPersistenceSettings
 from tests.roles.gpu_host import EVERYTHING_WRONG, SIGNED, TWO_3090, gpu_facts
 from tests.roles.host_facts import host_facts
@@ -31,6 +34,20 @@ KERNEL = "6.12.107+deb13-amd64"
 
 def driver(facts: HostFacts = TWO_3090, settings: NvidiaDriverSettings = DISTRIBUTION) -> dict[str, Resource]:
     return {each.name: each for each in nvidia_driver.role.resources(settings, facts)}
+
+
+def test_a_package_that_dpkg_has_not_finished_is_no_strangers_driver() -> None:
+    """Its module is loaded, and on disk: `base` finishes the package, and the deploy goes on."""
+    report = TWO_3090.driver_report.replace(
+        "@@labctl packages\n",
+        "@@labctl packages\ninstall|half-configured|nvidia-kernel-dkms|550.163.01-2|Debian NVIDIA|non-free/kernel\n",
+    ).replace(
+        "@@labctl loaded\n",
+        "@@labctl loaded\nNVRM version: NVIDIA UNIX x86_64 Kernel Module  550.163.01  Tue Apr  8 12:41:17 UTC 2025\n",
+    )
+    built = report.replace(f"{KERNEL}|yes|yes||", f"{KERNEL}|yes|yes|550.163.01|NVIDIA")
+    assert built != report
+    assert "kernel module packages" in driver(replace(TWO_3090, driver_report=built))
 
 
 def test_packages_may_bring_an_initramfs_about_that_knows_nothing_of_nouveau() -> None:
@@ -175,6 +192,16 @@ def test_one_branch_of_one_driver(seen: Observations, reason: str | None) -> Non
     assert (difference.reason if difference else None) == reason
 
 
+def test_debians_daemon_may_lag_behind_its_driver() -> None:
+    rest = driver()["packages"]
+    assert isinstance(rest, DriverPackages)
+    there = {name: PackageSeen("installed", "550.163.01-2") for name in (*rest.present, *rest.modules)}
+    seen = Observations(packages={**there, "nvidia-persistenced": PackageSeen("installed", "525.85.05-1")})
+    assert rest.compare(seen, Pending()) is None
+    seen = Observations(packages={**there, "nvidia-smi": PackageSeen("installed", "525.85.05-1")})
+    assert rest.compare(seen, Pending())
+
+
 def test_a_module_is_tried_first_where_another_one_boots() -> None:
     fresh = MODULE.action(packages()).script
     assert "labctl-trial" not in fresh
@@ -259,8 +286,27 @@ def test_devices_are_described_by_uuid() -> None:
     assert isinstance(unit, Files)
     program, service = unit.files
     assert "--device-name-strategy=uuid" in (program.content or "")
-    assert f"ExecStart={program.path} " in (service.content or "")
+    text = service.content or ""
+    assert f"ExecStart={program.path} " in text
+    creates = "nvidia-modprobe -u -c 0 || nvidia-ctk system create-device-nodes --control-devices"
+    assert text.index(creates) < text.index("ExecStart=")
+    assert "DeviceAllow=char-nvidia* rwm\n" in text
+    assert "Before=labctl.target\n" in text
     assert isinstance(found["CDI devices"], Condition)
+
+
+def test_the_daemon_asks_for_what_sets_limits_and_clocks_again() -> None:
+    assert [name for name in (POWER.name, TUNING.name) if any(fnmatch(name, each) for each in SET_AGAIN)] == [
+        POWER.name,
+        TUNING.name,
+    ]
+    (settings,) = (
+        each
+        for each in nvidia_persistence.role.resources(NvidiaPersistenceSettings(), TWO_3090, DISTRIBUTION)
+        if isinstance(each, Files)
+    )
+    text = next(file.content or "" for file in settings.files if file.path == DROP_IN)
+    assert f"ExecStartPost=-/usr/bin/systemctl --no-block try-restart {' '.join(SET_AGAIN)}\n" in text
 
 
 def test_what_only_a_driver_can_say_is_open_until_it_is_loaded() -> None:

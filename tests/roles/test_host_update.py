@@ -76,6 +76,11 @@ def test_what_is_new_and_the_driver_come_before_what_follows_the_kernel_by_its_n
     assert made.words(BOOTS) == f"kernel {BOOTS} → {NEXT}, driver 550.163.01 → 550.163.02, 6 packages"
 
 
+def test_what_moves_beside_the_driver_is_no_driver_that_leaves_its_branch() -> None:
+    common = "Inst nvidia-kernel-common [20240109+1] (20250801+deb13u1 Debian:13 [amd64])\n"
+    assert planned(said(common + DRIVER)).words(BOOTS).startswith("driver 550.163.01 → 550.163.02")
+
+
 def test_a_driver_alone_is_built_for_the_kernel_that_is_there() -> None:
     made = planned(said(DRIVER))
     assert (made.kernels, made.then) == ((BOOTS,), ())

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from labctl.driver.survey import NVIDIA_MODULE
-from roles.nvidia_driver.module import module_state
+from labctl.hoststate.observation import Observations
+from labctl.hoststate.reboot import REBOOT
+from roles.nvidia_driver.module import LoadedModule, module_state
 
 KERNEL = "6.12.117+deb13-amd64"
 # As kmod's: silent and unsuccessful for a module that is not there.
@@ -48,3 +50,26 @@ def test_version_and_flavour(tmp_path: Path, name: str, license_: str, flavour: 
 def test_another_vendors_module_is_none(tmp_path: Path) -> None:
     assert asked(tmp_path, "nvidiafb", "GPL", f"{NVIDIA_MODULE}nvidia_module {KERNEL} version") == ""
     assert asked(tmp_path, "nvidiafb", "GPL", module_state(KERNEL)).splitlines()[0] == "installed"
+
+
+def test_a_module_that_secure_boot_refuses_is_said_and_not_rebooted_for(tmp_path: Path) -> None:
+    script = LoadedModule(KERNEL, ("nvidia-kernel-dkms",)).action(Observations()).script
+    for name, text in (
+        ("uname", f"echo {KERNEL}"),
+        (
+            "modprobe",
+            "echo \"modprobe: ERROR: could not insert 'nvidia': Key was rejected by service\" >&2; exit 1",
+        ),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", script.replace(REBOOT, "echo reboots")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
+    assert done.returncode == 1
+    assert "Secure Boot" in done.stdout
+    assert "reboots" not in done.stdout

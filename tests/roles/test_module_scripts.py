@@ -2,6 +2,7 @@
 
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,9 @@ _ERROR = "/x/nv-pci.c:291:9: error: too few arguments to function 'pci_resize_re
 _TOOL = r"""#!/bin/sh
 echo "${0##*/} $*" >>@folder@/said
 case "${0##*/} $*" in
+  *"install -s"*) echo "Inst @moves@ (550.163.02-1 Debian:13 [amd64])" ;;
+  "apt-cache show"*) case $2 in @archive@) echo "Package: ${2%%=*}" ;; esac ;;
+  dpkg-query*Version*) echo 550.163.01-2 ;;
   *download*) : >package.deb ;;
   "dpkg-deb -x"*) mkdir -p "$3/usr/src/nvidia-1"
     printf 'PACKAGE_NAME="nvidia"\nPACKAGE_VERSION="1"\n' >"$3/usr/src/nvidia-1/dkms.conf" ;;
@@ -47,14 +51,24 @@ def body(script: str) -> str:
     return words[2]
 
 
-def run(folder: Path, seen: Observations, fails: str, *, built: bool = True) -> tuple[int, str, list[str]]:
-    """Exit status, output, and the commands that were run."""
-    tool = _TOOL.replace("@folder@", str(folder)).replace("@fails@", fails).replace("@error@", _ERROR)
+def run(
+    folder: Path,
+    seen: Observations,
+    fails: str,
+    *,
+    built: bool = True,
+    packages: DriverPackages = OPEN,
+    archive: str = "none",
+    moves: str = "nvidia-open-kernel-dkms",
+) -> tuple[int, str, list[str]]:
+    """Exit status, output, and the commands that were run. archive: what apt can still have in an old version."""
+    tool = _TOOL.replace("@archive@", archive).replace("@moves@", moves)
+    tool = tool.replace("@folder@", str(folder)).replace("@fails@", fails).replace("@error@", _ERROR)
     (folder / "bin").mkdir()
-    for name in ("apt-get", "dpkg", "dpkg-query", "dkms", "dpkg-deb"):
+    for name in ("apt-get", "apt-cache", "dpkg", "dpkg-query", "dkms", "dpkg-deb"):
         (folder / "bin" / name).write_text(tool.replace("@built@", "yes" if built else "no"))
         (folder / "bin" / name).chmod(0o755)
-    text = body(OPEN.action(seen).script).replace("/run/labctl-apt", f"{folder}/unit")
+    text = body(packages.action(seen).script).replace("/run/labctl-apt", f"{folder}/unit")
     text = text.replace("/var/lib/dkms", f"{folder}/dkms").replace("/var/tmp/", f"{folder}/")
     path = f"{folder}/bin:/usr/bin:/bin"
     done = subprocess.run(["sh", "-c", text], capture_output=True, text=True, env={"PATH": path}, check=False)
@@ -99,7 +113,9 @@ def test_beside_another_one_it_is_built_first(tmp_path: Path) -> None:
     assert status == 0, output
     built = next(n for n, line in enumerate(said) if line.startswith("dkms build -m nvidia -v 1"))
     replaced = next(
-        n for n, line in enumerate(said) if line.endswith("nvidia-open-kernel-dkms nvidia-kernel-dkms-")
+        n
+        for n, line in enumerate(said)
+        if line.endswith(" install nvidia-open-kernel-dkms nvidia-kernel-dkms-")
     )
     assert built < replaced
     assert list(tmp_path.glob("labctl-trial*")) == []
@@ -109,8 +125,51 @@ def test_one_that_does_not_build_leaves_the_other_one_alone(tmp_path: Path) -> N
     status, output, said = run(tmp_path, proprietary(), "dkms\\ build*")
     assert status == 1
     assert "does not build" in output
-    assert [line for line in said if "purge" in line or "nvidia-kernel-dkms-" in line] == []
+    assert installs(said) == ["dkms"]
+    assert [line for line in said if "purge" in line] == []
     assert list(tmp_path.glob("labctl-trial*")) == []
+
+
+REST = DriverPackages("rest", ("nvidia-smi", "libcuda1"), 550, KERNEL, modules=OPEN.present)
+
+
+def installed(*names: str) -> Observations:
+    names_and_none = dict.fromkeys(OPEN.probes().packages | REST.probes().packages | {"linux-headers-amd64"})
+    there = {name: PackageSeen("installed", "550.163.01-2") for name in names}
+    return Observations(packages={**names_and_none, **there})
+
+
+def installs(said: list[str]) -> list[str]:
+    """What apt was told to install for good."""
+    return [line.rpartition(" install ")[2] for line in said if " install " in line and " -s " not in line]
+
+
+def test_where_headers_alone_are_missing_the_driver_is_left_alone(tmp_path: Path) -> None:
+    wanted = replace(OPEN, headers=("linux-headers-amd64",))
+    status, output, said = run(tmp_path, installed(*OPEN.present), "never", packages=wanted)
+    assert status == 0, output
+    assert installs(said) == ["linux-headers-amd64"]
+
+
+def test_what_is_missing_comes_in_the_version_that_is_there(tmp_path: Path) -> None:
+    seen = installed(*OPEN.present, "libcuda1")
+    status, output, said = run(
+        tmp_path, seen, "never", packages=REST, archive="nvidia-smi=550.163.01-2", moves="nvidia-smi"
+    )
+    assert status == 0, output
+    assert installs(said) == ["nvidia-smi=550.163.01-2"]
+    assert not any(line.startswith("dkms") for line in said)
+
+
+@pytest.mark.parametrize("builds", [True, False])
+def test_a_newer_module_that_comes_with_it_is_tried_first(tmp_path: Path, *, builds: bool) -> None:
+    """The archive has no more of the version that is there."""
+    seen = installed(*OPEN.present, "libcuda1")
+    fails = "never" if builds else "dkms\\ build*"
+    status, output, said = run(tmp_path, seen, fails, packages=REST)
+    assert any(line.startswith("dkms build") for line in said)
+    assert installs(said) == (["dkms", "nvidia-smi"] if builds else ["dkms"])
+    assert (status, "does not build" in output) == ((0, False) if builds else (1, True))
 
 
 @pytest.mark.parametrize("source", ["nvidia", "distribution"])

@@ -49,8 +49,12 @@ int load_driver(void);
 /* What was set on a card, or `otherwise`. It is kept in a folder that a reboot empties, as a driver forgets. */
 long long kept(const struct card *card, const char *what, long long otherwise);
 int keep(const struct card *card, const char *what, long long value);
+/* What a driver does that puts a card down which nobody uses: everything that was set is lost. */
+void forget_unused(const struct card *card);
 /* A test makes a card fail by a file of this name beside what is kept. */
 int fails(const struct card *card, const char *how);
+/* As long as there is a file CARD.hang, whoever asks for the card waits: Xid 119. */
+void wait_for(const struct card *card);
 int may_change(void);
 unsigned long long used_bytes(const struct card *card);
 void unanswered(const char *what);
@@ -65,6 +69,7 @@ extern int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle);
 #define CARD(handle)                                             \
     struct card *card = card_of(handle);                         \
     if (!card) return INVALID_ARGUMENT;                          \
+    wait_for(card);                                              \
     if (fails(card, "lost")) return GPU_IS_LOST
 /* A card that does not report something has -1 there. */
 #define GIVE(target, value)                                      \

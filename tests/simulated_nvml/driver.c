@@ -173,11 +173,28 @@ int keep(const struct card *card, const char *what, long long value)
     return SUCCESS;
 }
 
+void forget_unused(const struct card *card)
+{
+    static const char *const set[] = {"power-limit", "compute-mode", "clock-lock-least", "clock-lock-most",
+                                      "memory-lock-least", "memory-lock-most"};
+    char path[512];
+    for (size_t i = 0; !card->process_count && i < sizeof set / sizeof *set; i++) {
+        path_of(path, sizeof path, card, set[i]);
+        unlink(path);
+    }
+}
+
 int fails(const struct card *card, const char *how)
 {
     char path[512];
     path_of(path, sizeof path, card, how);
     return access(path, F_OK) == 0;
+}
+
+void wait_for(const struct card *card)
+{
+    while (fails(card, "hang"))
+        sleep(1);
 }
 
 int may_change(void)

@@ -70,6 +70,7 @@ static int by_number(int number, void **handle)
 {
     if (number < 0 || number >= driver.count)
         return INVALID_ARGUMENT;
+    wait_for(&driver.cards[number]);
     if (fails(&driver.cards[number], "lost"))
         return GPU_IS_LOST;
     *handle = &driver.cards[number];
@@ -232,6 +233,8 @@ API nvmlDeviceSetPersistenceMode(void *handle, unsigned mode)
     CARD(handle);
     if (!may_change())
         return NO_PERMISSION;
+    if (!mode && kept(card, "persistence", 0))
+        forget_unused(card);
     return mode > 1 ? INVALID_ARGUMENT : keep(card, "persistence", mode);
 }
 

@@ -1,6 +1,7 @@
 """The simulated library does as NVIDIA's does where something is set or fails; through nvidia-ml-py, unmodified."""
 
 import ctypes
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,18 @@ def test_persistence_and_compute_mode_are_kept(nvml: Any, monkeypatch: pytest.Mo
     assert refused(nvml, nvml.nvmlDeviceSetPersistenceMode, card, 0) == nvml.NVML_ERROR_NO_PERMISSION
 
 
+def test_a_card_that_nobody_uses_forgets_its_limit_with_persistence(nvml: Any) -> None:
+    if nvml is None:
+        return
+    used, unused = (nvml.nvmlDeviceGetHandleByIndex(index) for index in (0, 1))
+    for card in (used, unused):
+        nvml.nvmlDeviceSetPersistenceMode(card, 1)
+        nvml.nvmlDeviceSetPowerManagementLimit(card, 250_000)
+        nvml.nvmlDeviceSetPersistenceMode(card, 0)
+    assert nvml.nvmlDeviceGetPowerManagementLimit(used) == 250_000
+    assert nvml.nvmlDeviceGetPowerManagementLimit(unused) == 280_000
+
+
 def test_an_xid_is_told_once(nvml: Any, tmp_path: Path) -> None:
     if nvml is None:
         return
@@ -113,6 +126,24 @@ def test_a_lost_card_answers_nothing_and_its_neighbour_everything(nvml: Any, tmp
     assert refused(nvml, nvml.nvmlDeviceGetTemperature, first, 0) == nvml.NVML_ERROR_GPU_IS_LOST
     assert refused(nvml, nvml.nvmlDeviceGetHandleByIndex, 0) == nvml.NVML_ERROR_GPU_IS_LOST
     assert nvml.nvmlDeviceGetTemperature(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 36
+
+
+def test_who_asks_for_a_hanging_card_waits_and_its_neighbour_answers(nvml: Any, tmp_path: Path) -> None:
+    if nvml is None:
+        return
+    (tmp_path / "state").mkdir(exist_ok=True)
+    (tmp_path / "state" / f"{uuid_of(0)}.hang").touch()
+    answered: list[object] = []
+    asking = threading.Thread(
+        target=lambda: answered.append(nvml.nvmlDeviceGetHandleByIndex(0)), name="asks for the hanging card"
+    )
+    asking.start()
+    assert nvml.nvmlDeviceGetTemperature(nvml.nvmlDeviceGetHandleByIndex(1), 0) == 36
+    asking.join(0.3)
+    assert answered == []
+    (tmp_path / "state" / f"{uuid_of(0)}.hang").unlink()
+    asking.join()
+    assert len(answered) == 1
 
 
 def test_a_card_is_there_for_whoever_may_open_its_node(

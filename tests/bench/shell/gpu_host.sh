@@ -40,6 +40,7 @@ install)
 limit)
   nvidia-smi -pm 1
   nvidia-smi -pl "$2"
+  nvidia-modprobe -u -c 0 || nvidia-ctk system create-device-nodes --control-devices
   install -d /etc/cdi
   nvidia-ctk cdi generate --device-name-strategy=uuid --output=/etc/cdi/nvidia.yaml
   ;;

@@ -62,12 +62,21 @@ CASES: dict[str, tuple[Change, str]] = {
         lambda it: replace(it, run_installer=True, loaded="570.1", loaded_flavour="open"),
         "run-installer",
     ),
-    "built by hand": (lambda it: replace(it, loaded="570.124.06", loaded_flavour="open"), "foreign-driver"),
+    "built by hand": (
+        lambda it: replace(
+            it,
+            loaded="570.124.06",
+            loaded_flavour="open",
+            running=replace(it.running, nvidia="570.124.06", flavour="open"),
+        ),
+        "foreign-driver",
+    ),
     "held": (lambda it: with_packages(it, replace(OTHER, held=True)), "held"),
 }
 HARMLESS: dict[str, Change] = {
     "nothing": lambda it: it,
     "nouveau": lambda it: replace(it, nouveau=True),
+    "purged since the last boot": lambda it: replace(it, loaded="570.124.06", loaded_flavour="open"),
     "a VM": lambda it: replace(it, vm="kvm"),
     "its own repository": lambda it: replace(it, sources=(DEBIAN_13,)),
     "no package lists": lambda it: replace(it, next_boot=Kernel(NEXT, "unknown")),
@@ -185,3 +194,20 @@ def test_a_flavour_that_is_asked_for_is_given_or_refused() -> None:
     refused = decide(host(device("rtx-5090")), Request(flavour="proprietary"))
     assert [each.code for each in refused.obstacles] == ["flavour"]
     assert "NVIDIA's 580" in refused.obstacles[0].message
+
+
+@pytest.mark.parametrize(
+    ("system", "request_", "command", "key"),
+    [
+        (("debian", "12"), ANYTHING, "openssl req", "/var/lib/dkms/mok.pub"),
+        (("debian", "13"), ANYTHING, "dkms generate_mok", "/var/lib/dkms/mok.pub"),
+        (("ubuntu", "24.04"), Request(source="nvidia"), "update-secureboot-policy --new-key", "MOK.der"),
+    ],
+)
+def test_a_key_is_made_as_the_systems_own_dkms_wants_it(
+    system: tuple[str, str], request_: Request, command: str, key: str
+) -> None:
+    found = decide(host(device("rtx-3090"), system=system, secure_boot=True), request_)
+    (obstacle,) = found.obstacles
+    assert command in obstacle.way_out
+    assert f"{key}`" in obstacle.way_out

@@ -72,17 +72,18 @@ def test_another_flavour_goes() -> None:
     assert decision(machine).remove == ("nvidia-kernel-dkms",)
 
 
-def installed(machine: DriverHost) -> DriverHost:
-    """The machine after a deploy of what was decided for it."""
-    found = decision(machine)
-    packages = [Package(name, "580.95.05-1", came=found.source) for name in found.packages]
+def installed(machine: DriverHost, request: Request = ANYTHING) -> DriverHost:
+    """The machine after a deploy of the driver that was decided for it, before the toolkit."""
+    found = decision(machine, request)
+    version = f"{found.branch}.95.05"
+    packages = [Package(name, f"{version}-1", came=found.source) for name in found.packages]
     if found.modules == "precompiled":
         packages.append(Package(found.packages[0].replace("-generic", "-6.8.0-88-generic"), "6.8.0-88.89"))
         packages[0] = replace(packages[0], version="6.8.0-88.89")
     return replace(
         with_packages(machine, *packages),
-        next_boot=replace(machine.next_boot, nvidia="580.95.05", flavour=found.flavour),
-        loaded="580.95.05",
+        next_boot=replace(machine.next_boot, nvidia=version, flavour=found.flavour),
+        loaded=version,
         loaded_flavour=found.flavour,
     )
 
@@ -100,10 +101,46 @@ def test_what_was_decided_and_installed_is_in_place(system: tuple[str, str], mod
 
 def test_what_is_in_place_may_be_held_and_needs_no_room() -> None:
     after = installed(host(device("rtx-3090")))
+    toolkit = decision(after).cuda
+    assert toolkit
+    after = with_packages(after, Package(toolkit.package, "12", came="nvidia"))
     held = replace(
         after, packages=tuple(replace(each, held=True) for each in after.packages), root_free_mib=100
     )
     assert decide(held, Request()).go
+
+
+# What a finished deploy leaves beside the driver's own names, with versions of their own or of a daemon that lags.
+COMPANIONS = {
+    ("debian", "12"): (
+        Package("nvidia-driver-pinning-580", "580-1", came="nvidia"),
+        Package("libnvidia-container1", "1.17.8-1", came="nvidia"),
+        Package("libnvidia-egl-wayland1", "1:1.1.18-1"),
+    ),
+    ("debian", "13"): (
+        Package("nvidia-kernel-common", "20240109+1"),
+        Package("nvidia-persistenced", "535.171.04-1"),
+        Package("libnvidia-ml-dev", "12.4.127~12.4.1-2"),
+    ),
+}
+
+
+@pytest.mark.parametrize("system", COMPANIONS, ids="-".join)
+def test_what_has_versions_of_its_own_is_of_every_branch(system: tuple[str, str]) -> None:
+    asked = Request(source="nvidia" if system[1] == "12" else "distribution")
+    after = installed(host(device("rtx-3090"), system=system), asked)
+    beside = replace(with_packages(after, *COMPANIONS[system]), root_free_mib=100_000)
+    held = replace(beside, packages=tuple(replace(each, held=True) for each in beside.packages))
+    for machine in (beside, held):
+        found = decide(machine, asked)
+        assert found.decision
+        assert (found.decision.in_place, found.obstacles) == (True, ())
+
+
+def test_the_toolkit_alone_needs_room_too() -> None:
+    after = replace(installed(host(device("rtx-3090"))), root_free_mib=1000)
+    assert [each.code for each in decide(after, Request()).obstacles] == ["disk"]
+    assert decide(after, Request(cuda=False)).go
 
 
 @pytest.mark.parametrize(

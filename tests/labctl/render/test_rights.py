@@ -9,6 +9,8 @@ import pytest
 from labctl.plan.plan import Plan
 from labctl.render.render import Rendered, render
 from labctl.transaction.manifest import problems
+from roles.container_toolkit.deploy import UNIT as CDI_UNIT
+from roles.gpu_power.host_limits import POWER
 from tests.labctl.plan.plans import plan, runs
 from tests.labctl.plan.questions import answered, question
 from tests.labctl.render.cases import SERVICES, case_plan, containers, facts, lines, rendered, texts
@@ -56,8 +58,8 @@ def _wrong(text: str) -> Iterator[str]:
     for capability in lines(text, "AddCapability"):
         if not re.search(rf"^# {capability}: \S.*\nAddCapability={capability}$", text, re.MULTILINE):
             yield capability
-    if ("AddDevice=nvidia.com/gpu" in text) != ("After=labctl-gpu-power.service" in text):
-        yield "power limits"
+    if ("AddDevice=nvidia.com/gpu" in text) != (f"After={POWER.name} {CDI_UNIT}\n" in text):
+        yield "power limits and the cards' description"
     if any(each != "labctl.target" for each in lines(text, "WantedBy")):
         yield "WantedBy"
 
