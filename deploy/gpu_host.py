@@ -11,6 +11,7 @@ from roles.monitoring.deploy import monitoring
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
+from roles.workloads.deploy import workloads
 
 deploy_roles(
     base,
@@ -23,4 +24,5 @@ deploy_roles(
     monitoring,
     gpu_power,  # last: one card that refuses its limit must not keep the host from the rest
     gpu_tuning,
+    workloads,  # checks alone, of what `labctl apply` put in place
 )

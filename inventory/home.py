@@ -14,6 +14,7 @@ hosts = [
             # "firewall": {"exposed": [{"port": 443, "from": ["192.168.1.0/24"]}]},
             # "podman": {"storage": "/srv/containers"},
             # "gpu_power": {"limits": {"rtx-3090": 280}},
+            # "models_folder": "/srv/models",  # where model files lie: labctl models pull
             # "monitoring": {"enabled": True},
             # "gpu_tuning": {"graphics_mhz": {"rtx-3090": [210, 1695]}},
         },

@@ -6,15 +6,20 @@ import typer
 
 from labctl import __version__
 from labctl.cli.advise import advise
+from labctl.cli.apply import apply, rollback
+from labctl.cli.control import logs, restart, start, stop
 from labctl.cli.deploy import check, deploy, doctor, verify
 from labctl.cli.diff import diff
 from labctl.cli.fit import fit
 from labctl.cli.gpus import gpus, rig
+from labctl.cli.models import models
 from labctl.cli.place import place
 from labctl.cli.power import power
 from labctl.cli.preflight import preflight
 from labctl.cli.render import render
+from labctl.cli.secrets import secrets_commands
 from labctl.cli.services import services
+from labctl.cli.status import status
 from labctl.cli.update import update
 
 # Without `rich_markup_mode=None` every --help would import rich.
@@ -56,6 +61,9 @@ def labctl(
 
 for command in (
     *(deploy, check, verify, doctor, update, preflight, power),
-    *(fit, place, advise, diff, render, services, gpus, rig),
+    *(fit, place, advise, diff, render, apply, rollback, services, gpus, rig),
+    *(status, logs, start, stop, restart),
 ):
     app.command()(command)
+app.add_typer(models, name="models")
+app.add_typer(secrets_commands, name="secrets")

@@ -165,7 +165,8 @@ def _secret(secret: Secret) -> str:
     if secret.made == "given":
         return f"{secret.name}: {secret.what}; yours to give, and it does without"
     changed = ", a restart takes a new one" if secret.changed_by == "restart" else ", never changed by labctl"
-    return f"{secret.name}: {secret.what}; made at the first apply, {secret.characters} characters{changed}"
+    told = f"{secret.name}: {secret.what}; made at the first apply, {secret.characters} characters{changed}"
+    return f"{told}; to change it: {secret.procedure}" if secret.procedure else told
 
 
 def _offers(service: Service) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from labctl.cli.document import run_document
 from labctl.cli.progress import asked as questions_alone
 from labctl.cli.progress import watched
+from labctl.cli.question import says_yes
 from labctl.cli.report import RunReport, report_of
 from labctl.cli.show import show_run
 from labctl.cli.update_text import update_text
@@ -54,16 +55,10 @@ def answer(asked: Asked) -> int:
             return _nothing_to_move(found, asked)
         # Beside --json, too: the answer to the question is no part of the document.
         print(update_text(found, shutil.get_terminal_size().columns), end="", file=sys.stderr)
-        if not _yes("Move them?"):
+        if not says_yes("Move them?"):
             raise Failed("stopped at a question; nothing was moved")
     events = run(replace(request, mode="update"))
     return show_run("update", asked.inventory, events, as_json=asked.as_json, verbosity=asked.verbosity)
-
-
-def _yes(question: str) -> bool:
-    """Not by typer: it asks on standard output, where a document may be all there is."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _look(request: DeployRequest, asked: Asked) -> RunReport:

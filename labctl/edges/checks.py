@@ -9,13 +9,17 @@ what to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
+import pytest
 from testinfra.host import Host
 
 from labctl.hoststate.facts import HostFacts
 
-__all__ = ["Host", "HostFacts", "NotRunHere", "not_run_here", "output_of"]
+__all__ = ["NOTHING", "Host", "HostFacts", "NotRunHere", "for_each", "not_run_here", "output_of"]
+NOTHING = "nothing of it is there"
+"""A check's parameter where there is none: such a check is left out without a word."""
 
 
 class NotRunHere(Exception):
@@ -25,6 +29,11 @@ class NotRunHere(Exception):
 def not_run_here(reason: str) -> NoReturn:
     """End the check as "not run here": neither passed nor failed. The only way to leave a check out."""
     raise NotRunHere(reason)
+
+
+def for_each(metafunc: pytest.Metafunc, argument: str, values: Mapping[str, object]) -> None:
+    """One check of each value, named by its key, none for nothing; for `pytest_generate_tests` of a `checks.py`."""
+    metafunc.parametrize(argument, [*values.values()] or [NOTHING], ids=[*values] or [NOTHING])
 
 
 def output_of(host: Host, command: str, *args: str) -> str:

@@ -6,13 +6,14 @@ pyinfra makes the connections, so the inventory's addresses, keys and passwords 
 from __future__ import annotations
 
 import getpass
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labctl.edges.held_shell import HeldShell, Streams
+from labctl.edges.held_shell import ConnectionLost, HeldShell, Streams
 from labctl.edges.machines import split
 from labctl.errors import LabctlError
 from labctl.hoststate.facts import refuse_unsupported
@@ -35,6 +36,9 @@ def host_shells(inventory: str) -> Iterator[Mapping[str, HeldShell | LabctlError
     from labctl.edges.deploy_runner import DeployRequest
     from labctl.edges.inventory_file import load_inventory
 
+    # What they would write about a host that does not answer is told in its place.
+    for library in ("paramiko", "pyinfra"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     path, name = split(inventory)
     found = load_inventory(DeployRequest("read", path, limit=(name,) if name else ()))
     _use(found)
@@ -68,6 +72,9 @@ def _use(inventory: Inventory) -> None:
     from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_inventory, ctx_state
 
+    # Without a handler Python prints warnings of libraries: what matters of them comes as an error of ours.
+    for library in ("pyinfra", "paramiko"):
+        logging.getLogger(library).addHandler(logging.NullHandler())
     pyinfra.is_cli = True
     config, state = Config(), State(check_for_changes=False)
     ctx_config.set(config)
@@ -106,7 +113,12 @@ def _start(host: Host, program: str) -> Streams:
 
     if not host.connected or connection_errors.is_lost(host):
         host.connected = False
-        _connect(host)
+        try:
+            _connect(host)
+        except LabctlError as problem:
+            raise ConnectionLost(
+                problem.message, where=problem.where, found=problem.found, hint=problem.hint
+            ) from problem
     return starter(host)(program)
 
 

@@ -156,7 +156,7 @@ class HostTransactions:
             state, entries = self._poll(instance, cursor)
             for entry in entries:
                 cursor = entry["__CURSOR"]
-                message = _text(entry["MESSAGE"])
+                message = message_text(entry["MESSAGE"])
                 if message.startswith(RESULT):
                     last = message.removeprefix(RESULT)
                 else:
@@ -218,7 +218,7 @@ class HostTransactions:
         return done
 
 
-def _text(message: str | list[int]) -> str:
+def message_text(message: str | list[int]) -> str:
     """journalctl gives what is not plain text as a list of bytes."""
     return message if isinstance(message, str) else bytes(message).decode("utf-8", "replace")
 

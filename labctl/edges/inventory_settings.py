@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from labctl.errors import BadInput
 from labctl.hoststate.role import Role
+from labctl.render.host import MODELS
 from labctl.secret import Secret
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 # Keys of labctl's own beside the roles'; `x_` is the reader's own, as `x-` is in compose files.
-OPTIONS = ("only", "skip", "firewall_confirmed")
+MODELS_FOLDER = "models_folder"
+OPTIONS = ("only", "skip", "firewall_confirmed", MODELS_FOLDER)
 _FREE_PREFIX = "x_"
+# It stands in units and in commands, where anything else would need quoting.
+_FOLDER = re.compile(r"(/[A-Za-z0-9_.+@-]+)+")
 _WHERE_FROM = 'Secret.env("NAME") or Secret.file("PATH"), from labctl.secret'
 
 
@@ -35,7 +40,23 @@ def settings(where: str, data: Mapping[str, Any], roles: Iterable[Role]) -> dict
             and key not in _pyinfra_keys()
         ):
             raise _unknown(where, key, [*known, *OPTIONS], [*_pyinfra_keys()])
+    models_folder(where, data)
     return {name: _validate(f"{where}.{name}", role.settings, data.get(name)) for name, role in known.items()}
+
+
+def models_folder(where: str, data: Mapping[str, Any]) -> str:
+    """Where the host keeps model files. Raises BadInput for what cannot be such a folder."""
+    folder = data.get(MODELS_FOLDER) or MODELS
+    plain = isinstance(folder, str) and _FOLDER.fullmatch(folder) and ".." not in folder.split("/")
+    if not plain or "/" not in str(folder).lstrip("/"):
+        raise BadInput(
+            "the folder of models cannot be used",
+            where=f"{where}.{MODELS_FOLDER}",
+            found=_shown(folder),
+            expected=f"a folder below one of the root's, of letters, digits and .-_+@, as {MODELS}",
+            hint="correct it in the inventory or its group_data; nothing was changed on any host",
+        )
+    return str(folder)
 
 
 def names(value: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.edges.model_files import Directory
@@ -20,6 +21,16 @@ _PAGE = re.compile(r"/(?:tree|blob|resolve)/(?P<revision>[^/]+)(?=/|$)")
 _WRONG_FILES = {".safetensors", ".json", ".bin", ".pth", ".pt", ".ckpt", ".onnx"}
 
 
+@dataclass(frozen=True)
+class NameOnHub:
+    """A repository, and what of it: the GGUF of a quantization, a file, a branch or tag or commit; None: not said."""
+
+    repository: str
+    quant: str | None = None
+    file: str | None = None
+    revision: str | None = None
+
+
 def read_model(text: str, *, revision: str | None = None) -> ReadModel:
     """The model that `text` names.
 
@@ -36,13 +47,8 @@ def read_model(text: str, *, revision: str | None = None) -> ReadModel:
                 "only repositories on the hub have revisions", where=text, hint="leave out the revision"
             )
         return _read_path(path, quant)
-    named = text[site.end() :] if site else text
-    page = _PAGE.search(named)
-    if page:
-        named = named[: page.start()] + named[page.end() :]
-        revision = revision or page["revision"]
-    match = _ON_THE_HUB.fullmatch(named.rstrip("/"))
-    if match is None:
+    named = on_the_hub(text)
+    if named is None:
         raise BadInput(
             "this names no model",
             where=text[:200],
@@ -51,9 +57,21 @@ def read_model(text: str, *, revision: str | None = None) -> ReadModel:
         )
     from labctl.edges.hub import HubRepository
 
-    return read_repository(
-        HubRepository(match["repository"], revision), quant=match["quant"], file=match["file"]
-    )
+    repository = HubRepository(named.repository, revision or named.revision)
+    return read_repository(repository, quant=named.quant, file=named.file)
+
+
+def on_the_hub(text: str) -> NameOnHub | None:
+    """What `text` names on the hub; None where it cannot be a name there."""
+    site = _SITE.match(text)
+    name = text[site.end() :] if site else text
+    page = _PAGE.search(name)
+    if page:
+        name = name[: page.start()] + name[page.end() :]
+    match = _ON_THE_HUB.fullmatch(name.rstrip("/"))
+    if match is None:
+        return None
+    return NameOnHub(match["repository"], match["quant"], match["file"], page["revision"] if page else None)
 
 
 def _on_this_machine(text: str) -> tuple[Path, str | None] | None:

@@ -23,6 +23,20 @@ def read_plan(path: str) -> Plan:
     return load(content, path)
 
 
+def read_bound_plan(path: str) -> Plan:
+    """A plan that can be applied. Raises BadInput also for one whose cards are a rig file's."""
+    plan = read_plan(path)
+    if not plan.rig.bound:
+        raise BadInput(
+            "this plan is to look at: its cards have no UUIDs",
+            where=path,
+            found=f"made for the rig {plan.rig.name}",
+            expected="a plan made for the host itself",
+            hint="labctl place WORKLOADS --inventory inventory/home.py --out plan.json",
+        )
+    return plan
+
+
 def write_plan(path: Path, plan: Plan) -> bool:
     """Whether the file is another now; one that holds this plan already is left alone. Raises Failed."""
     text = dump(plan)

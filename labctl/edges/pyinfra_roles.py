@@ -51,7 +51,7 @@ def role(
 
         @deploy(name)
         def run() -> None:
-            with _errors_as_pyinfras():
+            with errors_as_pyinfras():
                 session = HostSession.of(host)
                 settings = _settings([value, *value.beside])
                 session.selected.append((value, settings[name]))
@@ -72,7 +72,7 @@ def deploy_roles(*roles: RoleDeploy) -> None:
     if _asked_for is not None:
         _asked_for.extend(one.role for one in roles)
         return
-    with _errors_as_pyinfras():
+    with errors_as_pyinfras():
         session = HostSession.of(host)
         values = [one.role for one in roles]
         settings = _settings(list(dict.fromkeys(one for value in values for one in (value, *value.beside))))
@@ -107,7 +107,7 @@ def deploy_apart(one: RoleDeploy) -> None:
     if asked_for is not None:
         asked_for.extend(dict.fromkeys(known))
         return
-    with _errors_as_pyinfras():
+    with errors_as_pyinfras():
         session = HostSession.of(host)
         settings = _settings(list(dict.fromkeys(known)))
         refuse_unfit(session.address, session.facts)
@@ -185,7 +185,7 @@ def _ordinal(role: str, name: str) -> int:
 
 
 @contextlib.contextmanager
-def _errors_as_pyinfras() -> Iterator[None]:
+def errors_as_pyinfras() -> Iterator[None]:
     """Plain pyinfra shows its own errors in one line and everything else as a traceback."""
     try:
         yield

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from functools import cache
 from pathlib import Path
 
 import labctl.transaction
+from labctl.edges.zipped_program import zipped_program
+from labctl.transaction import layout
 
-PROGRAM = "/usr/local/lib/labctl/transaction"
+PROGRAM = layout.PROGRAM
 UNITS = "/etc/systemd/system"
 RECOVERY = "labctl-transaction-recover.service"
 _PACKAGE = Path(labctl.transaction.__file__).parent
-_BESIDE = ("__init__.py", "errors.py", "mask.py")
-_MAIN = b"import sys\nfrom labctl.transaction.program import main\nsys.exit(main())\n"
-_LONG_AGO = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip file knows; with it the same sources always make the same bytes."""
 
 
 def unit_of(instance: str) -> str:
@@ -27,14 +23,7 @@ def unit_of(instance: str) -> str:
 @cache
 def program() -> bytes:
     """A zip file that Python runs: no more is installed on the host than this one file."""
-    content = io.BytesIO()
-    content.write(b"#!/usr/bin/python3 -I\n")
-    with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
-        files = {f"labctl/{name}": (_PACKAGE.parent / name).read_bytes() for name in _BESIDE}
-        files |= {f"labctl/transaction/{path.name}": path.read_bytes() for path in _PACKAGE.glob("*.py")}
-        for name, text in sorted({"__main__.py": _MAIN, **files}.items()):
-            archive.writestr(zipfile.ZipInfo(name, _LONG_AGO), text, zipfile.ZIP_DEFLATED)
-    return content.getvalue()
+    return zipped_program("transaction", ("errors.py", "mask.py"))
 
 
 def installed() -> dict[str, tuple[bytes, int]]:

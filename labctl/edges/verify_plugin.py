@@ -14,7 +14,7 @@ import pytest
 
 from labctl.doctor.explanation import Explanation, explanations_of
 from labctl.edges import events
-from labctl.edges.checks import Host
+from labctl.edges.checks import NOTHING, Host
 from labctl.edges.held_shell import ConnectionLost
 from labctl.edges.verdicts import Verdict, last_line, name_of, verdict_of
 from labctl.errors import Failed, LabctlError
@@ -59,6 +59,7 @@ class VerifyPlugin:
         self._name = host.backend.get_hostname()
         self._emit = emit
         self._verdict = Verdict("passed")
+        self._with_checks: set[str] = set()
         self.counts: Counter[str] = Counter()
         self.failures: list[FailedCheck] = []
         self.problem: LabctlError | None = None
@@ -78,11 +79,15 @@ class VerifyPlugin:
                 hint="correct the file" if report.failed else "a check says not_run_here(reason) by itself",
             )
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Leave out what there is none of on this host."""
+        self._with_checks = {self.role(item.path).role for item in items}
+        items[:] = [item for item in items if not _is_of_nothing(item)]
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Announce the checks; a role without any is a mistake, never a success."""
-        found = {self.role(item.path).role for item in session.items}
         for one in self._roles.values():
-            if one.role not in found and self.problem is None:
+            if one.role not in self._with_checks and self.problem is None:
                 self.problem = Failed(
                     f"the role {one.role} has no checks",
                     where=str(one.path),
@@ -156,7 +161,17 @@ def run_checks(roles: tuple[RoleChecks, ...], plugin: VerifyPlugin) -> None:
     )
 
 
+def _is_of_nothing(item: pytest.Item) -> bool:
+    call = getattr(item, "callspec", None)
+    return call is not None and NOTHING in (value for value in call.params.values() if isinstance(value, str))
+
+
 _PLUGIN = pytest.StashKey[VerifyPlugin]()
+
+
+def host_of(config: pytest.Config) -> Host:
+    """The host, for checks that are as many as there are things on it."""
+    return config.stash[_PLUGIN].host
 
 
 @pytest.fixture(scope="session")

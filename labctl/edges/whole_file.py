@@ -6,10 +6,10 @@ from pathlib import Path
 from labctl.errors import Failed
 
 
-def write_whole(path: Path, text: str, what: str) -> None:
+def write_whole(path: Path, text: str, what: str, *, private: bool = False) -> None:
     """Write the file by renaming it into its place, so that no half of one is ever there. Raises Failed.
 
-    what: what the message calls it. A device or a pipe is written to as it is.
+    what: what the message calls it. private: only its owner may read it. A device or a pipe is written to as it is.
     """
     try:
         if path.is_dir():
@@ -23,7 +23,8 @@ def write_whole(path: Path, text: str, what: str) -> None:
         target = path.resolve()
         partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
         try:
-            with partial.open("xb") as file:
+            mode = 0o600 if private else 0o666
+            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
                 file.write(text.encode())
                 file.flush()
                 # A rename alone does not last a power cut: the new name could hold nothing.

@@ -14,6 +14,7 @@ from labctl.models.catalogue_shape import (
     ExpertShape,
     FileSize,
     LatentShape,
+    OnHub,
     Shape,
     Use,
     WindowShape,
@@ -40,6 +41,7 @@ class ModelRecord(BaseModel):
     name: str = Field(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")
     title: str
     aliases: list[str]
+    hub: OnHub = OnHub()
     kind: Kind
     architecture: str | None
     parameters: int | None = Field(gt=0)

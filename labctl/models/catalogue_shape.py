@@ -190,3 +190,14 @@ class FileSize(BaseModel):
     quant: str
     bytes: _Size
     source: str = Field(min_length=8)
+
+
+class OnHub(BaseModel):
+    """Where a model lies on the Hugging Face hub.
+
+    published: its maker's own repository; gguf: one with GGUF files of it. None: nobody wrote it down.
+    """
+
+    model_config = _STRICT
+    published: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    gguf: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")

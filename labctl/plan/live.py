@@ -68,7 +68,7 @@ def against_live(plan: Plan, seen: Seen) -> LiveDiff:
     met = [name for name in planned if name in now]
     missed = set(planned) - set(now) if met and not seen.everything else unread
     left_out = tuple(name for name in planned if name in missed)
-    names = _names(plan, seen)
+    names = card_names(plan, seen.hosts)
     return LiveDiff(
         hardware=hardware_changes(
             tuple(host for name, host in planned.items() if name not in left_out),
@@ -94,11 +94,11 @@ def is_read(live: LiveHost) -> bool:
     return bool(live.host.cards) or not live.problems
 
 
-def _names(plan: Plan, seen: Seen) -> Mapping[str, str]:
+def card_names(plan: Plan, hosts: tuple[LiveHost, ...]) -> Mapping[str, str]:
     """What the plan calls each live card: by UUID, or by its place where the plan knows no UUIDs."""
     known = plan.places
     named = {}
-    for each in seen.hosts:
+    for each in hosts:
         for index, card in enumerate(sorted(each.host.cards, key=lambda card: card.index)):
             by_place = f"{each.host.name}/{index}"
             named[card.id] = card.id if card.id in known or by_place not in known else by_place
@@ -111,7 +111,7 @@ def _called(host: PlannedHost, names: Mapping[str, str]) -> PlannedHost:
 
 def _units(plan: Plan, hosts: tuple[LiveHost, ...], names: Mapping[str, str]) -> Iterator[UnitFinding]:
     for live in hosts:
-        held = _held(live, names)
+        held = held_mib(live, names)
         for (unit, card), amount in sorted(held.items()):
             workload = _workload(plan, unit)
             if workload is None:
@@ -125,8 +125,8 @@ def _units(plan: Plan, hosts: tuple[LiveHost, ...], names: Mapping[str, str]) ->
         yield from _silent(plan, live, held, set(names.values()))
 
 
-def _held(live: LiveHost, names: Mapping[str, str]) -> dict[tuple[str, str], int | None]:
-    """MiB by unit and card; None where the driver does not tell of one of its processes."""
+def held_mib(live: LiveHost, names: Mapping[str, str]) -> dict[tuple[str, str], int | None]:
+    """By unit and card; None where the driver does not tell of one of its processes. names: what cards are called."""
     held: dict[tuple[str, str], int | None] = {}
     for reading in live.readings:
         for process in reading.processes:

@@ -132,11 +132,15 @@ def model_file(asked: Asked) -> str | None:
     planned, service = asked.planned, asked.service
     if planned.model is None or service.first.models_at is None:
         return None
-    # Training reads a model as it was published, whatever it makes of it.
-    is_training = service.engine == "training"
-    quant = "bf16" if is_training else str(planned.variant.get("quant", ""))
     engine = service.engine or ""
-    return asked.facts.model_files.get(asked.name) or model_place.place_of(planned.model, quant, engine)
+    conventional = model_place.place_of(planned.model, model_format(asked), engine)
+    return asked.facts.model_files.get(asked.name) or conventional
+
+
+def model_format(asked: Asked) -> str:
+    """The quantization that its files have: training reads a model as it was published, whatever it makes of it."""
+    is_training = asked.service.engine == "training"
+    return "bf16" if is_training else str(asked.planned.variant.get("quant", ""))
 
 
 def _command(text: UnitText, asked: Asked, container: Container, engine: Told, *, is_first: bool) -> None:

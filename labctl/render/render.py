@@ -186,8 +186,18 @@ class _Making:
             else (),
             image=made.image,
             migrates=asked.service.migrates and container.keeps_state,
+            yields_to=self._jobs_before(asked) if is_first else (),
         )
         self._unit(unit, asked.name)
+
+    def _jobs_before(self, asked: Asked) -> tuple[str, ...]:
+        """The units of those for which it steps aside."""
+        here = (
+            name
+            for name, other in sorted(self._plan.workloads.items())
+            if other.host == asked.planned.host and asked.name in other.displaces
+        )
+        return tuple(names.unit(names.stem(name)) for name in here)
 
     def _needed(self, asked: Asked) -> None:
         for secret in asked.service.secrets:

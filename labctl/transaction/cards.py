@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from labctl.errors import AnswerIsNo, Failed
-from labctl.transaction.programs import Programs
+from labctl.transaction.programs import Done, Programs
 from labctl.transaction.report import Report
 
 WAIT_SECONDS = 60.0
@@ -19,7 +19,7 @@ def refuse_missing(wanted_mib: Mapping[str, int], programs: Programs) -> None:
     """Raise AnswerIsNo when a card that is claimed does not answer. wanted_mib: by UUID."""
     if not wanted_mib:
         return
-    present = _free_mib(programs)
+    present = _free_mib(wanted_mib, programs)
     for uuid in wanted_mib:
         if uuid not in present:
             raise AnswerIsNo(
@@ -36,7 +36,7 @@ def wait_until_free(wanted_mib: Mapping[str, int], programs: Programs, report: R
         return
     started, said = programs.seconds(), False
     while True:
-        free = _free_mib(programs)
+        free = _free_mib(wanted_mib, programs)
         short = {uuid: mib for uuid, mib in wanted_mib.items() if free.get(uuid, 0) < mib}
         if not short:
             return
@@ -56,8 +56,16 @@ def wait_until_free(wanted_mib: Mapping[str, int], programs: Programs, report: R
         programs.sleep(_POLL_SECONDS)
 
 
-def _free_mib(programs: Programs) -> dict[str, int]:
-    done = programs.run(_FREE)
+def _free_mib(wanted: Iterable[str], programs: Programs) -> dict[str, int]:
+    """Of the cards that answer; nvidia-smi gives up on all of them when one is lost, so it is asked by card then."""
+    found = _read(programs.run(_FREE))
+    for uuid in wanted:
+        if uuid not in found:
+            found |= _read(programs.run([*_FREE, f"--id={uuid}"]))
+    return found
+
+
+def _read(done: Done) -> dict[str, int]:
     rows = [line.split(",") for line in done.stdout.splitlines() if line.startswith("GPU-")]
     return {row[0].strip(): int(row[1]) for row in rows if len(row) == 2 and row[1].strip().isdigit()}
 

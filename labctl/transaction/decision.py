@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal
 
+from labctl.errors import AnswerIsNo
 from labctl.transaction.layout import OURS_ALONE
 from labctl.transaction.manifest import ManagedUnit, Manifest, StagedFile
 
@@ -81,6 +82,15 @@ def compare(new: Manifest, old: Manifest | None, installed: Mapping[str, FileSee
     )
 
 
+def down(units: Iterable[ManagedUnit], up: Collection[str]) -> list[ManagedUnit]:
+    """Of units, those that should run and do not; not what has stepped aside for a job that runs."""
+    return [
+        unit
+        for unit in units
+        if unit.start and unit.unit not in up and not any(each in up for each in unit.yields_to)
+    ]
+
+
 def migrations(new: Manifest, old: Manifest | None) -> tuple[ManagedUnit, ...]:
     """Units whose data moves one way and whose image would change without `labctl update`."""
     images = {unit.unit: unit.image for unit in old.units if unit.migrates} if old else {}
@@ -88,6 +98,16 @@ def migrations(new: Manifest, old: Manifest | None) -> tuple[ManagedUnit, ...]:
         unit
         for unit in new.units
         if unit.unit in images and unit.image != images[unit.unit] and unit.unit not in new.updates
+    )
+
+
+def migration_refused(unit: ManagedUnit) -> AnswerIsNo:
+    """Why such a unit stays as it is."""
+    return AnswerIsNo(
+        "its data moves with its version and does not move back",
+        where=unit.name,
+        found=f"another image: {unit.image}",
+        hint=f"labctl update {unit.name} makes a backup first",
     )
 
 

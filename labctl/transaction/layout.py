@@ -8,6 +8,9 @@ from pathlib import Path
 TARGET = "labctl.target"
 """Every service says WantedBy= this one and nothing else: it is started after boot, when no transaction is open."""
 
+PROGRAM = "/usr/local/lib/labctl/transaction"
+"""What runs a transaction on the host."""
+
 # The first part of a staged file's path, and where that tree is installed.
 TREES = {
     "units": "etc/containers/systemd/labctl",  # Quadlet's

@@ -66,7 +66,8 @@ class ManagedUnit:
     health: what makes it healthy. "notify": systemd calls it active no sooner (Quadlet's Notify=healthy, a oneshot);
     "podman": the health check of `container`; "active": it stays active for some seconds.
     gpus: MiB that it claims on each card, by UUID. network: the Podman network that a .network unit makes.
-    image, migrates: a service whose data moves one way with its version.
+    image, migrates: a service whose data moves one way with its version. yields_to: units for which it steps aside;
+    while one of them runs, it is not started.
     """
 
     name: str
@@ -84,6 +85,7 @@ class ManagedUnit:
     ports: tuple[Port, ...] = ()
     image: str | None = None
     migrates: bool = False
+    yields_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def _unit_problems(unit: ManagedUnit, paths: set[str], units: set[str]) -> Itera
 def _unit(values: Mapping[str, Any]) -> ManagedUnit:
     made = dict(values)
     made["files"], made["after"] = tuple(made["files"]), tuple(made.get("after", ()))
+    made["yields_to"] = tuple(made.get("yields_to", ()))
     made["ports"] = tuple(_made(Port, port) for port in made.get("ports", ()))
     made["gpus"] = {str(uuid): int(mib) for uuid, mib in made.get("gpus", {}).items()}
     return _made(ManagedUnit, made)

@@ -19,7 +19,7 @@ _POLL_SECONDS = 0.5
 _STOP_GRACE_SECONDS = 30
 """What Podman takes to remove a container, on a machine that is busy."""
 _NOT_DOWN = ("active", "reloading", "activating", "deactivating")
-_PODMAN_EVENT = re.compile(r"^\d{4}-\d\d-\d\d \S+ \S+ \S+ m=\+\S+ ")
+PODMAN_EVENT = re.compile(r"^\d{4}-\d\d-\d\d \S+ \S+ \S+ m=\+\S+ ")
 _UP = ("active", "reloading", "activating")
 
 
@@ -122,15 +122,14 @@ class Services:
             ]
         )
         lines = [line[:400] for line in done.stdout.splitlines() if line.strip()]
-        lines = [line for line in lines if not _PODMAN_EVENT.match(line)][-count:]
-        secrets = self._secrets()
+        lines = [line for line in lines if not PODMAN_EVENT.match(line)][-count:]
+        secrets = self.secret_values()
         if secrets is None:
             return [f"(not shown, for the secrets in it cannot be told: {_look(unit)})"]
-        for secret in secrets:
-            lines = [line.replace(secret, MASK) for line in lines]
-        return lines
+        return [masked(line, secrets) for line in lines]
 
-    def _secrets(self) -> list[str] | None:
+    def secret_values(self) -> list[str] | None:
+        """What no log may show, the longest first; None where Podman does not tell."""
         listed = self._programs.run(["podman", "secret", "ls", "--format", "{{.Name}}"])
         names = listed.stdout.split()
         if listed.status or not names:
@@ -149,6 +148,13 @@ class Services:
         done = self._programs.run(["podman", "network", "rm", name])
         if done.status:
             raise Failed("Podman's network cannot be removed", where=name, found=done.said)
+
+
+def masked(line: str, secrets: Iterable[str]) -> str:
+    """The line without what nobody should read."""
+    for secret in secrets:
+        line = line.replace(secret, MASK)
+    return line
 
 
 def _unit(block: str) -> UnitSeen:

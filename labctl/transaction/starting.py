@@ -49,7 +49,7 @@ def bring_up(
             if not any(each in waiting or each in watched for each in unit.after)
         ]
         if ready:
-            report.line(f"start: {', '.join(unit.name for unit in ready)}")
+            _say(report, "start: ", ready)
             services.start([unit.unit for unit in ready])
             for unit in ready:
                 watched[waiting.pop(unit.unit).unit] = _Watched(unit, programs.seconds())
@@ -78,7 +78,7 @@ def _look(
             case "healthy":
                 del watched[name]
                 result.healthy.append(name)
-                report.line(f"healthy: {each.unit.name} ({seconds:.0f} s)")
+                _say(report, "healthy: ", [each.unit], f" ({seconds:.0f} s)")
             case "waiting":
                 if seconds - each.said >= _STILL_SECONDS:
                     each.said = seconds
@@ -89,3 +89,10 @@ def _look(
                 del watched[name]
                 result.failed[name] = reason
                 report.line(f"failed: {each.unit.name}: {reason}")
+
+
+def _say(report: Report, before: str, units: Sequence[ManagedUnit], after: str = "") -> None:
+    """Of networks and volumes nothing: they bear a workload's name, and who reads it waits for its service."""
+    names = [unit.name for unit in units if unit.kind == "service"]
+    if names:
+        report.line(f"{before}{', '.join(names)}{after}")

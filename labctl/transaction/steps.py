@@ -6,9 +6,17 @@ import errno
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.errors import AnswerIsNo, BadInput, Failed, LabctlError
+from labctl.errors import BadInput, Failed, LabctlError
 from labctl.transaction import cards, checking, images
-from labctl.transaction.decision import Change, compare, memory_wanted, migrations, waves
+from labctl.transaction.decision import (
+    Change,
+    compare,
+    down,
+    memory_wanted,
+    migration_refused,
+    migrations,
+    waves,
+)
 from labctl.transaction.disk import installed
 from labctl.transaction.layout import TARGET
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
@@ -77,12 +85,12 @@ def run(at: Workplace, instance: str, result: Result) -> None:
         change = compare(to.manifest, old, installed(at.layout))
         _note(change, result)
         up = set(at.services.up([unit.unit for unit in to.manifest.units]))
-        down = [unit for unit in to.manifest.units if unit.start and unit.unit not in up]
-        if change.is_none and not down and to.is_repair:
+        missing = down(to.manifest.units, up)
+        if change.is_none and not missing and to.is_repair:
             result.outcome = "unchanged"
             at.report.line(f"unchanged: generation {result.generation}")
             return
-        _check(at, to, old, change, down)
+        _check(at, to, old, change, missing)
         images.pull(to.manifest.images, at.programs, at.report)
         state = _open(at, to, old, change, instance, result)
     except LabctlError as problem:
@@ -97,17 +105,14 @@ def run(at: Workplace, instance: str, result: Result) -> None:
         _undo(at, state, result, _of(problem) if isinstance(problem, OSError) else problem)
 
 
-def _check(at: Workplace, to: Wanted, old: Manifest | None, change: Change, down: list[ManagedUnit]) -> None:
+def _check(
+    at: Workplace, to: Wanted, old: Manifest | None, change: Change, missing: list[ManagedUnit]
+) -> None:
     at.report.line(f"check: {len(to.manifest.trees)} files, {len(to.manifest.units)} units")
     for unit in migrations(to.manifest, old):
-        raise AnswerIsNo(
-            "its data moves with its version and does not move back",
-            where=unit.name,
-            found=f"another image: {unit.image}",
-            hint=f"labctl update {unit.name} makes a backup first",
-        )
+        raise migration_refused(unit)
     checking.refuse_bad_units(to.folder, to.manifest, at.programs)
-    starting = {unit.unit: unit for unit in (*change.added, *change.changed, *down)}.values()
+    starting = {unit.unit: unit for unit in (*change.added, *change.changed, *missing)}.values()
     cards.refuse_missing(memory_wanted(starting), at.programs)
     old_units = {unit.unit: unit for unit in old.units} if old else {}
     stopping = [*change.removed, *(old_units[unit.unit] for unit in change.changed)]
@@ -161,7 +166,7 @@ def _switch(
         at.services.stop(wave)
     # Also what stopped because it needs what was stopped.
     up = set(at.services.up([unit.unit for unit in to.manifest.units]))
-    starting = [unit for unit in to.manifest.units if unit.start and unit.unit not in up]
+    starting = down(to.manifest.units, up)
     cards.wait_until_free(memory_wanted(starting), at.programs, at.report)
     # Also where the files are as wanted: whoever edited them by hand may have left systemd with the old ones.
     if not change.is_none:
@@ -201,7 +206,8 @@ def _undo(at: Workplace, state: OpenState, result: Result, problem: LabctlError)
     since = state.started_at.replace("T", " ").replace("+00:00", " UTC")
     log = at.services.last_lines(problem.unit, since) if isinstance(problem, NotHealthy) else []
     result.failed(problem, log)
-    at.report.line(f"failed: {problem}")
+    if not isinstance(problem, NotHealthy):  # which was said when it was seen
+        at.report.line(f"failed: {problem}")
     for line in log:
         at.report.line(f"  {line}")
     if isinstance(problem, Cancelled) and at.services.is_stopping():

@@ -93,7 +93,8 @@ class Secret(Row):
     """made: `random`, so many letters and digits on the first apply; `given`, a person's own, and optional.
 
     changed_by: `restart` where a new value takes effect with the next start; None where the service would have to be
-    told, so that it is never changed.
+    told, so that it is never changed. procedure: how a person tells the service, NAME being the workload; None where
+    that is not documented.
     """
 
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
@@ -101,6 +102,7 @@ class Secret(Row):
     made: Literal["random", "given"]
     characters: int | None = Field(default=None, ge=16, le=128)
     changed_by: Literal["restart"] | None = None
+    procedure: str | None = Field(default=None, min_length=8)
 
 
 class Offer(Row):

@@ -275,3 +275,6 @@ def _secrets(service: Service) -> Iterator[Contradiction]:
             expected = "none of what is given" if secret.made == "given" else "16 or more"
             path = ("secrets", index, "characters")
             yield Contradiction(path, "how long a random one is", str(secret.characters or "null"), expected)
+        if secret.procedure and secret.changed_by:
+            path = ("secrets", index, "procedure")
+            yield Contradiction(path, "a restart is all that it takes", secret.procedure, hint="leave it out")

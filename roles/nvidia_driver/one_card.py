@@ -18,7 +18,10 @@ ONE_CARD = rf"""one_card() {{
         case $? in 124 | 137) hanging=$((hanging + 1)) ;; *) hanging=0 ;; esac
       fi
       case $found in
-      "$uuid") {NVIDIA_SMI} -i $number "$@"; return ;;
+      "$uuid")
+        if {NVIDIA_SMI} -i $number "$@"; then return; else status=$?; fi
+        case $status in 124 | 137) printf '%s\n' "$said" ;; esac
+        return $status ;;
       *"No devices were found"*) break ;;
       esac
       number=$((number + 1))

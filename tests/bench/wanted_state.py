@@ -18,6 +18,7 @@ from roles.monitoring.deploy import monitoring
 from roles.nvidia_driver.deploy import nvidia_driver
 from roles.nvidia_persistence.deploy import nvidia_persistence
 from roles.podman.deploy import podman
+from roles.workloads.deploy import workloads
 
 # As in deploy/gpu_host.py.
 ROLES = (
@@ -31,6 +32,7 @@ ROLES = (
     monitoring,
     gpu_power,
     gpu_tuning,
+    workloads,
 )
 
 

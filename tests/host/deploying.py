@@ -60,14 +60,18 @@ def labctl(
     *arguments: str | Path,
     env: Mapping[str, str] | None = None,
     timeout_s: float = 300,
+    given: str = "",
     checkout: Path = CHECKOUT,
 ) -> Run:
-    """Run the labctl of this checkout, or of a copy of it, with nobody to answer its questions."""
+    """Run the labctl of this checkout, or of a copy of it, with nobody to answer its questions.
+
+    given: on its standard input.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "labctl", *map(str, arguments)],
         capture_output=True,
         text=True,
-        stdin=subprocess.DEVNULL,
+        input=given,
         cwd=checkout,
         env={**os.environ, **(env or {})},
         timeout=timeout_s,

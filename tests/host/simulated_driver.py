@@ -100,7 +100,7 @@ def next_boot_finds(
 ) -> None:
     """The cards on the bus from the next boot on. lost: those, by index, that are there and do not answer.
 
-    hanging: those that let everybody wait who asks. loaded: as in `plug_in`.
+    hanging: those that let everybody wait who asks for more than their names. loaded: as in `plug_in`.
     """
     words = {
         "slots": " ".join(f"0000:{16 * (card.index + 1):02x}:00.0" for card in cards.cards),

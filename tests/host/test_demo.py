@@ -15,6 +15,8 @@ from tests.host.leftovers import Footprint, machine_firewall
 
 pytestmark = pytest.mark.host
 
+_PARTS = 9
+
 
 def test_the_demo_ends_with_real_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = demo.demo(tmp_path)
@@ -26,7 +28,9 @@ def test_the_demo_ends_with_real_tokens(tmp_path: Path, capsys: pytest.CaptureFi
     assert answer.parameters == sum(int(tensor.n_elements) for tensor in written.tensors)
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= 80 for line in lines)
-    assert all(re.search(r" \d+\.\d s$", line) for line in lines), "each part says how long it took"
+    # Between them may stand what was said meanwhile, as that another run builds the image.
+    timed = [line for line in lines if re.search(r" \d+\.\d s$", line)]
+    assert len(timed) == _PARTS, "each part says how long it took"
     assert re.search(r"again: 0 changed", "\n".join(lines))
 
 

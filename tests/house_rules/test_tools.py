@@ -94,6 +94,7 @@ NOT_PURE = {
     "labctl.__main__",
     "labctl.cli",
     "labctl.edges",
+    "labctl.model_store",
     "labctl.secret",
     "labctl.settings",
     "labctl.transaction",

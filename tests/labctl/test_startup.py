@@ -40,6 +40,7 @@ def imported(*arguments: str) -> set[str]:
         ["check", "--help"],
         ["deploi"],
         ["check", "--data", "x"],
+        ["secrets", "set", "--help"],
     ],
     ids=" ".join,
 )

@@ -115,6 +115,9 @@ def test_a_card_that_hangs_keeps_nobody_from_the_others(hanging: Path) -> None:
     limited = _said(f"{ONE_CARD}one_card {_TWO} -pl 280 || echo $?", hanging)
     assert limited == ("limited to 280 W\n" if one else f"{_TWO}: {HANGS}\n124\n")
     assert _said(f"{ONE_CARD}one_card {_ONE} -pl 280 || echo $?", hanging) == f"{_ONE}: {HANGS}\n124\n"
+    known = (hanging / "nvidia-smi").read_text().replace("in\n", f'in\n  *uuid*"-i 0") echo {_ONE} ;;\n', 1)
+    (hanging / "nvidia-smi").write_text(known)
+    assert _said(f"{ONE_CARD}one_card {_ONE} -pl 280 || echo $?", hanging) == f"{_ONE}: {HANGS}\n124\n"
     mode = _said(f"set +e\n{persistence.script()}", hanging)
     assert f"card 0: {HANGS}\n" in mode
     assert ("persistent\n" in mode) == one

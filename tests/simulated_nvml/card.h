@@ -53,7 +53,7 @@ int keep(const struct card *card, const char *what, long long value);
 void forget_unused(const struct card *card);
 /* A test makes a card fail by a file of this name beside what is kept. */
 int fails(const struct card *card, const char *how);
-/* As long as there is a file CARD.hang, whoever asks for the card waits: Xid 119. */
+/* As long as there is a file CARD.hang, whoever asks the card itself waits: Xid 119. */
 void wait_for(const struct card *card);
 int may_change(void);
 unsigned long long used_bytes(const struct card *card);
@@ -66,6 +66,11 @@ extern int nvmlDeviceGetPciInfo_v3(void *handle, struct pci *pci);
 extern int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle);
 
 #define API __attribute__((visibility("default"))) int
+/* A card of which something is asked that the driver read when it took the card. */
+#define KNOWN_CARD(handle)                                       \
+    struct card *card = card_of(handle);                         \
+    if (!card) return INVALID_ARGUMENT;                          \
+    if (fails(card, "lost")) return GPU_IS_LOST
 #define CARD(handle)                                             \
     struct card *card = card_of(handle);                         \
     if (!card) return INVALID_ARGUMENT;                          \

@@ -70,7 +70,6 @@ static int by_number(int number, void **handle)
 {
     if (number < 0 || number >= driver.count)
         return INVALID_ARGUMENT;
-    wait_for(&driver.cards[number]);
     if (fails(&driver.cards[number], "lost"))
         return GPU_IS_LOST;
     *handle = &driver.cards[number];
@@ -94,20 +93,20 @@ API nvmlDeviceGetHandleByPciBusId_v2(const char *bus, void **handle)
     return NOT_FOUND;
 }
 
-API nvmlDeviceGetName(void *handle, char *name, unsigned size) { CARD(handle); return text(name, size, card->name); }
-API nvmlDeviceGetUUID(void *handle, char *uuid, unsigned size) { CARD(handle); return text(uuid, size, card->uuid); }
-API nvmlDeviceGetSerial(void *handle, char *serial, unsigned size) { CARD(handle); return text(serial, size, "simulated"); }
+API nvmlDeviceGetName(void *handle, char *name, unsigned size) { KNOWN_CARD(handle); return text(name, size, card->name); }
+API nvmlDeviceGetUUID(void *handle, char *uuid, unsigned size) { KNOWN_CARD(handle); return text(uuid, size, card->uuid); }
+API nvmlDeviceGetSerial(void *handle, char *serial, unsigned size) { KNOWN_CARD(handle); return text(serial, size, "simulated"); }
 API nvmlDeviceGetVbiosVersion(void *handle, char *version, unsigned size) { CARD(handle); return text(version, size, "simulated"); }
 API nvmlDeviceGetBoardPartNumber(void *handle, char *part, unsigned size) { CARD(handle); return text(part, size, "simulated"); }
-API nvmlDeviceGetBrand(void *handle, unsigned *brand) { CARD(handle); GIVE(brand, card->brand); }
-API nvmlDeviceGetIndex(void *handle, unsigned *index) { CARD(handle); GIVE(index, card->index); }
-API nvmlDeviceGetMinorNumber(void *handle, unsigned *minor) { CARD(handle); GIVE(minor, card->minor); }
-API nvmlDeviceGetBoardId(void *handle, unsigned *board) { CARD(handle); GIVE(board, 256 * (card->minor + 1)); }
-API nvmlDeviceGetMultiGpuBoard(void *handle, unsigned *several) { CARD(handle); GIVE(several, 0); }
-API nvmlDeviceGetArchitecture(void *handle, unsigned *architecture) { CARD(handle); GIVE(architecture, card->architecture); }
+API nvmlDeviceGetBrand(void *handle, unsigned *brand) { KNOWN_CARD(handle); GIVE(brand, card->brand); }
+API nvmlDeviceGetIndex(void *handle, unsigned *index) { KNOWN_CARD(handle); GIVE(index, card->index); }
+API nvmlDeviceGetMinorNumber(void *handle, unsigned *minor) { KNOWN_CARD(handle); GIVE(minor, card->minor); }
+API nvmlDeviceGetBoardId(void *handle, unsigned *board) { KNOWN_CARD(handle); GIVE(board, 256 * (card->minor + 1)); }
+API nvmlDeviceGetMultiGpuBoard(void *handle, unsigned *several) { KNOWN_CARD(handle); GIVE(several, 0); }
+API nvmlDeviceGetArchitecture(void *handle, unsigned *architecture) { KNOWN_CARD(handle); GIVE(architecture, card->architecture); }
 API nvmlDeviceGetCudaComputeCapability(void *handle, int *major, int *minor)
 {
-    CARD(handle);
+    KNOWN_CARD(handle);
     *minor = (int)card->capability_minor;
     GIVE(major, card->capability_major);
 }
@@ -124,13 +123,13 @@ static void fill_pci(const struct card *card, struct pci *pci)
     pci->id = 0x10DE;
 }
 
-API nvmlDeviceGetPciInfo_v3(void *handle, struct pci *pci) { CARD(handle); fill_pci(card, pci); return SUCCESS; }
-API nvmlDeviceGetPciInfo_v2(void *handle, struct pci *pci) { CARD(handle); fill_pci(card, pci); return SUCCESS; }
-API nvmlDeviceGetPciInfo(void *handle, struct pci *pci) { CARD(handle); fill_pci(card, pci); return SUCCESS; }
+API nvmlDeviceGetPciInfo_v3(void *handle, struct pci *pci) { KNOWN_CARD(handle); fill_pci(card, pci); return SUCCESS; }
+API nvmlDeviceGetPciInfo_v2(void *handle, struct pci *pci) { KNOWN_CARD(handle); fill_pci(card, pci); return SUCCESS; }
+API nvmlDeviceGetPciInfo(void *handle, struct pci *pci) { KNOWN_CARD(handle); fill_pci(card, pci); return SUCCESS; }
 API nvmlDeviceGetPciInfoExt(void *handle, struct pci_ext *ext)
 {
     struct pci pci;
-    CARD(handle);
+    KNOWN_CARD(handle);
     fill_pci(card, &pci);
     ext->domain = pci.domain;
     ext->bus = pci.bus;

@@ -1,74 +1,27 @@
-"""A simulated `podman secret` and `systemctl show`, for the program that runs on a host: files of a folder."""
+"""A host with a simulated `podman secret` and `systemctl show`, and root shells on it. The host is a folder."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from labctl.edges import podman_secrets
 from labctl.edges.held_shell import COMMAND_SECONDS, Completed, HeldShell
+from tests.labctl.edges import simulated_podman_program
+from tests.labctl.edges.simulated_podman_program import Refused, answered
 
-# As containers/common v0.57 (Podman 4.9): --replace of what is not there is an error. Every start is written down.
-_PODMAN = """#!{python} -IS
-import json, sys
-from pathlib import Path
-folder = Path({folder!r})
-given = sys.stdin.buffer.read()
-with (folder / "started").open("a") as log:
-    log.write(" ".join(sys.argv) + "\\n")
-state = folder / "secrets.json"
-secrets = json.loads(state.read_text())
-*words, = sys.argv[1:]
-def fail(text):
-    sys.exit("Error: " + text)
-if (folder / "broken").exists():
-    fail("no space left on device")
-if words[:2] == ["secret", "ls"]:
-    hidden = folder / "hidden once"  # what somebody else makes a moment later
-    for name in () if hidden.exists() else secrets:
-        print(name)
-    hidden.unlink(missing_ok=True)
-elif words[:2] == ["secret", "inspect"]:
-    names = words[words.index("--") + 1:]
-    if "--showsecret" in words:
-        sys.stdout.buffer.write(bytes.fromhex(secrets[names[0]]["value"]) + b"\\n")
-    else:
-        told = [{{
-            "CreatedAt": secrets[name]["created"],
-            "UpdatedAt": secrets[name]["updated"],
-            "Spec": {{"Name": name, "Driver": {{"Name": "file"}}, "Labels": secrets[name]["labels"]}},
-        }} for name in names]
-        print(json.dumps(told))
-elif words[:2] == ["secret", "create"]:
-    name, dash = words[words.index("--") + 1:]
-    assert dash == "-", words
-    labels = dict(text.split("=", 1) for flag, text in zip(words, words[1:]) if flag == "--label")
-    if "--replace" in words and name not in secrets:
-        fail("deleting secret : no such secret")
-    if "--replace" not in words and name in secrets:
-        fail(name + ": secret name in use")
-    if not 0 < len(given) < 512000:
-        fail("secret data must be larger than 0 and less than 512000 bytes")
-    now = "2026-11-21T17:00:%02d.123456789Z" % len((folder / "started").read_text().splitlines())
-    before = secrets.get(name, {{"created": now}})
-    secrets[name] = {{"value": given.hex(), "labels": labels, "created": before["created"], "updated": now}}
-    state.write_text(json.dumps(secrets))
-    left = folder / "kill after"
-    if left.exists() and len(secrets) == int(left.read_text()):
-        import os, signal
-        os.kill(os.getppid(), signal.SIGKILL)
-else:
-    fail("not simulated: " + " ".join(words))
-"""
-_SYSTEMCTL = """#!/bin/sh
-for unit; do :; done
-cat "{folder}/$unit" 2>/dev/null || printf 'ActiveState=inactive\\nInactiveExitTimestamp=\\n'
-"""
+_PODMAN = '#!/bin/sh\nexec {python} -IS {program} {folder} "$@"\n'
+_SYSTEMCTL = (
+    '#!/bin/sh\nfor unit; do :; done\ncat {folder}/"$unit" 2>/dev/null || echo ActiveState=inactive\n'
+)
 
 
 @dataclass
@@ -80,8 +33,13 @@ class SimulatedPodman:
     def __post_init__(self) -> None:
         programs = self.folder / "bin"
         programs.mkdir()
+        places = {
+            "python": sys.executable,
+            "program": shlex.quote(str(simulated_podman_program.__file__)),
+            "folder": shlex.quote(str(self.folder)),
+        }
         for name, text in (("podman", _PODMAN), ("systemctl", _SYSTEMCTL)):
-            (programs / name).write_text(text.format(python=sys.executable, folder=str(self.folder)))
+            (programs / name).write_text(text.format(**places))
             (programs / name).chmod(0o755)
         (self.folder / "started").touch()
         (self.folder / "secrets.json").write_text("{}")
@@ -100,13 +58,49 @@ class SimulatedPodman:
         """Command lines of Podman so far."""
         return (self.folder / "started").read_text().splitlines()
 
-    def shell(self) -> SimulatedShell:
-        """A root shell of this host."""
-        return SimulatedShell(self)
+    def run(self, *command: str, given: bytes | None = None) -> bytes:
+        """A program of the host, without a process."""
+        if command[0] == "podman":
+            try:
+                return answered(self.folder, list(command[1:]), given or b"")
+            except Refused as problem:
+                raise podman_secrets.PodmanSays(str(problem)) from None
+        shown = self.folder / command[-1]
+        return shown.read_bytes() if shown.exists() else b"ActiveState=inactive\n"
+
+    def shell(self) -> HeldShell:
+        """A root shell that runs the host's program here: fast."""
+        return _ShellWithin(self)
+
+    def shell_of_processes(self) -> ShellOfProcesses:
+        """A root shell that starts it, as a host does, with programs that can be watched and killed."""
+        return ShellOfProcesses(self)
 
 
-class SimulatedShell(HeldShell):
-    """Runs each command here, in a process of its own, with the simulated programs and places."""
+class _ShellWithin(HeldShell):
+    def __init__(self, podman: SimulatedPodman) -> None:
+        self._podman = podman
+
+    def run(self, command: str, timeout_s: float = COMMAND_SECONDS, *, stdin: str | None = None) -> Completed:
+        """As the real one, for the one program."""
+        assert command.startswith("python3 -I -c "), command
+        out, folder = io.StringIO(), self._podman.folder
+        there: dict[str, Any] = {
+            "_run": self._podman.run,
+            "UNITS": folder / "units",
+            "PLAN": folder / "plan.json",
+        }
+        with (
+            patch.multiple(podman_secrets, **there),
+            patch("sys.stdin", io.StringIO(f"{stdin}\n")),
+            patch("sys.stdout", out),
+        ):
+            podman_secrets.main()
+        return Completed(0, out.getvalue().encode(), b"")
+
+
+class ShellOfProcesses(HeldShell):
+    """Runs each command in a process of its own. ran: the commands."""
 
     def __init__(self, podman: SimulatedPodman) -> None:
         self._podman = podman
@@ -130,6 +124,3 @@ class SimulatedShell(HeldShell):
             env={**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"},
         )
         return Completed(done.returncode, done.stdout, done.stderr)
-
-    def close(self) -> None:
-        """There is nothing to end."""

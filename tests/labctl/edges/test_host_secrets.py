@@ -1,5 +1,6 @@
 """The secrets of a host, by the program that runs there, against a simulated Podman."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,12 @@ def podman(tmp_path: Path) -> SimulatedPodman:
 @pytest.fixture
 def host(podman: SimulatedPodman) -> HostSecrets:
     return HostSecrets("aibox", podman.shell())
+
+
+@pytest.fixture
+def by_processes(podman: SimulatedPodman) -> HostSecrets:
+    """The program in a process of its own, as on a host."""
+    return HostSecrets("aibox", podman.shell_of_processes())
 
 
 def test_random_ones_are_made_once(host: HostSecrets, podman: SimulatedPodman) -> None:
@@ -58,7 +65,7 @@ def test_written_ones_are_made_anew_only_where_the_value_is_another(
 
 
 def test_no_value_is_on_a_command_line(podman: SimulatedPodman) -> None:
-    shell = podman.shell()
+    shell = podman.shell_of_processes()
     secrets = HostSecrets("aibox", shell)
     secrets.make([KEY, ADMIN], {KEY.name: "canary-31"})
     secrets.make([KEY, ADMIN], {KEY.name: "canary-32"})
@@ -66,7 +73,9 @@ def test_no_value_is_on_a_command_line(podman: SimulatedPodman) -> None:
     assert revealed[KEY.name] == b"canary-32"
     assert revealed[ADMIN.name] == podman.value(ADMIN.name)
     said = "\n".join([*podman.started(), *shell.ran])
-    assert not [value for value in ("canary-3", revealed[ADMIN.name].decode()) if value in said]
+    values = [b"canary-31", b"canary-32", revealed[ADMIN.name]]
+    forms = [form.decode() for value in values for form in (value, b64encode(value))]
+    assert not [form for form in forms if form in said]
 
 
 def test_what_has_no_value_anywhere_is_refused_before_anything_is_made(
@@ -87,27 +96,29 @@ def test_what_has_no_value_anywhere_is_refused_before_anything_is_made(
 
 
 def test_killed_between_two_the_next_call_makes_the_rest(
-    host: HostSecrets, podman: SimulatedPodman, tmp_path: Path
+    by_processes: HostSecrets, podman: SimulatedPodman, tmp_path: Path
 ) -> None:
     (tmp_path / "kill after").write_text("1")
     with pytest.raises(Failed, match="cannot be read"):
-        host.make([DATABASE, ADMIN], {})
+        by_processes.make([DATABASE, ADMIN], {})
     first = podman.secrets
     assert list(first) == [DATABASE.name]
     (tmp_path / "kill after").unlink()
-    assert host.make([DATABASE, ADMIN], {}) == (ADMIN.name,)
+    assert by_processes.make([DATABASE, ADMIN], {}) == (ADMIN.name,)
     assert podman.secrets[DATABASE.name] == first[DATABASE.name]
 
 
-def test_what_podman_has_against_it_is_told_without_the_value(host: HostSecrets, tmp_path: Path) -> None:
+def test_what_podman_has_against_it_is_told_without_the_value(
+    by_processes: HostSecrets, tmp_path: Path
+) -> None:
     (tmp_path / "broken").touch()
     with pytest.raises(Failed) as failed:
-        host.make([KEY], {KEY.name: CANARY})
+        by_processes.make([KEY], {KEY.name: CANARY})
     assert failed.value.found == "Error: no space left on device"
     assert CANARY not in str(failed.value)
     (tmp_path / "bin" / "podman").unlink()
     with pytest.raises(Failed, match="podman: No such file"):
-        host.names()
+        by_processes.names()
 
 
 def test_a_program_that_ends_without_an_answer_is_not_quoted(podman: SimulatedPodman) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from labctl.edges.inventory_settings import names, settings
+from labctl.edges.inventory_settings import models_folder, names, settings
 from labctl.errors import BAD_INPUT, BadInput
+from labctl.render.host import MODELS
 from roles.base.deploy import base
 from roles.base.settings import BaseSettings
 from roles.firewall.deploy import firewall
@@ -61,6 +62,22 @@ def test_a_mistake_names_its_place_and_what_to_do(
     assert refused.value.found
     assert refused.value.expected
     assert words is None or words in str(refused.value.hint)
+
+
+@pytest.mark.parametrize(
+    "folder", ["srv/models", "/srv", "/srv/my models", "/srv/../etc", "/srv/a:b", 7, "/"]
+)
+def test_a_folder_of_models_that_cannot_be_used_is_refused(folder: object) -> None:
+    _settings(models_folder="/data/models")
+    with pytest.raises(BadInput) as refused:
+        _settings(models_folder=folder)
+    assert refused.value.where == "inventory: aibox.models_folder"
+    assert "/srv/models" in str(refused.value.expected)
+
+
+def test_the_folder_of_models_has_one_default() -> None:
+    assert models_folder("inventory: aibox", {}) == MODELS
+    assert models_folder("inventory: aibox", {"models_folder": "/data/models"}) == "/data/models"
 
 
 _LOGIN = {"registry": "ghcr.io", "username": "me"}

@@ -118,6 +118,25 @@ SOURCES = {
             """importorskip"""
             pytest.importorskip("nothing_of_this_name")
     ''',
+    "one_check_for_each_of_what_is_there": '''
+        from labctl.edges.checks import for_each
+        from labctl.edges.verify_plugin import host_of
+
+        def pytest_generate_tests(metafunc):
+            found = output_of(host_of(metafunc.config), "echo chat ui").split()
+            if "thing" in metafunc.fixturenames:
+                for_each(metafunc, "thing", {name: name for name in found})
+            if "nobody" in metafunc.fixturenames:
+                for_each(metafunc, "nobody", {})
+
+        def test_thing(thing):
+            """it runs"""
+            assert thing == "chat", f"{thing} does not"
+
+        def test_nobody(nobody):
+            """never run"""
+            assert False
+    ''',
     "a_hung_command_fails_its_check_alone": '''
         def test_hangs(host):
             """hangs"""
@@ -180,6 +199,28 @@ def test_a_check_fails_by_whatever_it_raises(outcomes: dict[str, Outcome]) -> No
     }
     assert seen.verified()["message"].output == ("roles/mine/checks.py:7",)
     assert seen.problem is None
+
+
+def test_one_check_for_each_of_what_is_there(outcomes: dict[str, Outcome]) -> None:
+    seen = outcomes["one_check_for_each_of_what_is_there"]
+    assert seen.statuses == {"it runs [chat]": "passed", "it runs [ui]": "failed"}
+    assert seen.events[0] == HostPlanned("here", ("mine",), 2)
+    assert seen.problem is None
+
+
+def test_a_role_with_nothing_to_check_on_this_host_is_no_mistake(tmp_path: Path) -> None:
+    source = """
+        from labctl.edges.checks import for_each
+
+        def pytest_generate_tests(metafunc):
+            for_each(metafunc, "nobody", {})
+
+        def test_nobody(nobody):
+            assert False
+    """
+    checks(tmp_path, source)
+    (seen,) = verify_here(tmp_path)
+    assert (seen.statuses, seen.problem) == ({}, None)
 
 
 def test_the_one_way_to_leave_a_check_out(outcomes: dict[str, Outcome]) -> None:

@@ -64,3 +64,11 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         with pytest.raises(Failed, match="cannot be written") as failed:
             write_whole(folder, "text", "the page")
         assert failed.value.found == "a folder"
+
+
+def test_what_is_private_is_its_owners_alone(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.age"
+    file.write_text("old")
+    file.chmod(0o644)
+    write_whole(file, "text", "the export", private=True)
+    assert (stat.S_IMODE(file.stat().st_mode), file.read_text()) == (0o600, "text")

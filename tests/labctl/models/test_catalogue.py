@@ -225,3 +225,12 @@ def test_a_vision_part_is_as_large_as_the_published_file(name: str, n_bytes: flo
     part = catalogue.vision_part(catalog.model_record(name))
     assert part is not None
     assert part.file_bytes == pytest.approx(n_bytes, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "record", [each for each in RECORDS if each.hub.published or each.hub.gguf], ids=lambda each: each.name
+)
+def test_where_a_model_lies_on_the_hub_is_written_in_its_sources(record: catalogue.ModelRecord) -> None:
+    named = [*record.aliases, *record.sources, *(file.source for file in record.files)]
+    for repository in (record.hub.published, record.hub.gguf):
+        assert repository is None or any(repository in each for each in named)

@@ -58,7 +58,10 @@ def manifest(
 
 @dataclass
 class SimulatedHost:
-    """running: the text of each unit that runs, as it was when it was started. started: every start, in order."""
+    """running: the text of each unit that runs, as it was when it was started. started: every start, in order.
+
+    lost_card: one that fell off the bus, which nvidia-smi lists nothing for when it is asked for all.
+    """
 
     root: Path
     loaded: dict[str, str] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class SimulatedHost:
     started: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    lost_card: str = ""
     journal: str = ""
     secrets: str = "[]"
     clock: float = 0.0
@@ -143,14 +147,19 @@ class SimulatedHost:
                 return self._podman(rest)
             case ["journalctl", *_]:
                 return Done(0, self.journal, "")
-            case ["nvidia-smi", query, *_] if query.startswith("--query-gpu"):
-                rows = [f"{uuid}, {self._free(uuid)}" for uuid in self.free_mib]
-                return Done(0, "\n".join(rows), "")
+            case ["nvidia-smi", query, *rest] if query.startswith("--query-gpu"):
+                return self._cards(rest[-1].partition("--id=")[2])
             case ["nvidia-smi", *_]:
                 return Done(0, f"{CARD}, 4711, python3, 9000 MiB\n", "")
             case [program, "--dryrun"] if program == GENERATOR:
                 return self._generated(Path((env or {})["QUADLET_UNIT_DIRS"]))
         return Done(0, "", "")
+
+    def _cards(self, only: str) -> Done:
+        if self.lost_card and only in ("", self.lost_card):
+            return Done(15, "Unable to determine the device handle for GPU0000:01:00.0: Unknown Error", "")
+        rows = [f"{uuid}, {self._free(uuid)}" for uuid in self.free_mib if only in ("", uuid)]
+        return Done(0, "\n".join(rows), "")
 
     def _systemctl(self, arguments: list[str]) -> Done:
         match arguments:

@@ -153,6 +153,12 @@ def test_a_card_that_vanished_touches_nothing(host: SimulatedHost) -> None:
     assert result(host)["error"]["where"] == "GPU-9"
 
 
+def test_a_card_that_is_lost_keeps_nobody_from_the_others(host: SimulatedHost) -> None:
+    host.free_mib["GPU-9"], host.lost_card = 24000, "GPU-9"
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}, gpus={"chat": {CARD: 1000}}))) == 0
+    assert host.transact(host.stage(manifest({**TWO, "chat": "3"}, gpus={"chat": {"GPU-9": 1000}}))) == 3
+
+
 def test_models_swap_on_a_full_card(host: SimulatedHost) -> None:
     first = manifest({"big": "1"}, gpus={"big": {CARD: 20000}})
     assert host.transact(host.stage(first)) == 0

@@ -1,0 +1,212 @@
+"""One shell script, run as root, that tells everything an apply wants to know of a host, and its answer as a value."""
+
+import base64
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from labctl.apply.foreign import Container, Listener, containers, listeners
+from labctl.apply.generation import Generation
+from labctl.errors import Failed
+from labctl.rig.host_report import asking, sections
+from labctl.rig.reported import unit_of
+from labctl.transaction.decision import FileSeen
+from labctl.transaction.layout import OURS_ALONE, PROGRAM, TREES
+from labctl.transaction.manifest import FILE_NAME as MANIFEST
+from labctl.transaction.manifest import parse as parse_manifest
+
+_GENERATIONS = "/var/lib/labctl/generations"
+# Programs that take a card when they are asked, and are no container.
+_CARD_SERVICES = (
+    "ollama.service",
+    "comfyui.service",
+    "vllm.service",
+    "llama-server.service",
+    "koboldcpp.service",
+)
+_TREES = " ".join(f"/{place}" for place in TREES.values())
+_USERS = "--query-compute-apps=gpu_uuid,pid,process_name,used_memory --format=csv,noheader,nounits"
+SCRIPT = rf"""
+export LC_ALL=C
+section() {{ printf '\n@@labctl %s\n' "$1"; }}
+section name; uname -n
+section podman; podman --version 2>/dev/null
+section cores; getconf _NPROCESSORS_ONLN
+section time-zone; timedatectl show --property Timezone --value 2>/dev/null
+section secrets; podman secret ls --format '{{{{.Name}}}}' 2>/dev/null
+section cards{asking("--query-gpu=uuid,memory.total,driver_version --format=csv,noheader,nounits")}
+section card-users{asking(_USERS)}
+users=$(printf '%s\n' "$report" | grep '^GPU-')
+section cdi
+grep -rhoE 'GPU-[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}' /etc/cdi /var/run/cdi 2>/dev/null | sort -u
+section listeners
+heard=$(ss -Hlntup 2>/dev/null); printf '%s\n' "$heard"
+section cgroups
+for pid in $(printf '%s\n' "$users" | cut -d, -f2) $(printf '%s\n' "$heard" | grep -o 'pid=[0-9]*' | cut -d= -f2)
+do echo "pid $pid"; cat "/proc/$pid/cgroup" 2>/dev/null; done
+section containers
+for engine in podman docker; do
+  command -v $engine >/dev/null || continue
+  every=$($engine ps -q 2>/dev/null)
+  [ -z "$every" ] || $engine container inspect $every 2>/dev/null
+done
+section card-services; systemctl is-active {" ".join(_CARD_SERVICES)} 2>/dev/null
+section units; systemctl list-units --all --plain --no-legend --state=active,reloading,activating 'labctl-*' 2>/dev/null
+section installed
+find {_TREES} -type f -printf '%m %p\n' 2>/dev/null
+section sums; find {_TREES} -type f -exec sha256sum {{}} + 2>/dev/null
+section status; [ ! -x {PROGRAM} ] || {PROGRAM} status
+section generation; {{ [ ! -e {_GENERATIONS}/current ] || tar -cz -C {_GENERATIONS}/current . ; }} | base64
+section end
+"""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card that the driver answers for."""
+
+    uuid: str
+    memory_mib: int | None
+    driver: str | None
+
+
+@dataclass(frozen=True)
+class CardUser:
+    """A process that holds memory of a card. memory_mib: None where the driver does not tell."""
+
+    card: str
+    pid: int
+    program: str
+    memory_mib: int | None
+    unit: str | None
+    ours: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A host as it is.
+
+    podman: what `podman --version` says, "" where there is none. described: cards that containers can be given (CDI).
+    card_services: programs that run and take cards by themselves. up: units of ours that run, or begin to. installed:
+    by staged path. status: of the transaction program, None where it never ran here.
+    """
+
+    name: str
+    podman: str = ""
+    cores: int | None = None
+    time_zone: str | None = None
+    secrets: frozenset[str] = frozenset()
+    cards: tuple[Card, ...] = ()
+    card_users: tuple[CardUser, ...] = ()
+    described: frozenset[str] = frozenset()
+    listeners: tuple[Listener, ...] = ()
+    containers: tuple[Container, ...] = ()
+    card_services: tuple[str, ...] = ()
+    up: frozenset[str] = frozenset()
+    installed: Mapping[str, FileSeen] = field(default_factory=dict)
+    status: Mapping[str, Any] | None = None
+    generation: Generation | None = None
+
+    @property
+    def running(self) -> str | None:
+        """The transaction that runs there just now."""
+        return self.status["running"] if self.status else None
+
+
+def parse(output: str) -> Seen:
+    """Read what SCRIPT printed. Raises Failed when it ends early."""
+    parts = sections(output)
+    if "end" not in parts:
+        raise Failed(
+            "the host did not say what runs on it",
+            found=repr(output[-80:]),
+            hint="run the same command again",
+        )
+    cgroups = _cgroups(parts["cgroups"])
+    cores, zone = parts["cores"].strip(), parts["time-zone"].strip()
+    return Seen(
+        name=parts["name"].strip(),
+        podman=parts["podman"].strip(),
+        cores=int(cores) if cores.isdigit() else None,
+        time_zone=zone or None,
+        secrets=frozenset(parts["secrets"].split()),
+        cards=tuple(_cards(parts["cards"])),
+        card_users=tuple(_card_users(parts["card-users"], cgroups)),
+        described=frozenset(parts["cdi"].split()),
+        listeners=tuple(listeners(parts["listeners"], cgroups)),
+        containers=tuple(containers(parts["containers"])),
+        card_services=tuple(
+            unit
+            for unit, state in zip(_CARD_SERVICES, parts["card-services"].split(), strict=False)
+            if state == "active"
+        ),
+        up=frozenset(line.split()[0] for line in parts["units"].splitlines() if line.strip()),
+        installed=_installed(parts["installed"], parts["sums"]),
+        status=json.loads(parts["status"]) if parts["status"].strip() else None,
+        generation=generation(parts["generation"]),
+    )
+
+
+def fetching(number: int) -> str:
+    """A script that prints one generation, for `generation`; nothing where there is no such."""
+    folder = f"{_GENERATIONS}/{number}"
+    return f"[ ! -e {folder}/{MANIFEST} ] || tar -cz -C {folder} . | base64"
+
+
+def generation(packed: str) -> Generation | None:
+    """The files of one, as `tar` packed them; None where there is none."""
+    if not packed.strip():
+        return None
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed)), mode="r:gz") as tar:
+        files = {
+            str(PurePosixPath(member.name)): content.read()
+            for member in tar.getmembers()
+            if (content := tar.extractfile(member))
+        }
+    return Generation(parse_manifest(files[MANIFEST].decode(), MANIFEST), files)
+
+
+def _cgroups(text: str) -> dict[int, str]:
+    """/proc/PID/cgroup by process."""
+    rows = re.split(r"^pid *(\d+)$", text, flags=re.MULTILINE)
+    return {int(pid): lines.strip("\n") for pid, lines in zip(rows[1::2], rows[2::2], strict=True)}
+
+
+def _cards(text: str) -> Iterator[Card]:
+    for row in _rows(text, 3):
+        if row[0].startswith("GPU-"):
+            driver = row[2] if re.fullmatch(r"[\d.]+", row[2]) else None
+            yield Card(row[0], int(row[1]) if row[1].isdigit() else None, driver)
+
+
+def _card_users(text: str, cgroups: Mapping[int, str]) -> Iterator[CardUser]:
+    for row in _rows(text, 4):
+        if row[0].startswith("GPU-") and row[1].isdigit():
+            unit, ours = unit_of(cgroups.get(int(row[1]), ""))
+            memory = int(row[3]) if row[3].isdigit() else None
+            yield CardUser(row[0], int(row[1]), row[2].rpartition("/")[2], memory, unit, ours)
+
+
+def _rows(text: str, columns: int) -> Iterator[list[str]]:
+    for line in text.splitlines():
+        row = [part.strip() for part in line.split(",")]
+        if len(row) == columns:
+            yield row
+
+
+def _installed(modes: str, sums: str) -> dict[str, FileSeen]:
+    """As `labctl.transaction.disk.installed` finds them on the host itself."""
+    digests = {line[66:]: line[:64] for line in sums.splitlines() if line}
+    found = {}
+    for line in modes.splitlines():
+        mode, _, path = line.partition(" ")
+        for tree, place in TREES.items():
+            rest = path.removeprefix(f"/{place}/")
+            if rest != path and (tree in OURS_ALONE or rest.startswith("labctl-")) and path in digests:
+                found[f"{tree}/{rest}"] = FileSeen(digests[path], mode)
+    return found
