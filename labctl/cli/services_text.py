@@ -34,14 +34,20 @@ def services_text(services: tuple[Service, ...]) -> str:
         found = [each for each in services if each.use == use]
         lines += ["", _USES[use], *(_line(each) for each in found)] if found else []
     told = "`labctl services NAME` says what runs, where its data lies and what it needs."
-    ran = "* for real, with whatever image; NAME says what, when and on which."
+    ran = "* with the true image, one of packages, or a stand-in; NAME says what and when."
     return "\n".join([*lines, "", ran, *wrapped(told, WIDTH)])
 
 
 def _line(service: Service) -> str:
     ports = ",".join(str(each.container) for each in service.ports) or "–"
     card = {"required": "needed", "optional": "optional", "none": "none"}[service.gpu.use]
-    return _columns(service.name, service.title, card, ports, "yes" if service.verified else "no")
+    return _columns(service.name, service.title, card, ports, _ran(service))
+
+
+def _ran(service: Service) -> str:
+    """Of all that was run the image that says least: where a part of it was stood in for, not all of it has run."""
+    images = {each.image for each in service.verified}
+    return next((each for each in ("stand-in", "packages", "true") if each in images), "no")
 
 
 def _columns(name: str, title: str, card: str, ports: str, ran: str) -> str:

@@ -45,7 +45,7 @@ runtime = "crun"
 [engine.runtimes]
 crun = ["/{_CRUN}"]
 """
-# What lets our own tools at simulated cards would close all other devices to services of workloads.
+# What lets our own tools at the state of simulated cards would put each service in a mount namespace of its own.
 _CARDS_FOR_OUR_TOOLS_ALONE = """
 cd /etc/systemd/system; all=labctl-.service.d/90-simulated.conf
 [ -e $all ] || exit 0

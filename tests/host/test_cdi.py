@@ -11,13 +11,9 @@ import pytest
 
 from roles.container_toolkit.checks import test_container as container_check
 from roles.container_toolkit.deploy import CDI, UNIT, UVM
-from tests.host import simulated_driver, simulated_gpus
-from tests.host.converged import converged_layer
 from tests.host.deploying import Run
-from tests.host.gpu_box import GpuBox, cards
+from tests.host.gpu_box import GpuBox, boot_with_toolkit
 from tests.host.hosts import ThrowawayHosts
-from tests.host.stand_in_repository import TOOLKIT, publish
-from tests.simulated_nvml.build import LIBRARY
 from tests.simulated_nvml.description import uuid_of
 
 pytestmark = pytest.mark.host
@@ -29,24 +25,9 @@ _ALL_FOR_EACH = f"sed -i 's,^  deviceNodes:,&\\n  - path: /dev/nvidia0\\n  - pat
 
 @pytest.fixture(scope="module")
 def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuBox]:
-    """Podman as the roles leave it, two simulated cards, and the toolkit: a driver's other parts are not needed."""
-    folder = tmp_path_factory.mktemp("cdi")
-    host = throwaway_hosts.boot("cdi", layer=converged_layer(throwaway_hosts))
-    simulated_gpus.plug_in(host, cards(), folder)
-    library = host.machine.session.path(host.machine.disk.root) / "usr/local/lib" / LIBRARY
-    simulated_driver.plug_in(host, cards(), library.read_bytes(), loaded=simulated_gpus.DRIVER)
-    made = GpuBox(
-        host,
-        folder,
-        {
-            "nvidia_driver": {"in_container": True, "source": "distribution"},
-            "container_toolkit": {"repository": publish(host, "container-toolkit", TOOLKIT).settings},
-        },
-    )
-    deployed = made.labctl("deploy", "--only", "container_toolkit")
-    assert deployed.exit_code == 0, deployed.stdout + deployed.stderr
+    made = boot_with_toolkit(throwaway_hosts, "cdi", tmp_path_factory.mktemp("cdi"))
     yield made
-    throwaway_hosts.destroy(host)
+    throwaway_hosts.destroy(made.host)
 
 
 def said(run: Run, box: GpuBox) -> dict[str, Any]:

@@ -47,7 +47,9 @@ def test_every_service_is_listed_with_its_use(services: Command) -> None:
     listed = services().out
     for service in catalog.services():
         (line,) = [each for each in listed.splitlines() if each.startswith(f"  {service.name} ")]
-        assert line.endswith("yes" if service.verified else "no")
+        ran: set[str] = {each.image for each in service.verified} or {"no"}
+        assert line.endswith(tuple(f" {each}" for each in ran))
+        assert "stand-in" not in ran or line.endswith(" stand-in")
         assert len(line) <= WIDTH
 
 
