@@ -1,4 +1,4 @@
-"""`make bench`: a whole GPU host from bare Debian 13, by labctl and by a hand-written shell script.
+"""`make bench`: a whole GPU host from Debian 13 with kernel headers, by labctl and by a hand-written shell script.
 
 Both install the distribution's real driver, whose module dkms builds, and CUDA 12's real toolkit, reboot, and limit two
 simulated cards. That both end with the same packages and limits is checked; nothing about a time is.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from labctl.errors import DONE, INTERRUPTED, Failed, LabctlError
 from tests.bench.measurement import Ratio, Series
-from tests.host.gpu_box import LIMITS, GpuBox, equip
+from tests.host.gpu_box import LIMITS, GpuBox, equip, with_headers
 from tests.host.hosts import ThrowawayHosts
 from tests.host.simulated_driver import write
 from tests.host.stand_in_repository import StandIn
@@ -56,7 +56,7 @@ def compare(
     """
     kind = "stand-ins of driver and CUDA" if stand_ins else "the real driver and CUDA"
     print(
-        f"A bare Debian 13 becomes a GPU host: {kind}, simulated cards."
+        f"Debian 13 with kernel headers becomes a GPU host: {kind}, simulated cards."
         f"\nPackages come from a cache on this machine; {os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}"
     )
     with_it(hosts, folder, stand_ins, lambda box: _script(box, "download"))
@@ -79,7 +79,8 @@ def with_it(
     hosts: ThrowawayHosts, folder: Path, stand_ins: tuple[StandIn, ...], work: Callable[[GpuBox], object]
 ) -> tuple[float, tuple[str, str]]:
     """Seconds that `work` took on a bare host, and the packages and limits that it had then."""
-    host = hosts.boot("gpubench")
+    # The kernel that runs here is not the host's own, and has no headers in its archive.
+    host = hosts.boot("gpubench", layer=with_headers(hosts))
     try:
         box = equip(host, folder, stand_ins=stand_ins)
         write(host, _SCRIPT_THERE, SCRIPT.read_bytes(), mode=0o755)
