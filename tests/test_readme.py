@@ -28,6 +28,7 @@ def test_its_make_targets_exist() -> None:
 def test_its_commands_exist() -> None:
     named = set(re.findall(r"\blabctl ([a-z]+)\b", README)) - {"makes", "sets"}
     commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands |= {group.name for group in app.registered_groups if group.name}
     assert {"fit", "deploy", "check", "verify"} <= named <= commands
 
 
