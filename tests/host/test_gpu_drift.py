@@ -28,6 +28,7 @@ pytestmark = pytest.mark.host
 
 _TOOLKIT_SOURCE = "/etc/apt/sources.list.d/labctl-container-toolkit.sources"
 _TOOLKIT_KEY = "/etc/apt/keyrings/labctl-container-toolkit.gpg"
+_PERSISTENCE = "nvidia_persistence: persistence mode"
 _LIMITS_IN_FORCE = "gpu_power: limits in force"
 _INSTALL = "apt-get -qq -o DPkg::Lock::Timeout=60 --allow-downgrades install"
 
@@ -36,18 +37,18 @@ _INSTALL = "apt-get -qq -o DPkg::Lock::Timeout=60 --allow-downgrades install"
 class Change:
     """What root does by hand, and the operations that must follow from it.
 
-    settles: an operation that may have nothing left to do once this one is corrected, or may come before what corrects
-    it: the limits, which who starts the daemon has set again.
+    settles: operations that may have nothing left to do once this one is corrected, or may come before what corrects
+    them: who starts the daemon has persistence and limits set again.
     """
 
     name: str
     command: str
     operations: frozenset[str]
-    settles: str = ""
+    settles: frozenset[str] = frozenset()
 
 
-def _change(name: str, command: str, *operations: str, settles: str = "") -> Change:
-    return Change(name, command, frozenset(operations), settles)
+def _change(name: str, command: str, *operations: str, settles: tuple[str, ...] = ()) -> Change:
+    return Change(name, command, frozenset(operations), frozenset(settles))
 
 
 _ROUNDS = (
@@ -60,7 +61,7 @@ _ROUNDS = (
             "nvidia_driver: initramfs",
         ),
         _change("CUDA's pins gone", f"rm {CUDA_PINS}", "cuda: settings"),
-        _change("persistence off", "nvidia-smi -pm 0", "nvidia_persistence: persistence mode"),
+        _change("persistence off", "nvidia-smi -pm 0", _PERSISTENCE),
         _change("source edited", f"sed -i s/amd64/i386/ {_TOOLKIT_SOURCE}", "container_toolkit: repository"),
         _change("cards not described", f"rm {CDI}", "container_toolkit: CDI devices"),
         _change("limits by hand", "nvidia-smi -pl 300", _LIMITS_IN_FORCE),
@@ -77,8 +78,8 @@ _ROUNDS = (
             "daemon stopped",
             f"systemctl stop {DAEMON}",
             "nvidia_persistence: daemon",
-            "nvidia_persistence: persistence mode",
-            settles=_LIMITS_IN_FORCE,
+            _PERSISTENCE,
+            settles=(_PERSISTENCE, _LIMITS_IN_FORCE),
         ),
         _change("CDI edited", f"sed -i /{uuid_of(1)}/d {CDI}", "container_toolkit: CDI devices"),
         _change("boot unit disabled", f"systemctl disable {CDI_UNIT}", "container_toolkit: boot unit"),
@@ -92,7 +93,7 @@ _ROUNDS = (
             f"echo Nice=5 >>{DROP_IN}",
             "nvidia_persistence: daemon settings",
             "nvidia_persistence: daemon",
-            settles=_LIMITS_IN_FORCE,
+            settles=(_PERSISTENCE, _LIMITS_IN_FORCE),
         ),
         _change("toolkit's key another", f"echo x >>{_TOOLKIT_KEY}", "container_toolkit: repository"),
         _change("CDI unit edited", f"echo '# mine' >>{CDI_UNIT_FILE}", "container_toolkit: boot unit file"),
@@ -164,7 +165,7 @@ def test_check_names_exactly_what_the_deploy_then_corrects(box: GpuBox, changes:
     assert check.pending(name, "certain") == dict.fromkeys(expected, "drift")
     deploy = box.labctl("deploy")
     assert deploy.exit_code == 0, deploy.stdout
-    settled = {change.settles for change in changes}
+    settled = {operation for change in changes for operation in change.settles}
     assert set(expected) - settled <= deploy.changed(name) <= {*expected, *settled}
     assert box.root(LIMITS) == LIMITED
 
