@@ -149,6 +149,7 @@ _ROUNDS = (
 @pytest.fixture(scope="module")
 def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuBox]:
     host = throwaway_hosts.boot("drifting", layer=gpu_layers.driven(throwaway_hosts))
+    host.wait_running()  # or the boot itself would correct what is changed
     yield gpu_layers.box_on(host, tmp_path_factory.mktemp("drifting"))
     throwaway_hosts.destroy(host)
 
