@@ -4,7 +4,7 @@ The host's own program refuses again what it can see by itself, for what changes
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from labctl.apply.foreign import Container
 from labctl.apply.generation import Generation
@@ -13,6 +13,7 @@ from labctl.errors import AnswerIsNo, BadInput, Failed, LabctlError
 from labctl.place.drivers import too_old_a_driver
 from labctl.plan.plan import Plan, PlannedWorkload
 from labctl.render import podman
+from labctl.render.model_need import NeededModel
 from labctl.rig.gpu import Gpu
 from labctl.transaction.decision import migration_refused, migrations
 from labctl.transaction.manifest import ManagedUnit
@@ -106,14 +107,20 @@ def _driver(
 
 
 def of_models(
-    model_files: Mapping[str, str], present: Collection[str], starting: Collection[str]
+    needed: Iterable[NeededModel], present: Collection[str], starting: Collection[str]
 ) -> Iterator[LabctlError]:
-    """Model files that are not whole on the host. model_files: by workload; starting: workloads that load them now."""
-    for name, path in sorted(model_files.items()):
-        if name in starting and path not in present:
-            yield AnswerIsNo(
-                "the model is not on the host", where=name, found=f"no {path}", hint="labctl models pull"
-            )
+    """Model files that are not whole on the host. starting: workloads that load them now."""
+    for each in needed:
+        if each.starts_without or each.place in present:
+            continue
+        for name in each.workloads:
+            if name in starting:
+                yield AnswerIsNo(
+                    "the model is not on the host",
+                    where=name,
+                    found=f"no {each.place}",
+                    hint="labctl models pull",
+                )
 
 
 def _names(seen: Seen, starting: Sequence[ManagedUnit]) -> Iterator[LabctlError]:

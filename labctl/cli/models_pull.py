@@ -117,7 +117,8 @@ def _works(asked: Asked, plan: Plan | None, hosts: Mapping[str, ModelHost | Labc
         needs = {}
         for of_plan, name in hosts_of_plan(plan, hosts).items():
             workloads = [each for each, planned in plan.workloads.items() if planned.host == of_plan]
-            needs[name] = needed_models(plan, services, workloads)
+            found = needed_models(plan, services, workloads)
+            needs[name] = tuple(each for each in found if not each.starts_without)
     for name, needed in needs.items():
         host = hosts[name]
         problem = host if isinstance(host, LabctlError) else None

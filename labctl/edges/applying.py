@@ -23,6 +23,7 @@ from labctl.edges.transaction_program import unit_of
 from labctl.errors import BadInput, Failed, LabctlError
 from labctl.plan.plan import Plan
 from labctl.render.host import MODELS, HostFacts
+from labctl.render.model_need import needed_models
 from labctl.render.render import NeededSecret
 from labctl.transaction.manifest import ManagedUnit, stage_id
 from labctl.workloads.workload import Workload
@@ -108,7 +109,10 @@ class HostApply:
         )
         rendered = render_for(plan, host, facts)
         places = rendered.model_files
-        present = self._models.present(places.values()) if places else frozenset()
+        services = {service.name: service for service in catalog.services()}
+        here = [name for name, planned in plan.workloads.items() if planned.host == host]
+        models = needed_models(plan, services, here)
+        present = self._models.present({each.place for each in models}) if models else frozenset()
         if first_parts := self._models.loaded_as(places) if places else {}:
             rendered = render_for(plan, host, replace(facts, model_files=first_parts))
         new = Generation(
@@ -117,7 +121,6 @@ class HostApply:
         change = changes(new, seen.generation, seen.installed, seen.up)
         given = written(rendered.secrets, workloads)
         gpus = {gpu.name: gpu for gpu in catalog.gpus()}
-        services = {service.name: service for service in catalog.services()}
         return Target(
             self._host,
             seen,
@@ -127,7 +130,7 @@ class HostApply:
             or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
-                *refusals.of_models(places, present, {unit.name for unit in change.starting}),
+                *refusals.of_models(models, present, {unit.name for unit in change.starting}),
                 *refusals.of_generation(seen, new, change.starting),
             ),
             notes=tuple(refusals.notes(seen, new)),

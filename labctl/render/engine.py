@@ -18,6 +18,8 @@ _MIB_PER_GIB = 1024
 # A plan's name of an optimizer that transformers calls otherwise.
 _OPTIMIZERS = {"adamw": "adamw_torch"}
 _DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+TOLD_OF_ITS_MODEL = ("llama.cpp", "vllm", "training")
+"""Engines that are given the path of their model, and do not start without it. ComfyUI is asked for one on its page."""
 # Where a person puts the rest of a training's configuration, in the volume that keeps its results.
 _TRAINING_CONFIG = "/workspace/data/axolotl-artifacts/config.yaml"
 

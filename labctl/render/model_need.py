@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from labctl.plan.plan import Plan
 from labctl.render import model_place
 from labctl.render.container import model_file, model_format
+from labctl.render.engine import TOLD_OF_ITS_MODEL
 from labctl.render.host import HostFacts
 from labctl.render.values import Asked
 from labctl.workloads.service import Service
@@ -16,6 +17,7 @@ class NeededModel:
     """A file or a folder below the host's folder of models, and the workloads that load it.
 
     model: as the plan names it. is_projector: what lets that model see, in a file of its own beside it.
+    starts_without: the workloads are not told of it, and whoever uses them may put it there, or another one.
     """
 
     place: str
@@ -24,6 +26,7 @@ class NeededModel:
     engine: str
     workloads: tuple[str, ...]
     is_projector: bool = False
+    starts_without: bool = False
 
 
 def needed_models(
@@ -52,5 +55,6 @@ def needed_models(
                 service.engine or "",
                 (*others, name),
                 is_projector,
+                starts_without=service.engine not in TOLD_OF_ITS_MODEL,
             )
     return tuple(found[place] for place in sorted(found))

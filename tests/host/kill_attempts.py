@@ -47,7 +47,7 @@ class Attempts:
     """What every attempt works with.
 
     inventory: writes one of a host. holds: fails where something more than for every deploy does not hold in the end.
-    boots: one host at a time gets its name and address.
+    boots: one host at a time gets its name and address. booted: all that did.
     """
 
     hosts: ThrowawayHosts
@@ -57,6 +57,7 @@ class Attempts:
     inventory: Callable[[Path, ThrowawayHost], Path] = write_inventory
     holds: Callable[[ThrowawayHost], None] = lambda _: None
     boots: Lock = field(default_factory=Lock)
+    booted: list[ThrowawayHost] = field(default_factory=list)
 
     @contextmanager
     def under_way(
@@ -70,6 +71,10 @@ class Attempts:
                 stages.result()
             yield {point: pool.submit(self._attempt, point) for point in self.points if point in wanted}
             pool.shutdown(cancel_futures=True)
+            stages.exception()  # wait for it; what went wrong there, the attempts said
+        for left in self.hosts:
+            if left in self.booted:  # another module's attempts take the same names
+                self.hosts.destroy(left)
 
     def _attempt(self, point: Point) -> None:
         stage = self.stages.stage(point.stage)
@@ -106,7 +111,9 @@ class Attempts:
 
     def _boot(self, name: str, layer: Layer | None) -> ThrowawayHost:
         with self.boots:
-            return self.hosts.boot(name, layer=layer)
+            host = self.hosts.boot(name, layer=layer)
+            self.booted.append(host)
+            return host
 
     def _inventory(self, host: ThrowawayHost) -> Path:
         return self.inventory(self.folder / f"{host.name}.py", host)

@@ -178,27 +178,6 @@ def test_a_plan_on_no_uuids_is_refused(apply: Applying, house: House, shell: Sim
     assert shell.asked == []
 
 
-def test_a_model_that_is_not_there_is_to_be_pulled(
-    apply: Applying, house: House, shell: SimulatedShell
-) -> None:
-    model = runs(
-        "llama.cpp", cards=claims(first=8000), model="qwen2.5-7b",
-        variant={"quant": "Q8_0", "context": 8192, "parallel": 1, "kv_type": "f16"},
-    )  # fmt: skip
-    house.write({"chat": model})
-    answer = apply("--yes")
-    assert answer.code == 3
-    assert "no qwen2.5-7b/qwen2.5-7b-Q8_0.gguf" in " ".join(answer.out.split())
-    assert "labctl models pull" in answer.out
-    shell.models = {"qwen2.5-7b/qwen2.5-7b-Q8_0.gguf"}
-    shell.cards = tuple((card, memory, "535.1") for card, memory, _ in CARDS)
-    assert "the driver is too old" in apply("--yes").out
-    shell.cards = CARDS
-    assert apply("--yes").code == 0
-    shell.models.add("qwen2.5-7b/qwen2.5-7b-Q8_0.gguf.part-1")
-    assert "arguments -m" in apply("--yes").out
-
-
 def test_a_secret_in_env_comes_from_the_workloads_file(
     apply: Applying, house: House, shell: SimulatedShell
 ) -> None:

@@ -137,6 +137,16 @@ def test_of_a_plan_what_nobody_knows_does_not_keep_the_rest_away(
     assert box.content(PLACE) == CONTENT
 
 
+@pytest.mark.usefixtures("box")
+def test_of_a_plan_nothing_is_pulled_that_no_engine_is_told_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    images = {"service": "comfyui", "model": "sdxl", "variant": {"quant": "fp16"}}
+    write_plan(Path("plan.json"), of_plan(images=images))
+    assert run(["models", "pull", "plan.json"]) == 0, capsys.readouterr()
+    assert "sdxl" not in said(capsys)[0]
+
+
 def test_a_plan_without_models_needs_none(
     box: SimulatedModelHost, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,8 +13,8 @@ def test_what_is_needed_is_what_the_units_load() -> None:
     assert {each.place for each in needed if not each.is_projector} == set(made.model_files.values())
     texts = by_workload(made)
     for each in needed:
-        if each.engine in ("llama.cpp", "vllm", "training"):
-            assert all(f"/models/{each.place}" in texts[name] for name in each.workloads), each
+        for name in each.workloads:
+            assert (f"/models/{each.place}" in texts[name]) == (not each.starts_without), each
 
 
 def test_a_projector_is_needed_beside_what_sees() -> None:
