@@ -95,13 +95,12 @@ def _vllm(planned: PlannedWorkload, loaded: Loaded) -> tuple[str, ...]:
     request = Request(
         "vllm", int(variant.get("context", 0)), int(variant["parallel"]), card_memory_bytes=memory
     )
-    cache_mib = max((each.parts_mib or {}).get("kv_cache", 0) for each in planned.cards)
     settings = Settings(
         max_model_len=request.context,
         max_num_seqs=request.parallel,
         max_num_batched_tokens=batched_tokens(request),
         tensor_parallel_size=int(variant.get("tensor_parallel", 1)),
-        kv_cache_memory_bytes=cache_mib * MIB,
+        kv_cache_memory_bytes=max(each.kv_cache_bytes or 0 for each in planned.cards),
         gpu_memory_utilization=_fraction(planned, loaded),
     )
     kv_type = str(variant.get("kv_type", "f16"))

@@ -85,7 +85,7 @@ def test_what_left_the_plan_takes_its_files_along_and_leaves_the_others_running(
 
 def test_a_better_estimate_alone_changes_nothing() -> None:
     chat = case_plan().workloads["chat"]
-    cards = tuple(replace(each, low_mib=1, expected_mib=2) for each in chat.cards)
+    cards = tuple(replace(each, low_mib=1, expected_mib=2, parts_mib={"weights": 3}) for each in chat.cards)
     to = changed("chat", cards=cards, tokens_per_second=1.5, rank=7, disk_mib=9)
     assert not change(rendered(to), rendered(case_plan())).changed
 
@@ -156,8 +156,7 @@ def test_what_is_moved_to_ram_and_what_lets_it_see_are_said() -> None:
 
 
 def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes() -> None:
-    parts = {"weights": 5000, "kv_cache": 1024}
-    cards = tuple(replace(each, parts_mib=parts) for each in claims(first=12000, second=12000))
+    cards = tuple(replace(each, kv_cache_bytes=1024**3) for each in claims(first=12000, second=12000))
     variant = {
         "engine": "vllm",
         "quant": "fp16",
