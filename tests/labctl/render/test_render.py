@@ -173,6 +173,21 @@ def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("quant", "dtype"),
+    [
+        *(("bfloat16", "bfloat16"), ("bf16", "bfloat16"), ("float16", "float16"), ("FP16", "float16")),
+        *(("fp32", "float32"), ("awq", None), ("mxfp4-safetensors", None)),
+    ],
+)
+def test_vllm_computes_in_what_the_plan_says_by_any_of_its_names(quant: str, dtype: str | None) -> None:
+    variant = {"engine": "vllm", "quant": quant, "parallel": 1, "context": 4096}
+    (said,) = lines(container(runs("vllm", model="m", cards=claims(first=9), variant=variant)), "Exec")
+    assert [word for word in said.split() if word.startswith("--dtype")] == (
+        [f"--dtype={dtype}"] if dtype else []
+    )
+
+
 def test_engines_that_fill_a_card_are_told_what_nobody_claims_of_it() -> None:
     there = {
         "a": runs("ollama", cards=claims(first=8000)),
