@@ -1,5 +1,6 @@
 """What rendering depends on, and on nothing else; and what it refuses."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -268,6 +269,37 @@ def test_a_database_is_out_of_reach_of_whoever_uses_its_service() -> None:
     ]
     assert lines(found["units/labctl-files-db.container"], "Network") == ["labctl-files.network"]
     assert lines(found["units/labctl-files-cron.container"], "Entrypoint") == ["/cron.sh"]
+
+
+def test_what_keeps_state_is_never_cut_off_at_its_start_and_lets_others_load_all_the_same() -> None:
+    cards = claims(first=9)
+    made = rendered(
+        plan(
+            {
+                "files": runs("nextcloud"),
+                "pics": runs("comfyui", cards=cards),
+                "w": runs("ollama", cards=cards),
+            }
+        )
+    )
+    limits = {path: lines(text, "TimeoutStartSec") for path, text in containers(made).items()}
+    assert limits == {
+        "units/labctl-files.container": ["infinity"],
+        "units/labctl-files-db.container": ["infinity"],
+        "units/labctl-files-cache.container": ["60"],
+        "units/labctl-files-cron.container": ["infinity"],
+        "units/labctl-pics.container": ["infinity"],
+        "units/labctl-w.container": ["180"],
+    }
+    waits = {
+        each.unit: each.start_timeout_seconds
+        for each in made.manifest.units
+        if each.unit.endswith("db.service")
+    }
+    assert waits == {"labctl-files-db.service": 300}
+    locks = {path: text for path, text in texts(made).items() if "_start" in path}
+    assert "exec sleep infinity'" in locks["systemd/labctl-w_start.service"]
+    assert re.search(r"exec sleep \d+'", locks["systemd/labctl-pics_start.service"])
 
 
 def test_an_image_goes_by_the_oldest_of_the_cards() -> None:
