@@ -25,6 +25,7 @@ from labctl.models.gguf_names import (
 )
 from labctl.models.snapshot import snapshot
 from labctl.render.model_need import NeededModel
+from labctl.render.model_place import short
 
 if TYPE_CHECKING:
     from labctl.edges.hub import HubRepository
@@ -271,7 +272,7 @@ def _on_hub(need: NeededModel, text: str) -> NameOnHub:
         return NameOnHub(record.hub.gguf)
     if named is not None:
         return named
-    if not wants_gguf and record.hub.published and need.quant.lower() in _AS_PUBLISHED:
+    if not wants_gguf and record.hub.published and short(need.quant).lower() in _AS_PUBLISHED:
         return NameOnHub(record.hub.published)
     raise _nowhere(need)
 

@@ -12,6 +12,7 @@ from labctl.estimate.claim import ALL_LAYERS, MIB, Request
 from labctl.estimate.llama_cpp.kv_cache import DEFAULT_BATCH, DEFAULT_UBATCH
 from labctl.estimate.vllm import Settings, batched_tokens
 from labctl.plan.plan import PlannedWorkload
+from labctl.render.model_place import short
 from labctl.workloads.service import Service
 
 _MIB_PER_GIB = 1024
@@ -105,7 +106,7 @@ def _vllm(planned: PlannedWorkload, loaded: Loaded) -> tuple[str, ...]:
         gpu_memory_utilization=_fraction(planned, loaded),
     )
     kv_type = str(variant.get("kv_type", "f16"))
-    dtype = _DTYPES.get(str(variant.get("quant")).lower())
+    dtype = _DTYPES.get(short(str(variant.get("quant"))).lower())
     return (
         *(f"--dtype={dtype}" for _ in range(1) if dtype),
         f"--kv-cache-dtype={'auto' if kv_type in ('f16', 'bf16') else kv_type}",
