@@ -174,6 +174,7 @@ class HostTransactions:
             "generations": [],
             "open": None,
             "running": None,
+            "data_images": {},
             "last": None,
         }
         return dict(json.loads(done.stdout)) if done.stdout.strip() else nothing

@@ -13,6 +13,7 @@ from types import FrameType
 
 from labctl.errors import DONE, FAILED, Failed, LabctlError
 from labctl.transaction import lock
+from labctl.transaction.data_images import last_images
 from labctl.transaction.disk import Disk
 from labctl.transaction.generations import Generations
 from labctl.transaction.layout import Layout
@@ -100,13 +101,14 @@ def recover(at: Workplace, *, boot: bool, killed: str | None = None) -> int:
 def status(at: Workplace) -> dict[str, object]:
     """What is in force, what there is to go back to, what is under way, and how the last one ended."""
     last = at.layout.last_result
-    state = load(at.layout)
+    state, current = load(at.layout), at.generations.current()
     return {
         "schema_version": SCHEMA_VERSION,
-        "current": at.generations.current(),
+        "current": current,
         "generations": [asdict(one) for one in at.generations.all()],
         "open": state.transaction if state else None,
         "running": lock.holder(at.layout.lock),
+        "data_images": last_images(at.layout, at.generations.manifest(current)),
         "last": json.loads(last.read_text()) if last.is_file() else None,
     }
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.errors import BadInput, Failed, LabctlError
-from labctl.transaction import cards, checking, images
+from labctl.transaction import cards, checking, data_images, images
 from labctl.transaction.decision import (
     Change,
     compare,
     down,
     memory_wanted,
-    migration_refused,
-    migrations,
+    migrations_refused,
     waves,
 )
 from labctl.transaction.disk import installed
@@ -109,8 +108,8 @@ def _check(
     at: Workplace, to: Wanted, old: Manifest | None, change: Change, missing: list[ManagedUnit]
 ) -> None:
     at.report.line(f"check: {len(to.manifest.trees)} files, {len(to.manifest.units)} units")
-    for unit in migrations(to.manifest, old):
-        raise migration_refused(unit)
+    for refusal in migrations_refused(to.manifest, data_images.last_images(at.layout, old)):
+        raise refusal
     checking.refuse_bad_units(to.folder, to.manifest, at.programs)
     starting = {unit.unit: unit for unit in (*change.added, *change.changed, *missing)}.values()
     cards.refuse_missing(memory_wanted(starting), at.programs)
@@ -136,6 +135,7 @@ def _open(
                 kept = at.layout.edited / str(to.target)
                 at.disk.copy(at.layout.installed(path), kept / path, 0o600)
                 result.kept = str(kept)
+    data_images.keep(at.layout, at.disk, old)
     if to.is_new:
         at.generations.prepare(to.folder, to.target, now)
     up = at.services.up([unit.unit for unit in old.units]) if old else []

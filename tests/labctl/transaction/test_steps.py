@@ -201,6 +201,32 @@ def test_a_version_whose_data_cannot_go_back_is_left_to_update(host: SimulatedHo
     assert host.running == {"cloud": "cloud:32"}
 
 
+def test_a_version_whose_data_cannot_go_back_is_left_to_update_also_when_it_was_away(
+    host: SimulatedHost,
+) -> None:
+    def of(image: str, away: int = 0) -> Any:
+        made, contents = manifest({"chat": str(away)} if away else {"cloud": image})
+        units = () if away else (replace(made.units[0], image=image, migrates=True),)
+        return replace(made, units=units or made.units), contents
+
+    assert host.transact(host.stage(of("cloud:31"))) == 0
+    for number in range(1, 9):  # until no generation is kept that knew it
+        assert host.transact(host.stage(of("", away=number))) == 0
+    assert host.transact(host.stage(of("cloud:32"))) == 3
+    assert result(host)["error"]["expected"].startswith("cloud:31")
+    assert host.running == {"chat": "8"}
+    assert host.transact(host.stage(of("cloud:31"))) == 0
+
+
+def test_a_version_that_never_came_up_binds_nobody(host: SimulatedHost) -> None:
+    made, contents = manifest({**TWO, "cloud": NEVER_HEALTHY})
+    cloud = replace(made.units[-1], image="cloud:32", migrates=True)
+    assert host.transact(host.stage((replace(made, units=(*made.units[:-1], cloud)), contents))) == 1
+    made, contents = manifest({**TWO, "cloud": "31"})
+    older = replace(made.units[-1], image="cloud:31", migrates=True)
+    assert host.transact(host.stage((replace(made, units=(*made.units[:-1], older)), contents))) == 0
+
+
 def test_a_second_transaction_says_who_is_at_it(host: SimulatedHost) -> None:
     with lock.held(host.layout.lock, "transaction of somebody, process 1"):
         assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 1
