@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from labctl.transaction.decision import (
     migrations_refused,
     waves,
 )
-from labctl.transaction.disk import installed
+from labctl.transaction.disk import installed, refused
 from labctl.transaction.layout import TARGET
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
 from labctl.transaction.manifest import ManagedUnit, Manifest, parse
@@ -96,12 +95,12 @@ def run(at: Workplace, instance: str, result: Result) -> None:
         result.failed(problem)
         return
     except OSError as problem:
-        result.failed(_of(problem))
+        result.failed(refused(problem))
         return
     try:
         _switch(at, to, old, change, state, result)
     except (LabctlError, OSError) as problem:
-        _undo(at, state, result, _of(problem) if isinstance(problem, OSError) else problem)
+        _undo(at, state, result, refused(problem) if isinstance(problem, OSError) else problem)
 
 
 def _check(
@@ -217,7 +216,7 @@ def _undo(at: Workplace, state: OpenState, result: Result, problem: LabctlError)
         result.not_back = restore(at, state, start=True)
     except (LabctlError, OSError) as worse:
         # The state is still there: the unit's own end, the next boot and the next apply try again.
-        at.report.line(f"undo: {worse}")
+        at.report.line(f"undo: {refused(worse) if isinstance(worse, OSError) else worse}")
         result.outcome = "left for the next boot"
         return
     result.started = []
@@ -237,10 +236,3 @@ def _number(instance: str) -> int:
     if not digits.isdigit():
         raise BadInput("this is no generation", found=instance, expected="generation-N")
     return int(digits)
-
-
-def _of(problem: OSError) -> Failed:
-    hint = "make room: podman image prune --all" if problem.errno == errno.ENOSPC else None
-    return Failed(
-        "the disk refuses", where=str(problem.filename or "disk"), found=problem.strerror, hint=hint
-    )

@@ -144,6 +144,8 @@ class SimulatedHost:
             case ["systemctl", *rest]:
                 return self._systemctl(rest)
             case ["podman", *rest]:
+                if on_tick:
+                    on_tick()
                 return self._podman(rest)
             case ["journalctl", *_]:
                 return Done(0, self.journal, "")

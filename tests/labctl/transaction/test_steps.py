@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from labctl.transaction import lock
+from labctl.transaction import images, lock
 from labctl.transaction.manifest import Image, Port
 from labctl.transaction.programs import Done
 from labctl.transaction.report import RESULT
@@ -131,6 +131,22 @@ def test_images_that_the_disk_has_no_room_for_are_not_begun(host: SimulatedHost)
     assert host.transact(host.stage(made)) == 1
     assert is_untouched(host)
     assert "no room" in result(host)["error"]["message"]
+
+
+def test_an_image_of_no_known_size_leaves_others_their_room(
+    host: SimulatedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = manifest({**TWO, "chat": "2"}, images=[Image("registry.example/new:2")])
+    host.pullable["registry.example/new:2"] = Done(0, "", "")
+    monkeypatch.setattr(images, "_free_mib", lambda _folder: 40)
+    assert host.transact(host.stage(made)) == 1
+    assert is_untouched(host)
+    assert (result(host)["error"]["message"], host.images) == ("no room for the images", {IMAGE})
+    free = iter((10**6, 10**6, 40))
+    monkeypatch.setattr(images, "_free_mib", lambda _folder: next(free, 40))
+    assert host.transact(host.stage(made)) == 1
+    assert is_untouched(host)
+    assert (result(host)["error"]["message"], host.images) == ("no room for the image", {IMAGE})
 
 
 def test_a_unit_that_quadlet_does_not_take_touches_nothing(host: SimulatedHost) -> None:
