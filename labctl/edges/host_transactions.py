@@ -26,7 +26,7 @@ _IDENTIFIER = "labctl-transaction"
 # Everything is compared first: staging the same twice changes nothing on the host.
 _STAGE = f"""set -eu
 umask 077
-install -d -m 755 /var/lib/labctl /etc/containers/systemd /etc/labctl {PROGRAM.rpartition("/")[0]}
+install -d -m 755 /var/lib/labctl /etc/containers/systemd /etc/containers/networks /etc/labctl {PROGRAM.rpartition("/")[0]}
 install -d -m 700 /var/lib/labctl/stages /var/lib/labctl/generations
 boot=$(head -c {BOOT_LETTERS} /proc/sys/kernel/random/boot_id)
 new=$(mktemp -d "/var/lib/labctl/stages/{HALF_STAGED}$boot.XXXXXX")
