@@ -53,11 +53,6 @@ def test_a_host_gets_the_program_and_the_units_that_run_it() -> None:
         assert mode == (0o755 if path == PROGRAM else 0o644)
         if path.endswith(".service"):
             assert PROGRAM.encode() in content
-    # Podman writes down networks there, and whoever stops a workload removes its own.
-    for unit in ("labctl-transaction@", "labctl-transaction-undo"):
-        content = paths[f"{UNITS}/{unit}.service"][0].decode()
-        (writable,) = (line for line in content.splitlines() if line.startswith("ReadWritePaths="))
-        assert "/etc/containers/networks" in writable.split()
     assert unit_of("generation-3") == "labctl-transaction@generation-3.service"
 
 
