@@ -218,7 +218,7 @@ class _Making:
         for place in asked.planned.secrets:
             if place.startswith("env."):
                 variable = place.removeprefix("env.")
-                name = names.variable_secret(asked.name, variable)
+                name = self._facts.variable_secret(names.variable_secret(asked.name, variable))
                 self._secret(NeededSecret(name, asked.name, "written", variable=variable))
 
     def _secret(self, secret: NeededSecret) -> None:

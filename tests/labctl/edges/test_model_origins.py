@@ -108,9 +108,13 @@ def test_a_catalogue_model_knows_its_repository(monkeypatch: pytest.MonkeyPatch)
         return _Listed(name)
 
     monkeypatch.setattr("labctl.edges.hub.HubRepository", listed)
-    for model, quant, engine in (("llama-3.1-8b", "Q4_K_M", "llama.cpp"), ("qwen3-8b", "bf16", "vllm")):
+    for model, quant, engine in (
+        ("llama-3.1-8b", "Q4_K_M", "llama.cpp"),
+        ("qwen3-8b", "bf16", "vllm"),
+        ("qwen3-8b", "bfloat16", "vllm"),  # as a plan has it
+    ):
         came(need(model, quant, engine))
-    assert asked == ["bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", "Qwen/Qwen3-8B"]
+    assert asked == ["bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", *["Qwen/Qwen3-8B"] * 2]
 
 
 def test_what_a_plan_calls_a_published_format_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,11 +156,12 @@ def test_what_is_moved_to_ram_and_what_lets_it_see_are_said() -> None:
     assert "-sm none -mg 0 -ncmoe 12" in said
 
 
-def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes() -> None:
+@pytest.mark.parametrize("quant", ["fp16", "float16"])
+def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes(quant: str) -> None:
     cards = tuple(replace(each, kv_cache_bytes=1024**3) for each in claims(first=12000, second=12000))
     variant = {
         "engine": "vllm",
-        "quant": "fp16",
+        "quant": quant,
         "parallel": 8,
         "context": 4096,
         "kv_type": "fp8",
