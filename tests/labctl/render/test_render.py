@@ -11,7 +11,7 @@ from labctl.plan.plan import Plan, PlannedPort, PlannedWorkload
 from labctl.render import unit_text
 from labctl.render.render import Rendered, render
 from labctl.transaction.decision import Change, FileSeen, compare
-from tests.labctl.plan.plans import FIRST, SECOND, claims, plan, runs
+from tests.labctl.plan.plans import FIRST, SECOND, THIRD, claims, host, plan, runs
 from tests.labctl.render.cases import (
     HOST,
     SERVICES,
@@ -205,6 +205,21 @@ def test_engines_that_fill_a_card_are_told_what_nobody_claims_of_it() -> None:
 def test_an_engine_with_a_card_of_its_own_may_hold_several_models() -> None:
     text = container(runs("ollama", cards=claims(first=23000), elastic=True))
     assert "OLLAMA_MAX_LOADED_MODELS" not in text
+
+
+def test_what_fills_a_card_does_not_wait_for_what_a_desktop_holds_of_it() -> None:
+    whole = 23099
+    there = {
+        "chat": runs("ollama", cards=claims(first=whole), elastic=True),
+        "pics": runs("comfyui", cards=claims(second=whole), elastic=True),
+        "capped": runs("ollama", cards=claims(third=5000)),
+    }
+    made = rendered(plan(there, host(FIRST, SECOND, THIRD)))
+    waits = {each.name: each.gpus for each in made.manifest.units if each.gpus}
+    assert waits == {"chat": {FIRST: 1280}, "pics": {SECOND: 2048}, "capped": {THIRD: 5000}}
+    # They are still told to leave alone what the plan reserves, and no more.
+    left = lines(texts(made)["units/labctl-chat.container"], "Environment")
+    assert f"OLLAMA_GPU_OVERHEAD={(24123 - whole) * 1024 * 1024}" in left
 
 
 def test_cards_are_locked_in_one_order_and_let_go_of_whatever_comes() -> None:
