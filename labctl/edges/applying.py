@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from labctl.edges.held_shell import CommandTimeout, ConnectionLost, HeldShell
 from labctl.edges.host_models import HostModels
 from labctl.edges.host_secrets import HostSecrets
 from labctl.edges.host_transactions import Followed, HostTransactions
+from labctl.edges.looking import begin_look
 from labctl.edges.rendering import render_for
 from labctl.edges.transaction_program import unit_of
 from labctl.errors import BadInput, Failed, LabctlError
@@ -25,6 +26,7 @@ from labctl.plan.plan import Plan
 from labctl.render.host import MODELS, HostFacts
 from labctl.render.model_need import needed_models
 from labctl.render.render import NeededSecret
+from labctl.rig.gpu import Gpu
 from labctl.transaction.manifest import ManagedUnit, stage_id
 from labctl.workloads.workload import Workload
 
@@ -92,8 +94,7 @@ class HostApply:
 
     def look(self) -> Seen:
         """What is there. One remote command, which changes nothing."""
-        done = self._shell.run(survey.SCRIPT)
-        return survey.parse(done.stdout.decode("utf-8", "replace"))
+        return begin_look(self._shell)()
 
     def to_plan(self, plan: Plan, host: str, seen: Seen, workloads: Iterable[Workload] = ()) -> Target:
         """host: what the plan calls it. workloads: for secrets that the plan leaves out.
@@ -120,7 +121,7 @@ class HostApply:
         )
         change = changes(new, seen.generation, seen.installed, seen.up)
         given = written(rendered.secrets, workloads)
-        gpus = {gpu.name: gpu for gpu in catalog.gpus()}
+        gpus = {gpu.name: gpu for gpu in _gpus(plan)}
         return Target(
             self._host,
             seen,
@@ -224,6 +225,14 @@ class HostApply:
         there = [each for each in needed if each.name in given and each.name in seen.secrets]
         values = self._secrets.reveal([each.name for each in there]) if there else {}
         return tuple(each for each in there if values[each.name] != given[each.name].encode())
+
+
+def _gpus(plan: Plan) -> Iterator[Gpu]:
+    """Models of its cards, without those that only a rig file knows."""
+    known = {*catalog.gpu_names()}
+    for model in {card.model for host in plan.rig.hosts for card in host.cards}:
+        if model in known:
+            yield catalog.gpu(model)
 
 
 @dataclass
