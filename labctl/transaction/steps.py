@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from labctl.transaction.decision import (
     down,
     memory_wanted,
     migrations_refused,
-    waves,
 )
 from labctl.transaction.disk import installed, refused
 from labctl.transaction.layout import TARGET
@@ -23,6 +23,7 @@ from labctl.transaction.open_state import OpenState
 from labctl.transaction.report import Result
 from labctl.transaction.restoring import Workplace, close, is_committed, restore
 from labctl.transaction.starting import bring_up
+from labctl.transaction.stopping import bring_down
 
 
 class Cancelled(Failed):
@@ -159,10 +160,12 @@ def _switch(
 ) -> None:
     old_units = {unit.unit: unit for unit in old.units} if old else {}
     stopping = [*change.removed, *(old_units[unit.unit] for unit in change.changed)]
-    for wave in reversed(list(waves(stopping))):
-        at.report.line(f"stop: {', '.join(unit.name for unit in wave)}")
-        state.touch([unit.unit for unit in wave], at.layout, at.disk)
-        at.services.stop(wave)
+
+    def before(units: Sequence[ManagedUnit]) -> None:
+        at.report.line(f"stop: {', '.join(unit.name for unit in units)}")
+        state.touch([unit.unit for unit in units], at.layout, at.disk)
+
+    bring_down(stopping, at.services, before)
     # Also what stopped because it needs what was stopped.
     up = set(at.services.up([unit.unit for unit in to.manifest.units]))
     starting = down(to.manifest.units, up)

@@ -67,6 +67,28 @@ def test_units_start_after_those_they_need(host: SimulatedHost) -> None:
     assert set(host.stopped) == set(TWO)
 
 
+@pytest.mark.parametrize("ends", ["1", NEVER_HEALTHY])
+def test_what_a_job_brings_back_when_it_stops_is_stopped_again(host: SimulatedHost, ends: str) -> None:
+    assert host.transact(host.stage(manifest({**TWO, "tune": "1", "z-tune": "1"}))) == 0
+    # One steps aside for the other, and chat for that one.
+    host.brings_back = {"z-tune": "tune", "tune": "chat"}
+    del host.running["chat"], host.running["tune"]
+    host.started.clear()
+    assert host.transact(host.stage(manifest({"chat": "2", "search": ends}))) == (ends != "1")
+    if ends == "1":
+        assert host.running == {"chat": "2", "search": "1"}
+    else:
+        assert host.units_on_disk() == {**TWO, "tune": "1", "z-tune": "1"}
+        assert host.running.items() <= host.units_on_disk().items()
+
+
+def test_one_that_comes_back_for_ever_is_named(host: SimulatedHost) -> None:
+    host.brings_back = {"chat": "chat"}
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 1
+    assert result(host)["error"]["where"] == "chat.service"
+    assert host.running == TWO
+
+
 def test_an_edit_by_hand_is_named_kept_and_overwritten(host: SimulatedHost) -> None:
     edited = host.layout.installed("units/chat.container")
     edited.write_text("by hand")
