@@ -25,7 +25,7 @@ from labctl.render.host import MODELS, HostFacts
 from labctl.render.model_need import needed_models
 from labctl.render.names import without_version
 from labctl.render.render import NeededSecret
-from labctl.transaction.manifest import stage_id
+from labctl.transaction.manifest import bound, stage_id
 from labctl.workloads.workload import Workload
 
 RECONNECT_SECONDS = (1, 2, 4, 8, 15, 30)
@@ -117,7 +117,9 @@ class HostApply:
             seen,
             new,
             change,
-            refusals=tuple(refusals.of_running(seen, self._host, stage_id(new.manifest.text())))
+            refusals=tuple(
+                refusals.of_running(seen, self._host, bound(stage_id(new.manifest.text()), seen.current))
+            )
             or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
@@ -135,7 +137,7 @@ class HostApply:
         """number: None for the one before. Raises BadInput where it is not there."""
         status = seen.status or {}
         there = {each["number"]: each for each in status.get("generations", ())}
-        current = status.get("current")
+        current = seen.current
         wanted = number if number is not None else there.get(current, {}).get("parent")
         packed = self._shell.run(survey.fetching(wanted)).stdout.decode() if wanted in there else ""
         new = survey.generation(packed)
@@ -147,7 +149,7 @@ class HostApply:
                 hint="labctl rollback --list shows them",
             )  # fmt: skip
         change = changes(new, seen.generation, seen.installed, seen.up)
-        instance = f"generation-{wanted}"
+        instance = bound(f"generation-{wanted}", current)
         return Target(
             self._host,
             seen,
@@ -164,7 +166,8 @@ class HostApply:
         if target.secrets:
             self._secrets.make(target.secrets, target.given)
         if target.instance is None:
-            instance = self._transactions.stage(target.generation.manifest, target.generation.files)
+            stage = self._transactions.stage(target.generation.manifest, target.generation.files)
+            instance = bound(stage, target.seen.current)
         else:
             instance = target.instance
             self._transactions.prepare()
