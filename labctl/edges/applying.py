@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from labctl.apply import refusals, survey
+from labctl.apply import plan_refusals, refusals, survey
 from labctl.apply.changes import GenerationChange, changes
 from labctl.apply.generation import Generation
 from labctl.apply.survey import Seen
@@ -111,6 +111,7 @@ class HostApply:
             rendered.manifest, {file.path: rendered.files[file.path] for file in rendered.manifest.files}
         )
         change = changes(new, seen.generation, seen.installed, seen.up)
+        starting = {unit.name for unit in change.starting}
         gpus = {gpu.name: gpu for gpu in catalog.gpus()}
         return Target(
             self._host,
@@ -123,10 +124,11 @@ class HostApply:
             or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
-                *refusals.of_models(models, present, {unit.name for unit in change.starting}),
+                *refusals.of_models(models, present, starting),
+                *plan_refusals.of_devices(plan, host, seen, starting),
                 *refusals.of_generation(seen, new, change.starting),
             ),
-            notes=tuple(refusals.notes(seen, new)),
+            notes=(*refusals.notes(seen, new), *plan_refusals.notes(plan, host)),
             secrets=rendered.secrets,
             given=given,
             new_secrets=tuple(each.name for each in rendered.secrets if each.name not in seen.secrets),

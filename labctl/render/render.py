@@ -80,7 +80,7 @@ def render(plan: Plan, host: str, services: Mapping[str, Service], facts: HostFa
 
 def workload_hash(planned: PlannedWorkload) -> str:
     """Of what of a plan reaches a workload's files: no estimate that changes nothing of how it is run."""
-    cards = tuple(replace(each, low_mib=0, expected_mib=0) for each in planned.cards)
+    cards = tuple(replace(each, low_mib=0, expected_mib=0, parts_mib=None) for each in planned.cards)
     told = replace(planned, cards=cards, rank=0, tokens_per_second=None, disk_mib=0, exclusive=False)
     text = json.dumps(asdict(told), sort_keys=True, separators=(",", ":"))
     return f"sha256:{sha256(text.encode()).hexdigest()[:_HASH_DIGITS]}"

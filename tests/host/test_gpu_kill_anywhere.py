@@ -24,12 +24,6 @@ pytestmark = pytest.mark.host
 
 _POINTS = tuple(gpu_kill_points.points())
 _REAL_POINTS = tuple(gpu_kill_points.real_points())
-# As in test_kill_anywhere.py: every stage is tried here in one way or two, and in the others at night.
-_EVERY_TIME = {
-    point
-    for number, point in enumerate(_POINTS)
-    if number % 2 == 0 or point.stage == gpu_kill_points.PACKAGES
-}
 _ADVANCES = {stage: until_ended(operation) for stage, operation in ENDS.items()}
 
 
@@ -76,11 +70,7 @@ def test_there_are_ten_points_of_every_kind_and_three_in_the_real_packages() -> 
     assert len(_REAL_POINTS) == 3
 
 
-@pytest.mark.parametrize(
-    "point",
-    [pytest.param(point, marks=() if point in _EVERY_TIME else pytest.mark.nightly) for point in _POINTS],
-    ids=str,
-)
+@pytest.mark.parametrize("point", _POINTS, ids=str)
 def test_the_next_run_converges(attempts: Mapping[Point, Future[None]], point: Point) -> None:
     print(f"seed {SEED}: {point}")
     attempts[point].result()

@@ -62,6 +62,7 @@ class SimulatedShell(HeldShell):
     listeners: str = ""
     cgroups: str = ""
     containers: list[dict[str, Any]] = field(default_factory=list)
+    devices: tuple[str, ...] = ("/dev/null", "/dev/serial/by-id/usb-stick", "/dev/ttyACM0")
     card_services: str = ""
     secrets: dict[str, bytes] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
@@ -127,6 +128,7 @@ class SimulatedShell(HeldShell):
             "podman": self.podman,
             "cores": "8",
             "time-zone": "Europe/Berlin",
+            "devices": "\n".join(self.devices),
             "secrets": "\n".join(self.secrets),
             "cards": "\n".join(", ".join(map(str, card)) for card in self.cards),
             "card-users": self.card_users,
