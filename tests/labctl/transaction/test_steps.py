@@ -289,7 +289,8 @@ def test_rollback_goes_to_the_one_before_and_to_any(host: SimulatedHost) -> None
 def test_what_was_compared_with_another_generation_touches_nothing(host: SimulatedHost) -> None:
     stage = host.stage(manifest({**TWO, "chat": "2"}))
     assert host.transact(bound(host.stage(manifest({**TWO, "search": "2"})), 1)) == 0
-    host.started.clear(), host.stopped.clear()
+    host.started.clear()
+    host.stopped.clear()
     for late in (stage, "generation-1"):
         assert host.transact(bound(late, 1)) == 3
         assert is_untouched(host, {**TWO, "search": "2"})
