@@ -12,6 +12,7 @@ from labctl.render import unit_text
 from labctl.render.render import Rendered, render
 from labctl.transaction.decision import Change, FileSeen, compare
 from tests.labctl.plan.plans import FIRST, SECOND, claims, plan, runs
+from tests.labctl.plan.plans import host as machine
 from tests.labctl.render.cases import (
     HOST,
     SERVICES,
@@ -98,12 +99,6 @@ def test_two_hosts_have_their_own_alone() -> None:
     moved = replace(moved, rig=replace(moved.rig, hosts=hosts))
     assert set(containers(rendered(moved, host="other"))) == {"units/labctl-plain.container"}
     assert "units/labctl-plain.container" not in rendered(moved).files
-
-
-def test_what_is_used_on_another_host_is_not_spoken_of() -> None:
-    ui = texts(rendered(changed("chat", host="other")))["units/labctl-ui.container"]
-    assert "labctl-chat" not in ui
-    assert "labctl-serve:8000" in ui
 
 
 def one(workload: PlannedWorkload, name: str = "w", **more: PlannedWorkload) -> dict[str, str]:
@@ -259,6 +254,14 @@ def test_a_job_runs_in_its_window_and_what_stepped_aside_comes_back() -> None:
     assert lines(network, "WantedBy") == ["labctl.target"]
     starts = {each.unit: each.start for each in made.manifest.units}
     assert (starts["labctl-job.service"], starts["labctl-job.timer"]) == (False, True)
+
+
+def test_what_a_workload_uses_on_another_host_is_refused_by_name() -> None:
+    there = {"chat": runs(host="zbox"), "ui": runs("open-webui", host=HOST, uses=("chat",))}
+    with pytest.raises(BadInput, match="another host") as refusal:
+        rendered(plan(there, machine(FIRST, name=HOST), machine(SECOND, name="zbox")))
+    assert (refusal.value.where, refusal.value.found) == ("ui.uses", "chat on zbox")
+    assert "gpus: {host: zbox}" in str(refusal.value.hint)
 
 
 def test_a_database_is_out_of_reach_of_whoever_uses_its_service() -> None:
