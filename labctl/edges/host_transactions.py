@@ -14,6 +14,7 @@ from typing import Any
 from labctl.edges.held_shell import Completed, HeldShell
 from labctl.edges.transaction_program import PROGRAM, RECOVERY, UNITS, installed, unit_of
 from labctl.errors import BadInput, Failed
+from labctl.transaction.layout import BOOT_LETTERS, HALF_STAGED
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
 from labctl.transaction.manifest import Manifest, problems, stage_id
 from labctl.transaction.report import RESULT
@@ -29,7 +30,8 @@ umask 077
 install -d -m 755 /var/lib/labctl /etc/containers/systemd /etc/containers/networks /etc/labctl
 install -d -m 755 {PROGRAM.rpartition("/")[0]}
 install -d -m 700 /var/lib/labctl/stages /var/lib/labctl/generations
-new=$(mktemp -d /var/lib/labctl/stages/.new.XXXXXX)
+boot=$(head -c {BOOT_LETTERS} /proc/sys/kernel/random/boot_id)
+new=$(mktemp -d "/var/lib/labctl/stages/{HALF_STAGED}$boot.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 base64 -d | tar -xz --no-same-owner -C "$new"
 changed=

@@ -87,6 +87,17 @@ def workload_hash(planned: PlannedWorkload) -> str:
     return f"sha256:{sha256(text.encode()).hexdigest()[:_HASH_DIGITS]}"
 
 
+def _wanted_mib(asked: Asked) -> dict[str, int]:
+    """What must be free of its cards before it starts.
+
+    An engine that fills a card claims all of it, and is placed beside what a desktop holds there all the same.
+    """
+    return {
+        each.card: asked.service.least_free_mib if asked.planned.elastic else each.high_mib
+        for each in asked.planned.cards
+    }
+
+
 class _Making:
     def __init__(self, plan: Plan, services: Mapping[str, Service], facts: HostFacts) -> None:
         self._plan, self._services, self._facts = plan, services, facts
@@ -194,7 +205,7 @@ class _Making:
             container=stem,
             start_timeout_seconds=container.start_seconds,
             stop_timeout_seconds=container.stop_seconds,
-            gpus={each.card: each.high_mib for each in asked.planned.cards} if is_first else {},
+            gpus=_wanted_mib(asked) if is_first else {},
             ports=tuple(Port(LOOPBACK, each.host, each.protocol) for each in asked.planned.ports)
             if is_first
             else (),

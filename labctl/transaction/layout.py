@@ -21,6 +21,12 @@ TREES = {
 OURS_ALONE = ("units", "files")
 
 
+HALF_STAGED = ".new."
+"""Begins the name of a folder beside the stages that one is unpacked into; the boot it is done in comes next."""
+BOOT_LETTERS = 8
+"""So much of the boot's id."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths below `root`."""

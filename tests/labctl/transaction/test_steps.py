@@ -311,6 +311,20 @@ def test_few_generations_and_stages_are_kept(host: SimulatedHost) -> None:
     assert len(list(host.layout.stages.iterdir())) == 5
 
 
+def test_a_stage_that_lost_power_half_unpacked_goes_and_one_under_way_stays(host: SimulatedHost) -> None:
+    lost, under_way = (host.layout.stages / f".new.{boot}.Ab3xY9" for boot in ("another0", "this-one"))
+    for half in (lost, under_way):
+        (half / "stage" / "units").mkdir(parents=True)
+        (half / "stage" / "manifest.json").write_text("{")
+    whole = host.stage(manifest({**TWO, "chat": "2"}))
+    host.boot()
+    host.layout.boot_id.write_text("this-one-that-has-begun\n")
+    assert host.recover(boot=True) == 0
+    assert not lost.exists()
+    assert under_way.is_dir()
+    assert (host.layout.stages / whole).is_dir()
+
+
 def test_what_was_waits_for_the_memory_of_what_failed(host: SimulatedHost) -> None:
     full = manifest({**TWO, "big": "1"}, gpus={"big": {CARD: 20000}})
     assert host.transact(host.stage(full)) == 0
