@@ -27,7 +27,7 @@ from labctl.render.model_need import needed_models
 from labctl.render.names import without_version
 from labctl.render.render import NeededSecret
 from labctl.rig.gpu import Gpu
-from labctl.transaction.manifest import stage_id
+from labctl.transaction.manifest import bound, stage_id
 from labctl.workloads.workload import Workload
 
 RECONNECT_SECONDS = (1, 2, 4, 8, 15, 30)
@@ -119,7 +119,9 @@ class HostApply:
             seen,
             new,
             change,
-            refusals=tuple(refusals.of_running(seen, self._host, stage_id(new.manifest.text())))
+            refusals=tuple(
+                refusals.of_running(seen, self._host, bound(stage_id(new.manifest.text()), seen.current))
+            )
             or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
@@ -138,7 +140,7 @@ class HostApply:
         """number: None for the one before. Raises BadInput where it is not there."""
         status = seen.status or {}
         there = {each["number"]: each for each in status.get("generations", ())}
-        current = status.get("current")
+        current = seen.current
         wanted = number if number is not None else there.get(current, {}).get("parent")
         packed = self._shell.run(survey.fetching(wanted)).stdout.decode() if wanted in there else ""
         new = survey.generation(packed)
@@ -150,7 +152,7 @@ class HostApply:
                 hint="labctl rollback --list shows them",
             )  # fmt: skip
         change = changes(new, seen.generation, seen.installed, seen.up)
-        instance = f"generation-{wanted}"
+        instance = bound(f"generation-{wanted}", current)
         return Target(
             self._host,
             seen,
@@ -167,7 +169,8 @@ class HostApply:
         if target.secrets:
             self._secrets.make(target.secrets, target.given)
         if target.instance is None:
-            instance = self._transactions.stage(target.generation.manifest, target.generation.files)
+            stage = self._transactions.stage(target.generation.manifest, target.generation.files)
+            instance = bound(stage, target.seen.current)
         else:
             instance = target.instance
             self._transactions.prepare()

@@ -22,7 +22,7 @@ from labctl.transaction.programs import Done
 from tests.labctl.transaction.simulated_host import SimulatedHost
 
 _MADE = {".container": "", ".network": "-network", ".volume": "-volume"}
-_START = re.compile(r"systemctl start --no-block '?labctl-transaction@([\w-]+)\.service")
+_START = re.compile(r"systemctl start --no-block '?labctl-transaction@([\w.-]+)\.service")
 
 
 class PlannedHost(SimulatedHost):

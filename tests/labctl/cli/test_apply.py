@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from labctl.cli import applied
 from labctl.edges.held_shell import Completed
 from labctl.errors import Failed
 from labctl.plan.plan import Solved
 from labctl.plan.plan_json import dump
+from labctl.transaction.manifest import bound, unbound
 from tests.labctl.apply.house import CARDS, CHAT, HOME, UI, Applying, House, Terminal
 from tests.labctl.apply.simulated_shell import SimulatedShell
 from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan, runs
@@ -120,6 +122,27 @@ def test_one_that_does_not_come_up_leaves_the_old_one(
     assert answer.code == 1
     assert "aibox: refused; nothing was touched\n  localhost/none:1: the image cannot be pulled" in answer.out
     assert "next: the registry has no such tag" in answer.out
+
+
+def test_what_somebody_else_applied_while_it_asked_is_not_undone(
+    apply: Applying, house: House, shell: SimulatedShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply("--yes")
+
+    def asked(_question: str) -> bool:
+        house.write({**HOME, "theirs": UI})
+        assert apply("--yes").code == 0
+        return True
+
+    house.write({"ui": UI})
+    with monkeypatch.context() as then:
+        then.setattr(applied, "refuse_unasked", lambda _: None)
+        then.setattr(applied, "says_yes", asked)
+        answer = apply()
+    assert answer.code == 3
+    assert "refused; nothing was touched" in answer.out
+    assert "another generation has come into force meanwhile (generation 2)" in " ".join(answer.out.split())
+    assert {"labctl-chat", "labctl-theirs"} <= set(shell.host.running)
 
 
 def test_another_apply_that_runs_is_named(apply: Applying, shell: SimulatedShell) -> None:
@@ -269,11 +292,11 @@ def test_the_same_apply_again_joins_the_one_that_runs(
     apply: Applying, house: House, shell: SimulatedShell
 ) -> None:
     apply("--yes")
-    instance = next(iter(shell.lines))
+    stage, _ = unbound(next(iter(shell.lines)))
     house.write({"ui": UI})
     apply("--yes")
     house.write(HOME)
-    shell.running = f"transaction {instance}, process 7, since now"
+    shell.running = f"transaction {bound(stage, 2)}, process 7, since now"
     assert "aibox: done" in apply("--yes").out
 
 

@@ -84,11 +84,17 @@ def generated(seed: int) -> tuple[Plan, list[Rendered]]:
     made, _ = answered(question(seed))
     names = list(made.workloads)
     workloads = {
-        name: replace(planned, uses=tuple(names[:index]) if seed % 2 else ())
+        name: replace(
+            planned, uses=tuple(each for each in names[:index] if seed % 2 and _beside(each, name, made))
+        )
         for index, (name, planned) in enumerate(made.workloads.items())
     }
     made = replace(made, workloads=workloads)
     return made, [render(made, host.name, SERVICES, facts()) for host in made.rig.hosts]
+
+
+def _beside(one: str, other: str, placed: Plan) -> bool:
+    return placed.workloads[one].host == placed.workloads[other].host
 
 
 @pytest.mark.parametrize("seed", SEEDS)
