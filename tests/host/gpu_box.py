@@ -15,13 +15,12 @@ from labctl.edges.preflights import decide
 from labctl.edges.rigs import read_rig
 from labctl.rig.rig import Host
 from tests.host import simulated_driver, simulated_gpus
-from tests.host.converged import converged_layer
 from tests.host.deploying import CHECKOUT, Run, labctl, write_inventory
 from tests.host.disk import Layer
 from tests.host.hosts import ThrowawayHosts
 from tests.host.stand_in_repository import TOOLKIT, StandIn, offer, publish
 from tests.host.throwaway_host import ThrowawayHost
-from tests.simulated_nvml.build import LIBRARY, build
+from tests.simulated_nvml.build import build
 from tests.simulated_nvml.description import uuid_of
 
 # The real driver's build takes minutes.
@@ -101,28 +100,6 @@ def boot_gpu_box(
     """Boot it. stand_ins: what apt is offered beside the archive, as `stand_in_driver.debian_driver()`."""
     host = hosts.boot(name, layer=layer or with_headers(hosts))
     return equip(host, folder, stand_ins=stand_ins)
-
-
-def boot_with_toolkit(hosts: ThrowawayHosts, name: str, folder: Path) -> GpuBox:
-    """Podman as the roles leave it, two simulated cards, and the toolkit: containers are given cards.
-
-    A driver's other parts are not there.
-    """
-    host = hosts.boot(name, layer=converged_layer(hosts))
-    simulated_gpus.plug_in(host, cards(), folder)
-    library = host.machine.session.path(host.machine.disk.root) / "usr/local/lib" / LIBRARY
-    simulated_driver.plug_in(host, cards(), library.read_bytes(), loaded=simulated_gpus.DRIVER)
-    made = GpuBox(
-        host,
-        folder,
-        {
-            "nvidia_driver": {"in_container": True, "source": "distribution"},
-            "container_toolkit": {"repository": publish(host, "container-toolkit", TOOLKIT).settings},
-        },
-    )
-    deployed = made.labctl("deploy", "--only", "container_toolkit")
-    assert deployed.exit_code == 0, deployed.stdout + deployed.stderr
-    return made
 
 
 def equip(host: ThrowawayHost, folder: Path, *, stand_ins: Sequence[StandIn] = ()) -> GpuBox:

@@ -7,14 +7,15 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.host import simulated_driver, stand_in_driver, stand_in_repository
-from tests.host.converged import digest_of_roles
+from tests.host import simulated_driver, simulated_gpus, stand_in_driver, stand_in_repository
+from tests.host.converged import converged_layer, digest_of_roles
 from tests.host.deploying import labctl, write_inventory
 from tests.host.disk import Layer
-from tests.host.gpu_box import GpuBox, equip, with_headers
+from tests.host.gpu_box import GpuBox, cards, equip, with_headers
 from tests.host.hosts import ThrowawayHosts
-from tests.host.stand_in_repository import StandIn, offer
+from tests.host.stand_in_repository import TOOLKIT, StandIn, offer, publish
 from tests.host.throwaway_host import ThrowawayHost
+from tests.simulated_nvml.build import LIBRARY
 
 # What a host's inventory says depends on keys that were made on it.
 _SETTINGS = "etc/throwaway-host-gpu-box.json"
@@ -22,7 +23,8 @@ OTHER_VERSION = "570.133.20"
 _BEFORE = ("base", "firewall", "podman")
 _TIMEOUT_S = 900
 _MADE_OF = tuple(
-    Path(str(module.__file__)) for module in (simulated_driver, stand_in_driver, stand_in_repository)
+    Path(str(module.__file__))
+    for module in (simulated_driver, simulated_gpus, stand_in_driver, stand_in_repository)
 )
 
 
@@ -34,6 +36,14 @@ def with_cards(hosts: ThrowawayHosts) -> Layer:
 def driven(hosts: ThrowawayHosts) -> Layer:
     """The same after a whole deploy, with stand-ins of the driver and of CUDA; apt is offered `OTHER_VERSION`, too."""
     return _cached(hosts, "driven", _drive, above=with_cards(hosts))
+
+
+def with_toolkit(hosts: ThrowawayHosts) -> Layer:
+    """Podman as the roles leave it, two simulated cards, and the toolkit: containers are given cards.
+
+    What is said to be loaded is `NEWER_DRIVER`; a driver's other parts are not there.
+    """
+    return _cached(hosts, "toolkit", _give_to_containers, above=converged_layer(hosts))
 
 
 def box_on(host: ThrowawayHost, folder: Path) -> GpuBox:
@@ -74,6 +84,21 @@ def _drive(host: ThrowawayHost) -> None:
     offer_driver(host, *stand_in_driver.debian_driver())
     with tempfile.TemporaryDirectory() as folder:
         _deploy(host, Path(folder), [])
+
+
+def _give_to_containers(host: ThrowawayHost) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        simulated_gpus.plug_in(host, cards(), folder)
+        library = (folder / LIBRARY).read_bytes()
+        simulated_driver.plug_in(host, cards(), library, loaded=simulated_gpus.NEWER_DRIVER)
+        repository = publish(host, "container-toolkit", TOOLKIT).settings
+        settings = {
+            "nvidia_driver": {"in_container": True, "source": "distribution"},
+            "container_toolkit": {"repository": repository},
+        }
+        simulated_driver.write(host, _SETTINGS, json.dumps(settings))
+        _deploy(host, folder, ["--only", "container_toolkit"])
 
 
 def _deploy(host: ThrowawayHost, folder: Path, options: Sequence[str]) -> None:

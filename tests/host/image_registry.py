@@ -25,16 +25,26 @@ PORT = 5000
 _STARTED_WITHIN_S = 10
 _LOG = "image_registry.log"
 _CRUN = "usr/local/lib/throwaway-host/crun"
-# Without the controllers of cgroup v2 crun starts nothing that a unit limits the number of processes of.
+# Without the controllers of cgroup v2 crun starts nothing that a unit limits the number of processes of; and no root
+# of a container may raise limits of its own beyond those that it was born with.
 CRUN_TEXT = r"""#!/bin/sh
-# THROWAWAY HOST: no controller is delegated to it, so the limit of processes is left out.
+# THROWAWAY HOST: no controller is delegated to it, so the limit of processes is left out; and what it may not raise.
 bundle= last=
 for word; do [ "$last" != --bundle ] || bundle=$word; last=$word; done
 [ -z "$bundle" ] || python3 - "$bundle/config.json" <<'END'
-import json, sys
+import json, resource, sys
+def allowed(limit):
+    number, infinite = getattr(resource, limit["type"]), 2**64 - 1
+    try:
+        resource.setrlimit(number, [-1 if limit[each] == infinite else limit[each] for each in ("soft", "hard")])
+    except (ValueError, OSError):
+        return False
+    return True
 with open(sys.argv[1]) as file:
     config = json.load(file)
 config["linux"].get("resources", {}).pop("pids", None)
+if "rlimits" in config["process"]:
+    config["process"]["rlimits"] = [each for each in config["process"]["rlimits"] if allowed(each)]
 with open(sys.argv[1], "w") as file:
     json.dump(config, file)
 END

@@ -129,7 +129,7 @@ def next_boot_finds(
     for word, value in words.items():
         script = script.replace(f"@{word}@", value)
     write(host, f"{_FOLDER}/boot", script)
-    simulated_gpus.describe_to(host, cards, nodes=True)
+    simulated_gpus.describe_to(host, cards, nodes=True, driver=loaded or simulated_gpus.DRIVER)
 
 
 def write(host: ThrowawayHost, path: str, content: str | bytes, mode: int = 0o644) -> None:

@@ -9,8 +9,9 @@ from tests.host.throwaway_host import ThrowawayHost
 from tests.simulated_nvml.build import LIBRARY, build
 from tests.simulated_nvml.description import describe
 
-# What Debian 13's nvidia-smi is; the library must not claim another.
-DRIVER, CUDA = "550.163.01", 12040
+# What Debian 13's nvidia-smi is. Most services want a newer one, which its nvidia-smi takes just as well.
+DRIVER, NEWER_DRIVER = "550.163.01", "580.95.05"
+_CUDA = {DRIVER: 12040, NEWER_DRIVER: 13000}
 STATE = "/run/simulated-nvml"
 _INSTALL_TIMEOUT_S = 300
 
@@ -41,9 +42,10 @@ def describe_to(
     processes: Mapping[int, Sequence[Process]] | None = None,
     *,
     nodes: bool = False,
+    driver: str = DRIVER,
 ) -> None:
     """Say what cards the host has, and who uses them. nodes: they are seen through their /dev/nvidiaN alone."""
-    text = describe(cards, processes, driver=DRIVER, cuda=CUDA, nodes=nodes)
+    text = describe(cards, processes, driver=driver, cuda=_CUDA[driver], nodes=nodes)
     _write(host, "etc/simulated-nvml", text.encode())
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from roles.container_toolkit.checks import test_container as container_check
 from roles.container_toolkit.deploy import CDI, UNIT, UVM
+from tests.host import gpu_layers
 from tests.host.deploying import Run
-from tests.host.gpu_box import GpuBox, boot_with_toolkit
+from tests.host.gpu_box import GpuBox
 from tests.host.hosts import ThrowawayHosts
 from tests.simulated_nvml.description import uuid_of
 
@@ -25,9 +26,9 @@ _ALL_FOR_EACH = f"sed -i 's,^  deviceNodes:,&\\n  - path: /dev/nvidia0\\n  - pat
 
 @pytest.fixture(scope="module")
 def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuBox]:
-    made = boot_with_toolkit(throwaway_hosts, "cdi", tmp_path_factory.mktemp("cdi"))
-    yield made
-    throwaway_hosts.destroy(made.host)
+    host = throwaway_hosts.boot("cdi", layer=gpu_layers.with_toolkit(throwaway_hosts))
+    yield gpu_layers.box_on(host, tmp_path_factory.mktemp("cdi"))
+    throwaway_hosts.destroy(host)
 
 
 def said(run: Run, box: GpuBox) -> dict[str, Any]:

@@ -194,15 +194,19 @@ def test_the_programs_import_nothing_that_an_image_lacks() -> None:
     assert "tests" not in Path(str(registry_server.__file__)).read_text().partition("import ")[2]
 
 
-def test_a_container_is_made_without_its_limit_of_processes_and_is_otherwise_the_same(tmp_path: Path) -> None:
+def test_a_container_is_made_without_limits_that_cannot_be_here_and_is_otherwise_the_same(
+    tmp_path: Path,
+) -> None:
     crun, bundle = tmp_path / "crun", tmp_path / "bundle"
     crun.write_text(CRUN_TEXT.replace("/usr/bin/crun", "echo"))
     bundle.mkdir()
     asked: dict[str, Any] = {
-        "process": {"user": 1},
+        "process": {"user": 1, "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]},
         "linux": {"resources": {"pids": {"limit": 4096}, "devices": [1]}},
     }
-    (bundle / "config.json").write_text(json.dumps(asked))
+    beyond = {"type": "RLIMIT_NOFILE", "soft": 2**62, "hard": 2**62}
+    more = {**asked["process"], "rlimits": [beyond, *asked["process"]["rlimits"]]}
+    (bundle / "config.json").write_text(json.dumps({**asked, "process": more}))
     words = ["create", "--bundle", str(bundle), "--pid-file", "/a b", "name"]
     done = subprocess.run(["sh", crun, *words], capture_output=True, text=True, check=True)
     assert done.stdout == " ".join(words) + "\n"
