@@ -20,6 +20,9 @@ HOME = {"chat": serves(card=0), "images": serves(card=1), "ui": UI}
 _ASK = (
     "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:20010/\", timeout=9).status)'"
 )
+_WISHES = (
+    "workloads:\n  ui: {{service: container, image: 'localhost/x:1', vram_mib: 0, env: {{API_KEY: {}}}}}\n"
+)
 _SQUATTER = "systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind 127.0.0.1 20020"
 
 
@@ -35,9 +38,7 @@ def host_with_home(
     """From nothing to HOME; its secret is in the workloads file alone."""
     lab = boot_lab(throwaway_hosts, tmp_path_factory.mktemp("apply"))
     wishes = lab.folder / "home.yaml"
-    wishes.write_text(
-        f"workloads:\n  ui: {{service: container, image: 'localhost/x:1', vram_mib: 0, env: {{API_KEY: {canary}}}}}\n"
-    )
+    wishes.write_text(_WISHES.format(canary))
     unsaid = lab.apply(HOME)
     assert unsaid.exit_code == 2, unsaid.stdout
     assert lab.started() == {}
@@ -164,17 +165,23 @@ def test_one_that_never_comes_up_ends_on_the_old_one(lab: ApplyLab) -> None:
     assert {name for name in after if after[name] != before[name]} == {"chat"}
 
 
-def test_one_that_leaves_the_plan_goes_with_its_network_and_comes_back(lab: ApplyLab) -> None:
+def test_a_rollback_brings_back_what_left_with_its_network_and_a_secret_as_it_was(
+    lab: ApplyLab, canary: str
+) -> None:
     before = lab.started()
-    fewer = lab.apply({name: each for name, each in HOME.items() if name != "images"})
+    wishes = lab.folder / "another.yaml"
+    wishes.write_text(_WISHES.format(f"{canary}-2"))
+    fewer = lab.apply({name: HOME[name] for name in ("chat", "ui")}, "--workloads", wishes)
     assert fewer.exit_code == 0, fewer.stdout
     assert lab.versions() == {"chat": "1", "ui": "1"}
     assert lab.root("podman network exists labctl-images || echo gone") == "gone"
+    assert lab.variable("ui", "API_KEY") == f"{canary}-2"
     back = lab.rollback()
     assert back.exit_code == 0, back.stdout
     assert lab.versions() == {"chat": "1", "images": "1", "ui": "1"}
+    assert lab.variable("ui", "API_KEY") == canary
     after = lab.started()
-    assert {name for name in after if after[name] != before[name]} <= {"images", "images-network"}
+    assert {name for name in after if after[name] != before[name]} <= {"images", "images-network", "ui"}
 
 
 def test_what_stands_in_the_way_is_named_and_nothing_is_touched(lab: ApplyLab) -> None:
