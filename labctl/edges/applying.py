@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from labctl.apply import plan_refusals, refusals, survey
@@ -17,6 +17,7 @@ from labctl.edges.held_shell import CommandTimeout, ConnectionLost, HeldShell
 from labctl.edges.host_models import HostModels
 from labctl.edges.host_secrets import HostSecrets
 from labctl.edges.host_transactions import Followed, HostTransactions
+from labctl.edges.looking import begin_look
 from labctl.edges.rendering import render_for
 from labctl.edges.transaction_program import unit_of
 from labctl.errors import BadInput, Failed, LabctlError
@@ -25,6 +26,7 @@ from labctl.render.host import MODELS, HostFacts
 from labctl.render.model_need import needed_models
 from labctl.render.names import without_version
 from labctl.render.render import NeededSecret
+from labctl.rig.gpu import Gpu
 from labctl.transaction.manifest import bound, stage_id
 from labctl.workloads.workload import Workload
 
@@ -80,8 +82,7 @@ class HostApply:
 
     def look(self) -> Seen:
         """What is there. One remote command, which changes nothing."""
-        done = self._shell.run(survey.SCRIPT)
-        return survey.parse(done.stdout.decode("utf-8", "replace"))
+        return begin_look(self._shell)()
 
     def to_plan(self, plan: Plan, host: str, seen: Seen, workloads: Iterable[Workload] = ()) -> Target:
         """host: what the plan calls it. workloads: for secrets that the plan leaves out.
@@ -112,7 +113,7 @@ class HostApply:
         )
         change = changes(new, seen.generation, seen.installed, seen.up)
         starting = {unit.name for unit in change.starting}
-        gpus = {gpu.name: gpu for gpu in catalog.gpus()}
+        gpus = {gpu.name: gpu for gpu in _gpus(plan)}
         return Target(
             self._host,
             seen,
@@ -240,6 +241,14 @@ def _renewed(needed: Iterable[NeededSecret], generation: Generation | None) -> t
         for each in needed
         if each.made == "written" and now.get(without_version(each.name), each.name) != each.name
     )
+
+
+def _gpus(plan: Plan) -> Iterator[Gpu]:
+    """Models of its cards, without those that only a rig file knows."""
+    known = {*catalog.gpu_names()}
+    for model in {card.model for host in plan.rig.hosts for card in host.cards}:
+        if model in known:
+            yield catalog.gpu(model)
 
 
 @dataclass

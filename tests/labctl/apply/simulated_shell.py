@@ -81,6 +81,12 @@ class SimulatedShell(HeldShell):
     def close(self) -> None:
         """Nothing is open."""
 
+    def begin(
+        self, command: str, timeout_s: float = 120, *, stdin: str | None = None
+    ) -> Callable[[], Completed]:
+        done = self.run(command, timeout_s, stdin=stdin)
+        return lambda: done
+
     def run(self, command: str, timeout_s: float = 120, *, stdin: str | None = None) -> Completed:
         self.asked.append(command)
         out = self._answer(command, stdin or "")

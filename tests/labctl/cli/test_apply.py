@@ -1,7 +1,7 @@
 """`labctl apply` against a simulated host."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from labctl.cli import applied
+from labctl.edges.held_shell import Completed
 from labctl.errors import Failed
 from labctl.plan.plan import Solved
 from labctl.plan.plan_json import dump
@@ -253,6 +254,27 @@ def test_of_two_hosts_both_or_none(
     assert "second: healthy: far" in answer.out or "second: start: " in answer.out
     house.shells["second"] = Failed("the host does not answer", where="second")
     assert apply("--yes").code == 1
+
+
+def test_no_host_waits_for_the_look_of_another(
+    apply: Applying, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    def begin(asked: SimulatedShell, command: str) -> Callable[[], Completed]:
+        def ended() -> Completed:
+            looks.append(f"{asked.name} has looked")
+            return asked.run(command)
+
+        looks.append(f"{asked.name} begins")
+        return ended
+
+    monkeypatch.setattr(SimulatedShell, "begin", begin)
+    house.shells["second"] = SimulatedShell(tmp_path / "second", name="second")
+    both = (host(FIRST, SECOND), host(name="second"))
+    house.path.write_text(dump(plan({**HOME, "far": replace(UI, host="second")}, *both)))
+    assert apply("--yes").code == 0
+    assert looks == ["aibox begins", "second begins", "aibox has looked", "second has looked"]
 
 
 def test_hosts_and_inventory_have_to_meet(apply: Applying, house: House, shell: SimulatedShell) -> None:

@@ -162,10 +162,12 @@ def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes(quant: str) -> N
         "tensor_parallel": 2,
     }
     (said,) = lines(container(runs("vllm", model="org/name", cards=cards, variant=variant)), "Exec")
+    # It ends at --served-model-name where its model does not come before all flags.
+    assert said.startswith("/models/org/name/fp16 --host ")
     assert said.endswith(
         "--served-model-name w --dtype=float16 --kv-cache-dtype=fp8 --max-model-len=4096 --max-num-seqs=8 "
         "--max-num-batched-tokens=2048 --tensor-parallel-size=2 --kv-cache-memory-bytes=1073741824 "
-        "--gpu-memory-utilization=0.498 /models/org/name/fp16"
+        "--gpu-memory-utilization=0.498"
     )
 
 
