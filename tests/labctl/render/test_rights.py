@@ -103,7 +103,8 @@ def test_whatever_is_placed_is_rendered_whole(seed: int) -> None:
     units = {unit.container: unit for made in hosts for unit in made.manifest.units if unit.container}
     for name, planned in placed.workloads.items():
         unit = units[f"labctl-{name}"]
-        assert unit.gpus == {each.card: each.high_mib for each in planned.cards}
+        fills = SERVICES[planned.service].least_free_mib if planned.elastic else None
+        assert unit.gpus == {each.card: fills or each.high_mib for each in planned.cards}
         assert [(each.port, each.protocol) for each in unit.ports] == [
             (each.host, each.protocol) for each in planned.ports
         ]
