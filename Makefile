@@ -23,7 +23,8 @@ help: ## Show this list
 test: venv $(if $(ROOT),host-packages) ## Everything a change must pass: check, then the tests on throwaway hosts (as root)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 ifneq ($(ROOT),)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-loadscope-reorder -m "host and not nightly and not bench"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-loadscope-reorder --durations 30 --durations-min 30 \
+		-m "host and not nightly and not bench"
 else
 	@echo "Host tests were NOT run: booting a throwaway host needs root. Run them with: sudo make test"
 	@[[ "$${CI:-}" != true ]] || { echo "CI=true: leaving out the host tests counts as failure."; exit 1; }

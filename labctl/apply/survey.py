@@ -38,6 +38,8 @@ section name; uname -n
 section podman; podman --version 2>/dev/null
 section cores; getconf _NPROCESSORS_ONLN
 section time-zone; timedatectl show --property Timezone --value 2>/dev/null
+section devices
+find /dev -maxdepth 4 '(' -path /dev/shm -o -path /dev/pts -o -path /dev/mqueue ')' -prune -o -print 2>/dev/null
 section secrets; podman secret ls --format '{{{{.Name}}}}' 2>/dev/null
 section cards{asking("--query-gpu=uuid,memory.total,driver_version --format=csv,noheader,nounits")}
 section card-users{asking(_USERS)}
@@ -91,15 +93,16 @@ class CardUser:
 class Seen:
     """A host as it is.
 
-    podman: what `podman --version` says, "" where there is none. described: cards that containers can be given (CDI).
-    card_services: programs that run and take cards by themselves. up: units of ours that run, or begin to. installed:
-    by staged path. status: of the transaction program, None where it never ran here.
+    podman: what `podman --version` says, "" where there is none. devices: all paths below /dev. described: cards that
+    containers can be given (CDI). card_services: programs that run and take cards by themselves. up: units of ours
+    that run, or begin to. installed: by staged path. status: of the transaction program, None where it never ran here.
     """
 
     name: str
     podman: str = ""
     cores: int | None = None
     time_zone: str | None = None
+    devices: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
     cards: tuple[Card, ...] = ()
     card_users: tuple[CardUser, ...] = ()
@@ -134,6 +137,7 @@ def parse(output: str) -> Seen:
         podman=parts["podman"].strip(),
         cores=int(cores) if cores.isdigit() else None,
         time_zone=zone or None,
+        devices=frozenset(parts["devices"].splitlines()),
         secrets=frozenset(parts["secrets"].split()),
         cards=tuple(_cards(parts["cards"])),
         card_users=tuple(_card_users(parts["card-users"], cgroups)),

@@ -1,7 +1,10 @@
 """The options that ask about a rig as it would be: `--add`, `--without`, `--power-limit`, `--ram`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
+from types import MappingProxyType
 
 from labctl.edges import catalog
 from labctl.edges.rigs import LONGEST_NUMBER, is_number
@@ -10,6 +13,8 @@ from labctl.place.drivers import no_common_driver
 from labctl.place.group import short_title
 from labctl.place.what_if import with_added, with_power_limit, with_ram, without
 from labctl.rig.rig import Card, Rig
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,14 @@ class Assumed:
     ram: tuple[str, ...] = ()
 
 
-def assumed(rig: Rig, asked: Assumed) -> tuple[Rig, tuple[str, ...]]:
-    """The rig as it would be, named so, and each assumption in words. Raises BadInput with the option's name."""
+def assumed(rig: Rig, asked: Assumed, gone: Mapping[str, str] = NOTHING) -> tuple[Rig, tuple[str, ...]]:
+    """The rig as it would be, named so, and each assumption in words. Raises BadInput with the option's name.
+
+    gone: cards that were there when a plan was made, and their models: to leave them out is nothing to complain of.
+    """
     said: list[str] = []
     for option, change, given in (
-        ("--without", _without, asked.without),
+        ("--without", partial(_without, gone=gone), asked.without),
         ("--add", _added, asked.add),
         ("--power-limit", _limited, asked.power_limit),
         ("--ram", _with_ram, asked.ram),
@@ -63,9 +71,11 @@ def _added(rig: Rig, words: str) -> tuple[Rig, str]:
     return changed, f"with {count} × {short_title(gpu)} added{where}"
 
 
-def _without(rig: Rig, words: str) -> tuple[Rig, str]:
+def _without(rig: Rig, words: str, gone: Mapping[str, str] = NOTHING) -> tuple[Rig, str]:
+    if words in gone:
+        return rig, f"without {gone[words]} {words}"
     if any(card.id == words for card in rig.cards):
-        gone = [card for card in rig.cards if card.id == words]
+        taken = [card for card in rig.cards if card.id == words]
     else:
         name, colon, number = words.partition(":")
         if colon and not (is_number(number) and int(number) > 0):
@@ -81,9 +91,9 @@ def _without(rig: Rig, words: str) -> tuple[Rig, str]:
             )
         if count > len(alike):
             raise BadInput("the rig has fewer of them", found=words, expected=f"{len(alike)} at most")
-        gone = sorted(alike, key=_least_missed)[:count]
-    titles = ", ".join(f"{short_title(card.gpu)} {card.id}" for card in gone)
-    return without(rig, [card.id for card in gone]), f"without {titles}"
+        taken = sorted(alike, key=_least_missed)[:count]
+    titles = ", ".join(f"{short_title(card.gpu)} {card.id}" for card in taken)
+    return without(rig, [card.id for card in taken]), f"without {titles}"
 
 
 def _least_missed(card: Card) -> tuple[bool, int]:
@@ -130,10 +140,10 @@ def _of_model(rig: Rig, name: str) -> list[Card]:
     if not found:
         known = sorted({card.gpu.name for card in rig.cards} | {card.id for card in rig.cards})
         near = get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {', '.join(near)}?" if near else None
+        if name.startswith("GPU-"):
+            hint = "a card that is not there is left out by itself; one of the plan that runs: --keep PLAN"
         raise BadInput(
-            "no such card in the rig",
-            found=name,
-            expected=", ".join(known) or "a rig with cards",
-            hint=f"did you mean {', '.join(near)}?" if near else None,
+            "no such card in the rig", found=name, expected=", ".join(known) or "a rig with cards", hint=hint
         )
     return found

@@ -12,6 +12,8 @@ from labctl.cli.place_plan import (
     Kept,
     PlansAsked,
     change_sentences,
+    gone,
+    kept,
     planned,
     planned_document,
     planned_text,
@@ -54,12 +56,13 @@ def answer(asked: Asked) -> int:
     """Print the answer; returns the exit code. Raises BadInput for files that cannot be meant as they stand."""
     # The file first: a typo in its name is found before a machine is asked.
     workloads = read_workloads(asked.workloads)
-    rig, assumptions = assumed(rig_of(asked.rig, asked.inventory), asked.what_if)
-    kept = read_kept(asked.plans, rig)
-    placement = place(_question(asked, workloads, rig, assumptions, kept))
+    plan, there = read_kept(asked.plans), rig_of(asked.rig, asked.inventory)
+    rig, assumptions = assumed(there, asked.what_if, gone(plan, there))
+    keeping = kept(asked.plans, plan, rig)
+    placement = place(_question(asked, workloads, rig, assumptions, keeping))
     if asked.problem is not None:
         write_whole(asked.problem, dump(problem_of(placement.question)), "the problem")
-    found = planned(placement, kept, asked.plans)
+    found = planned(placement, keeping, asked.plans)
     helps, slow = _suggested(placement), faster(placement)
     if asked.html is not None:
         from labctl.cli.place_page import place_page
@@ -87,12 +90,12 @@ def _suggested(placement: Placement) -> Mapping[str, Sequence[Suggestion]]:
 
 
 def _question(
-    asked: Asked, workloads: Sequence[Workload], rig: Rig, assumptions: tuple[str, ...], kept: Kept | None
+    asked: Asked, workloads: Sequence[Workload], rig: Rig, assumptions: tuple[str, ...], keeping: Kept | None
 ) -> Question:
     return Question(
         wishes(workloads, asked.workloads, {card.gpu.name for card in rig.cards}),
         rig,
-        kept.incumbents if kept else {},
+        keeping.incumbents if keeping else {},
         rebalance=asked.rebalance,
         where=asked.workloads,
         assumptions=assumptions,

@@ -47,8 +47,8 @@ class Planned:
     is_new: bool = False
 
 
-def read_kept(asked: PlansAsked, rig: Rig) -> Kept | None:
-    """None where no plan is to be kept. Raises BadInput for a broken plan, and for cards that cannot be meant."""
+def read_kept(asked: PlansAsked) -> "Plan | None":
+    """None where no plan is to be kept. Raises BadInput for a broken plan, and for replacements without one."""
     if asked.keep is None:
         if asked.replace:
             raise BadInput(
@@ -59,9 +59,23 @@ def read_kept(asked: PlansAsked, rig: Rig) -> Kept | None:
             )
         return None
     from labctl.edges.plan_file import read_plan
+
+    return read_plan(asked.keep)
+
+
+def gone(plan: "Plan | None", rig: Rig) -> Mapping[str, str]:
+    """Cards that a plan has by UUID and the rig has not, and their models."""
+    there = {card.id for card in rig.cards}
+    hosts = plan.rig.hosts if plan and plan.rig.bound else ()
+    return {card.id: card.model for host in hosts for card in host.cards if card.id not in there}
+
+
+def kept(asked: PlansAsked, plan: "Plan | None", rig: Rig) -> Kept | None:
+    """None where there is no plan. Raises BadInput for cards that cannot be meant."""
+    if plan is None or asked.keep is None:
+        return None
     from labctl.plan.keep import incumbents, replacements
 
-    plan = read_plan(asked.keep)
     replaced = replacements(asked.replace, plan, rig)
     return Kept(plan, asked.keep, replaced, incumbents(plan, replaced))
 

@@ -64,6 +64,7 @@ def _workload(each: WorkloadStatus) -> dict[str, object]:
             }
             for use in each.cards
         ],
+        "silent_gpus": list(each.silent_cards),
         "suggestion": suggestion(each),
         "ports": [
             {

@@ -89,7 +89,7 @@ def _complaints(host: HostStatus, cards: Cards) -> Iterator[tuple[str, str | Non
     yield from _transaction(host)
     for each in host.workloads:
         if not each.now.as_planned:
-            yield _not_well(each)
+            yield _not_well(each, cards)
     if host.cards_problem:
         yield f"The cards of {host.name} could not be asked: {host.cards_problem}", None
     by_unit = {unit.unit: each for each in host.workloads for unit in each.now.units}
@@ -122,8 +122,13 @@ def _transaction(host: HostStatus) -> Iterator[tuple[str, str | None]]:
         yield f"The last apply was {host.last['outcome']}: {where}{error['message']}", error.get("hint")
 
 
-def _not_well(each: WorkloadStatus) -> tuple[str, str]:
+def _not_well(each: WorkloadStatus, cards: Cards) -> tuple[str, str]:
     name = each.name
+    if each.silent_cards and each.now.state in ("failed", "starting"):
+        silent = " and ".join(cards.name(card) for card in each.silent_cards)
+        out = " ".join(f"--without {card}" for card in each.silent_cards)
+        words = f"{name} cannot start: {silent} {'do' if len(each.silent_cards) > 1 else 'does'} not answer"
+        return words, f"`labctl place {out}` and `labctl apply` move it."
     match each.now.state:
         case "stopped":
             return f"{name} was stopped", f"`labctl start {name}`"

@@ -24,6 +24,7 @@ from labctl.models.gguf_names import (
     projector_order,
 )
 from labctl.models.snapshot import snapshot
+from labctl.place.rules import STORED_AS
 from labctl.render.model_need import NeededModel
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 ON_HOST = "host:"
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _CHUNK_BYTES = 4 * 1024**2
-_AS_PUBLISHED = ("bf16", "fp16", "fp32", "")
+# Engines make one of them of another as they load it.
+_WHOLE_NUMBERS = ("bf16", "fp16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -271,9 +273,16 @@ def _on_hub(need: NeededModel, text: str) -> NameOnHub:
         return NameOnHub(record.hub.gguf)
     if named is not None:
         return named
-    if not wants_gguf and record.hub.published and need.quant.lower() in _AS_PUBLISHED:
+    if not wants_gguf and record.hub.published and _is_as_published(need.quant, record):
         return NameOnHub(record.hub.published)
     raise _nowhere(need)
+
+
+def _is_as_published(quant: str, record: ModelRecord) -> bool:
+    """Whether the maker's own files have this format. quant: by any of its names, empty where any will do."""
+    stored = STORED_AS.get(quant.lower())
+    own = record.hub.published_as
+    return not quant or (stored == own if own else stored in _WHOLE_NUMBERS)
 
 
 def _nowhere(need: NeededModel) -> BadInput:

@@ -48,7 +48,10 @@ LOGIT_COPIES = (2.5, 9.6, 10.1)
 
 @dataclass(frozen=True)
 class Settings:
-    """What to start vLLM with so that it holds what was estimated."""
+    """What to start vLLM with so that it holds what was estimated.
+
+    kv_cache_memory_bytes: 0 for a model that caches nothing, and where nobody knows: the fraction then decides.
+    """
 
     max_model_len: int
     max_num_seqs: int
@@ -59,16 +62,17 @@ class Settings:
 
     def arguments(self) -> tuple[str, ...]:
         """As words of the command line. The fraction goes with the bytes: the check at start still uses it."""
-        words = (
+        words: tuple[str, ...] = (
             f"--max-model-len={self.max_model_len}",
             f"--max-num-seqs={self.max_num_seqs}",
             f"--max-num-batched-tokens={self.max_num_batched_tokens}",
             f"--tensor-parallel-size={self.tensor_parallel_size}",
-            f"--kv-cache-memory-bytes={self.kv_cache_memory_bytes}",
         )
-        if self.gpu_memory_utilization is None:
-            return words
-        return (*words, f"--gpu-memory-utilization={self.gpu_memory_utilization:.3f}")
+        if self.kv_cache_memory_bytes:
+            words += (f"--kv-cache-memory-bytes={self.kv_cache_memory_bytes}",)
+        if self.gpu_memory_utilization is not None:
+            words += (f"--gpu-memory-utilization={self.gpu_memory_utilization:.3f}",)
+        return words
 
 
 def estimate(model: Model, request: Request, *, eager: bool = False) -> Estimate:

@@ -24,6 +24,12 @@ WORK_SOURCE = (
     "the high end; workspaces of CTranslate2: faster-whisper v1.1.0 README, large-v2 on an RTX 3070 Ti, 4525 MB in "
     "FP16 and 2926 MB in INT8, 6090 and 4500 MB with 8 windows at once"
 )
+HOST_SOURCE = (
+    "CTranslate2 Model::load: all variables of model.bin in host memory, converted there, then moved to the card: "
+    "https://github.com/OpenNMT/CTranslate2/blob/master/src/models/model.cc; model.bin of "
+    "https://huggingface.co/Systran/faster-whisper-large-v3 has 2 bytes per parameter, as the others have"
+)
+FILE_BYTES_PER_PARAMETER = 2
 
 
 class WhisperModel(BaseModel):
@@ -87,9 +93,16 @@ def estimate(
         model=model.name,
         request=Request(engine="whisper", context=model.text_context, parallel=batch),
         cards=(PlaceEstimate("0", (weights, kv, work, scratch, context_term())),),
-        host=PlaceEstimate("host", ()),
+        host=PlaceEstimate("host", () if engine == "openai-whisper" else (_host_term(model, n_bytes),)),
         confidence="medium",
     )
+
+
+def _host_term(model: WhisperModel, weights: int) -> Term:
+    """What CTranslate2 reads before anything is on the card, FP16 whatever it makes of it; given back after that."""
+    n_bytes = max(FILE_BYTES_PER_PARAMETER * model.parameters, weights)
+    formula = f"{model.parameters} × {FILE_BYTES_PER_PARAMETER} B of the file, or {weights} B as converted"
+    return Term("scratch", "weights on their way", 0, n_bytes, n_bytes, formula, HOST_SOURCE)
 
 
 def _token_bytes(model: WhisperModel) -> int:

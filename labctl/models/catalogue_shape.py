@@ -196,8 +196,10 @@ class OnHub(BaseModel):
     """Where a model lies on the Hugging Face hub.
 
     published: its maker's own repository; gguf: one with GGUF files of it. None: nobody wrote it down.
+    published_as: what the weights of `published` are stored in; None for numbers of 16 or 32 bits.
     """
 
     model_config = _STRICT
     published: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")
+    published_as: Literal["fp8", "mxfp4"] | None = None
     gguf: str | None = Field(default=None, pattern=r"^[\w.-]+/[\w.-]+$")

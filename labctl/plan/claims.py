@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from labctl.estimate.candidates.candidate import Candidate
-from labctl.estimate.claim import MIB, Estimate, mib
+from labctl.estimate.claim import MIB, Engine, Estimate, PlaceEstimate, mib
 from labctl.estimate.parts import card_parts
 from labctl.place.fit import on_cards
 from labctl.place.group import Group
@@ -24,15 +24,21 @@ def claims_of(wish: Wish, option: Option, rig: Rig) -> tuple[CardClaim, ...]:
     claims = {card.id: mib(place.high) for card, place in zip(cards, estimate.cards, strict=False)}
     assert claims == dict(option.claims_mib), f"{wish.workload.name}: {claims} is not {option.claims_mib}"
     return tuple(
-        CardClaim(
-            card=card.id,
-            position=position,
-            low_mib=place.low // MIB,
-            expected_mib=mib(place.expected),
-            high_mib=mib(place.high),
-            parts_mib={str(part): amount for part, amount in card_parts(place).items()},
-        )
+        estimated_claim(wish.candidate.engine, card.id, position, place)
         for position, (card, place) in enumerate(zip(cards, estimate.cards, strict=False))
+    )
+
+
+def estimated_claim(engine: Engine, card: str, position: int, place: PlaceEstimate) -> CardClaim:
+    """What an estimate comes to on a card. Its cache in whole MiB, cut off, would be less than vLLM starts with."""
+    return CardClaim(
+        card=card,
+        position=position,
+        low_mib=place.low // MIB,
+        expected_mib=mib(place.expected),
+        high_mib=mib(place.high),
+        parts_mib={str(part): amount for part, amount in card_parts(place).items()},
+        kv_cache_bytes=place.of("kv_cache") if engine == "vllm" else None,
     )
 
 

@@ -57,6 +57,7 @@ class CardClaim:
     """What a workload takes of one card. position: among its cards in PCI order, what `-ts` and ranks count by.
 
     parts_mib: expected, by part; None where the claim was declared, or is all that an engine finds free.
+    kv_cache_bytes: of the engine that is told them (vLLM), for it does not start with fewer than its requests may take.
     """
 
     __pydantic_config__ = _STRICT
@@ -66,6 +67,7 @@ class CardClaim:
     expected_mib: Mib
     high_mib: Mib
     parts_mib: Mapping[str, Mib] | None = None
+    kv_cache_bytes: Annotated[int, Field(ge=0)] | None = None
 
 
 @dataclass(frozen=True)

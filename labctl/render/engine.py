@@ -11,13 +11,15 @@ from typing import Any
 from labctl.estimate.claim import ALL_LAYERS, MIB, Request
 from labctl.estimate.llama_cpp.kv_cache import DEFAULT_BATCH, DEFAULT_UBATCH
 from labctl.estimate.vllm import Settings, batched_tokens
+from labctl.place.rules import STORED_AS
 from labctl.plan.plan import PlannedWorkload
+from labctl.rig.dtypes import Dtype
 from labctl.workloads.service import Service
 
 _MIB_PER_GIB = 1024
 # A plan's name of an optimizer that transformers calls otherwise.
 _OPTIMIZERS = {"adamw": "adamw_torch"}
-_DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_DTYPES: dict[Dtype | None, str] = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 TOLD_OF_ITS_MODEL = ("llama.cpp", "vllm", "training")
 """Engines that are given the path of their model, and do not start without it. ComfyUI is asked for one on its page."""
 # Where a person puts the rest of a training's configuration, in the volume that keeps its results.
@@ -95,17 +97,16 @@ def _vllm(planned: PlannedWorkload, loaded: Loaded) -> tuple[str, ...]:
     request = Request(
         "vllm", int(variant.get("context", 0)), int(variant["parallel"]), card_memory_bytes=memory
     )
-    cache_mib = max((each.parts_mib or {}).get("kv_cache", 0) for each in planned.cards)
     settings = Settings(
         max_model_len=request.context,
         max_num_seqs=request.parallel,
         max_num_batched_tokens=batched_tokens(request),
         tensor_parallel_size=int(variant.get("tensor_parallel", 1)),
-        kv_cache_memory_bytes=cache_mib * MIB,
+        kv_cache_memory_bytes=max(each.kv_cache_bytes or 0 for each in planned.cards),
         gpu_memory_utilization=_fraction(planned, loaded),
     )
     kv_type = str(variant.get("kv_type", "f16"))
-    dtype = _DTYPES.get(str(variant.get("quant")).lower())
+    dtype = _DTYPES.get(STORED_AS.get(str(variant.get("quant")).lower()))
     return (
         *(f"--dtype={dtype}" for _ in range(1) if dtype),
         f"--kv-cache-dtype={'auto' if kv_type in ('f16', 'bf16') else kv_type}",

@@ -80,10 +80,21 @@ def render(plan: Plan, host: str, services: Mapping[str, Service], facts: HostFa
 
 def workload_hash(planned: PlannedWorkload) -> str:
     """Of what of a plan reaches a workload's files: no estimate that changes nothing of how it is run."""
-    cards = tuple(replace(each, low_mib=0, expected_mib=0) for each in planned.cards)
+    cards = tuple(replace(each, low_mib=0, expected_mib=0, parts_mib=None) for each in planned.cards)
     told = replace(planned, cards=cards, rank=0, tokens_per_second=None, disk_mib=0, exclusive=False)
     text = json.dumps(asdict(told), sort_keys=True, separators=(",", ":"))
     return f"sha256:{sha256(text.encode()).hexdigest()[:_HASH_DIGITS]}"
+
+
+def _wanted_mib(asked: Asked) -> dict[str, int]:
+    """What must be free of its cards before it starts.
+
+    An engine that fills a card claims all of it, and is placed beside what a desktop holds there all the same.
+    """
+    return {
+        each.card: asked.service.least_free_mib if asked.planned.elastic else each.high_mib
+        for each in asked.planned.cards
+    }
 
 
 class _Making:
@@ -180,7 +191,7 @@ class _Making:
             container=stem,
             start_timeout_seconds=container.start_seconds,
             stop_timeout_seconds=container.stop_seconds,
-            gpus={each.card: each.high_mib for each in asked.planned.cards} if is_first else {},
+            gpus=_wanted_mib(asked) if is_first else {},
             ports=tuple(Port(LOOPBACK, each.host, each.protocol) for each in asked.planned.ports)
             if is_first
             else (),
@@ -207,7 +218,7 @@ class _Making:
         for place in asked.planned.secrets:
             if place.startswith("env."):
                 variable = place.removeprefix("env.")
-                name = names.variable_secret(asked.name, variable)
+                name = self._facts.variable_secret(names.variable_secret(asked.name, variable))
                 self._secret(NeededSecret(name, asked.name, "written", variable=variable))
 
     def _secret(self, secret: NeededSecret) -> None:

@@ -45,7 +45,9 @@ def _lifetime(asked: Asked, container: Container) -> Iterator[tuple[str, str | i
         yield from (("Restart", "no"),) if asked.started_by_hand else _RESTART.items()
         if window is not None:
             yield "RuntimeMaxSec", f"{window}min"
-        yield "TimeoutStartSec", container.start_seconds
+        # What mends its data as it starts, or brings them to a new version, must not be cut off at it: it would begin
+        # anew each time and never get to the end. Whoever started it stops waiting after its `start_seconds`.
+        yield "TimeoutStartSec", "infinity" if container.keeps_state else container.start_seconds
     yield "TimeoutStopSec", container.stop_seconds + _STOP_GRACE_SECONDS
 
 

@@ -38,9 +38,11 @@ def lock_text(asked: Asked, header: tuple[str, ...]) -> str:
     text.say("Service", "Type", "notify")
     text.say("Service", "NotifyAccess", "all")
     locks = " ".join(f"/usr/bin/flock --no-fork /run/{_FOLDER}/{lock_name(card)}" for card in cards)
-    ready = "systemd-notify --ready && exec sleep infinity"
+    first = asked.service.first
+    # Each of the others lets go at its own time-out at the latest; what keeps state may take any time to start.
+    most = first.start_seconds if first.keeps_state else "infinity"
+    ready = f"systemd-notify --ready && exec sleep {most}"
     text.say("Service", "ExecStart", f"{literal(locks)} /usr/bin/sh -c '{ready}'")
-    # Each of the others lets go at its own time-out at the latest.
     text.say("Service", "TimeoutStartSec", "infinity")
     text.say("Service", "TimeoutStopSec", "10")
     text.say("Service", "RuntimeDirectory", _FOLDER)

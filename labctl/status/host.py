@@ -35,7 +35,10 @@ class CardUse:
 
 @dataclass(frozen=True)
 class WorkloadStatus:
-    """One workload that is in force. seconds: since it is as it is; None where nobody knows."""
+    """One workload that is in force. seconds: since it is as it is; None where nobody knows.
+
+    silent_cards: those of its cards that do not answer while the driver does, without which it cannot start.
+    """
 
     name: str
     planned: PlannedWorkload
@@ -43,6 +46,7 @@ class WorkloadStatus:
     seconds: int | None
     cards: tuple[CardUse, ...]
     tokens_per_second: float | None
+    silent_cards: tuple[str, ...] = ()
 
     @property
     def ports(self) -> tuple[PlannedPort, ...]:
@@ -179,6 +183,7 @@ def _workloads(generation: Generation, plan: Plan, now: Now, live: LiveHost) -> 
                 for claim in planned.cards
             ),
             now.tokens_per_second.get(name),
+            tuple(card for card in planned.card_ids if is_read(live) and card not in called.values()),
         )
 
 

@@ -54,6 +54,11 @@ class Layout:
         return self.generations / "current"
 
     @property
+    def data_images(self) -> Path:
+        """The image that last ran on each data that moves one way, by unit."""
+        return self.library / "data-images.json"
+
+    @property
     def open(self) -> Path:
         """What is under way."""
         return self.library / "transaction"

@@ -65,7 +65,7 @@ class ManagedUnit:
     volumes among them. after: units that must be healthy first. start: False for what a timer starts.
     health: what makes it healthy. "notify": systemd calls it active no sooner (Quadlet's Notify=healthy, a oneshot);
     "podman": the health check of `container`; "active": it stays active for some seconds.
-    gpus: MiB that it claims on each card, by UUID. network: the Podman network that a .network unit makes.
+    gpus: MiB that must be free of each card when it starts, by UUID. network: what a .network unit makes in Podman.
     image, migrates: a service whose data moves one way with its version. yields_to: units for which it steps aside;
     while one of them runs, it is not started.
     """

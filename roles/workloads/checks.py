@@ -62,6 +62,11 @@ def found(host: Host) -> Found:
 
 @explained(
     Explanation(
+        "The host runs without a card that it was placed on.",
+        "`labctl gpus` shows the cards that answer; `labctl place --without` this one and `labctl apply` move it.",
+        says="does not answer|do not answer",
+    ),
+    Explanation(
         "It was stopped by hand, and stays so until it is started, or the next apply or boot.",
         "`labctl start NAME` starts it.",
         says="is stopped",
@@ -95,6 +100,8 @@ def test_runs(workload: Expected | BadInput, request: pytest.FixtureRequest) -> 
     elif state.state in ("waits", "aside"):
         not_run_here(f"it {'stepped aside' if state.state == 'aside' else 'waits'} {state.detail}")
     detail = f": {state.detail}" if state.detail else ""
+    if state.state in ("failed", "starting") and (silent := found.silent_cards(workload.planned)):
+        detail = f": {', '.join(silent)} {'do' if len(silent) > 1 else 'does'} not answer"
     assert state.state in ("running", "waits"), f"it is {state.state}{detail}"
     assert state.health in (None, "healthy"), f"it is {state.health}{detail}"
 

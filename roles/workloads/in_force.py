@@ -59,7 +59,7 @@ class Expected:
 @dataclass(frozen=True)
 class Found:
     """What a host said. said: what each port answered, None for what it should say; cards: what nvidia-smi lists in a
-    container, None where it cannot be asked. volumes, folders: those that are there.
+    container, None where it cannot be asked. volumes, folders: those that are there. answering: the host's cards.
     """
 
     now: Now
@@ -68,12 +68,17 @@ class Found:
     cards: Mapping[str, frozenset[str] | None]
     volumes: frozenset[str]
     folders: frozenset[str]
+    answering: frozenset[str] = frozenset()
     aside: Mapping[str, str] = field(default_factory=dict)
 
     def given(self, container: str) -> frozenset[str]:
         """The cards that a container was made with."""
         made = self.now.containers.get(container, {}).get("Config", {}).get("CreateCommand") or []
         return frozenset(match for word in made for match in _DEVICE.findall(str(word)))
+
+    def silent_cards(self, planned: PlannedWorkload) -> tuple[str, ...]:
+        """Those of a workload's cards that do not answer while others do."""
+        return tuple(card for card in planned.card_ids if self.answering and card not in self.answering)
 
     def published(self, container: str) -> frozenset[tuple[str, int, str]]:
         """Address, port and protocol of the host's that lead to a container."""
@@ -203,6 +208,7 @@ def found(seen: survey.Seen, wanted: tuple[Expected, ...], output: str) -> Found
         cards=dict(_cards(parts["cards"])),
         volumes=frozenset(parts["volumes"].splitlines()),
         folders=frozenset(parts["folders"].splitlines()),
+        answering=frozenset(card.uuid for card in seen.cards),
         aside=displacers({each.name: each.planned for each in wanted}, begun),
     )
 

@@ -64,6 +64,20 @@ ExecStart=/bin/sh /{_FOLDER}/boot
 [Install]
 WantedBy=sysinit.target
 """
+# The kernel gives nvidia_uvm a number when something asks for the module: here in name only, too, where it was built.
+_UVM_UNIT = "modprobe@nvidia_uvm.service"
+_UVM_LOADED = f"""[Unit]
+ConditionCapability=
+[Service]
+ExecStart=
+ExecStart=/bin/sh /{_FOLDER}/load-uvm
+"""
+_LOAD_UVM = """#!/bin/sh
+devices=/run/simulated-proc-devices
+[ -e $devices ] && modprobe -n -q nvidia_uvm && ! grep -q ' nvidia-uvm$' $devices || exit 0
+registered=$(sed 's/^Character devices:$/&\\n@uvm@ nvidia-uvm/' $devices)
+printf '%s\\n' "$registered" >$devices  # in place: it is mounted over the kernel's
+"""
 # The real daemon asks the loaded driver for its cards, and finds none. Where it ends, cards that nobody uses are put
 # down and forget what they were told.
 _PERSISTENCED = f"""[Service]
@@ -85,6 +99,8 @@ def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
     write(host, "etc/systemd/system/labctl-.service.d/90-simulated.conf", f"[Service]\n{_STATE_ALLOWED}")
+    write(host, f"etc/systemd/system/{_UVM_UNIT}.d/90-simulated.conf", _UVM_LOADED)
+    write(host, f"{_FOLDER}/load-uvm", _LOAD_UVM.replace("@uvm@", str(_UVM_MAJOR)))
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
     next_boot_finds(host, cards, loaded=loaded)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")

@@ -172,6 +172,19 @@ def test_one_that_never_comes_up_ends_on_the_old_one(lab: ApplyLab) -> None:
     assert {name for name in after if after[name] != before[name]} == {"chat"}
 
 
+def test_one_that_leaves_the_plan_goes_with_its_network_and_comes_back(lab: ApplyLab) -> None:
+    before = lab.started()
+    fewer = lab.apply({name: each for name, each in HOME.items() if name != "images"})
+    assert fewer.exit_code == 0, fewer.stdout
+    assert lab.versions() == {"chat": "1", "ui": "1"}
+    assert lab.root("podman network exists labctl-images || echo gone") == "gone"
+    back = lab.rollback()
+    assert back.exit_code == 0, back.stdout
+    assert lab.versions() == {"chat": "1", "images": "1", "ui": "1"}
+    after = lab.started()
+    assert {name for name in after if after[name] != before[name]} <= {"images", "images-network"}
+
+
 def test_what_stands_in_the_way_is_named_and_nothing_is_touched(lab: ApplyLab) -> None:
     before = lab.started()
     lab.root(_SQUATTER)

@@ -179,6 +179,14 @@ def test_a_package_that_is_held_stays_until_a_person_says_otherwise(box: DriverB
     assert "`sudo apt-mark unhold nvidia-kernel-dkms`" in line
     assert box.state() == before
     box.root("apt-mark unhold nvidia-kernel-dkms")
+
+
+@pytest.mark.nightly
+def test_a_driver_of_another_flavour_takes_its_place(box: DriverBox) -> None:
+    offer(box.gpu.host, "driver", *driver(open_builds=True))
+    box.root("apt-get -qq update")
+    assert box.labctl("deploy").exit_code == 0
+    assert "Open" not in box.root("cat /proc/driver/nvidia/version")
     run = box.labctl("deploy", flavour="open")
     assert run.exit_code == 0, run.stdout + run.stderr
     assert "Open Kernel Module" in box.root("cat /proc/driver/nvidia/version")
@@ -194,7 +202,14 @@ def test_no_headers_for_the_kernel_that_boots_next(bare: DriverBox) -> None:
         assert "apt-get full-upgrade`, reboot into the newest kernel" in line
         assert bare.packages_in_order()
         assert bare.modules() == ""
-    bare.gpu.host.console_run(f"{_INSTALL} --no-install-recommends linux-headers-amd64", timeout_s=900)
+
+
+@pytest.mark.nightly
+def test_headers_that_are_there_are_enough(bare: DriverBox) -> None:
+    """Of the newest kernel, as Debian's own package of them brings them."""
+    bare.gpu.host.console_run(
+        f"apt-get -qq update; {_INSTALL} --no-install-recommends linux-headers-amd64", timeout_s=900
+    )
     run = bare.labctl("deploy")
     assert run.exit_code == 0, run.stdout + run.stderr
     assert "nvidia-current/550.163.01" in bare.modules()

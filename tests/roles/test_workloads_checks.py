@@ -51,6 +51,7 @@ GOOD = Found(
     cards={"labctl-chat": frozenset({FIRST}), "labctl-images": frozenset({SECOND}), "labctl-ui": None},
     volumes=frozenset(volume for each in WANTED.values() for volume in each.volumes),
     folders=frozenset(folder for each in WANTED.values() for folder in each.folders),
+    answering=frozenset({FIRST, SECOND}),
 )
 
 
@@ -110,6 +111,21 @@ def hears(address: str, port: int, unit: str) -> Change:
             "chat",
             container("labctl-chat", {"State": {"Health": {"Status": "unhealthy"}}}),
             "it is unhealthy",
+        ),
+        (
+            checks.test_runs,
+            "images",
+            lambda there: replace(
+                units(images=UnitNow("loaded", "activating", "auto-restart", "exit-code", 4))(there),
+                answering=frozenset({FIRST}),
+            ),
+            f"it is failed: {SECOND} does not answer$",
+        ),
+        (
+            checks.test_runs,
+            "images",
+            units(images=UnitNow("loaded", "activating", "auto-restart", "exit-code", 4)),
+            "it is failed: exit-code, tried again 4 times$",
         ),
         (
             checks.test_runs,

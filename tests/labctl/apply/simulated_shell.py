@@ -62,13 +62,14 @@ class SimulatedShell(HeldShell):
     listeners: str = ""
     cgroups: str = ""
     containers: list[dict[str, Any]] = field(default_factory=list)
+    devices: tuple[str, ...] = ("/dev/null", "/dev/serial/by-id/usb-stick", "/dev/ttyACM0")
     card_services: str = ""
     secrets: dict[str, bytes] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
     running: str | None = None
     cut_off: str | None = None
     breaks: int = 0
-    restarted: list[str] = field(default_factory=list)
+    pruned: int = 0
     asked: list[str] = field(default_factory=list)
     images: Iterable[str] | None = None
 
@@ -95,9 +96,6 @@ class SimulatedShell(HeldShell):
             return self._surveyed()
         if started := _START.search(command):
             return self._begin(started[1])
-        if command.startswith("systemctl restart"):
-            self.restarted.append(command.rpartition(" ")[2])
-            return ""
         answers: Mapping[str, Callable[[], str]] = {
             "[ ! -e /var/lib/labctl/generations": lambda: self._packed(command.split("/")[5]),
             "[ ! -e /usr/local/lib": lambda: json.dumps(self._status()),
@@ -130,6 +128,7 @@ class SimulatedShell(HeldShell):
             "podman": self.podman,
             "cores": "8",
             "time-zone": "Europe/Berlin",
+            "devices": "\n".join(self.devices),
             "secrets": "\n".join(self.secrets),
             "cards": "\n".join(", ".join(map(str, card)) for card in self.cards),
             "card-users": self.card_users,
@@ -195,6 +194,11 @@ class SimulatedShell(HeldShell):
         raise ConnectionLost("the connection broke", where=self.name, found="EOFError")
 
     def _secrets(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["do"] == "prune":
+            self.pruned += 1
+            return {"removed": []}
+        if request["do"] == "look":
+            return {"secrets": [self._told(name) for name in self.secrets], "units": [], "plan": None}
         if request["do"] == "reveal":
             return {"values": {n: base64.b64encode(self.secrets[n]).decode() for n in request["names"]}}
         outcomes, missing = {}, []
@@ -209,6 +213,12 @@ class SimulatedShell(HeldShell):
                 outcomes[name] = "changed" if name in self.secrets else "made"
                 self.secrets[name] = value if value is not None else b"r" * each["characters"]
         return {"missing": missing, "outcomes": outcomes}
+
+    def _told(self, name: str) -> dict[str, Any]:
+        second = list(self.secrets).index(name)
+        when = f"2026-11-21T17:00:{second:02}Z"
+        labels = {"labctl.workload": "ui", "labctl.made": "written"}
+        return {"name": name, "labels": labels, "created_at": when, "updated_at": when}
 
 
 class SimulatedModels(HostModels):

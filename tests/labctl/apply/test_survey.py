@@ -22,6 +22,10 @@ podman version 5.4.2
 @@labctl time-zone
 Europe/Berlin
 
+@@labctl devices
+/dev
+/dev/null
+
 @@labctl secrets
 chat-key
 x
@@ -80,6 +84,7 @@ labctl-chat-network.service loaded active exited network
 
 def test_all_of_it_is_read() -> None:
     seen = parse(SAID)
+    assert seen.devices == {"/dev", "/dev/null"}
     assert (seen.name, seen.podman, seen.cores, seen.time_zone) == (
         "aibox",
         "podman version 5.4.2",

@@ -15,8 +15,6 @@ from tests.labctl.apply.house import CARDS, CHAT, HOME, UI, Applying, House, Ter
 from tests.labctl.apply.simulated_shell import SimulatedShell
 from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan, runs
 
-CANARY = "canary-7f3a9c"
-
 
 def test_from_nothing_everything_starts(apply: Applying, shell: SimulatedShell) -> None:
     answer = apply("--yes")
@@ -176,42 +174,6 @@ def test_a_plan_on_no_uuids_is_refused(apply: Applying, house: House, shell: Sim
     assert answer.code == 2
     assert "labctl place WORKLOADS --inventory" in answer.err
     assert shell.asked == []
-
-
-def test_a_secret_in_env_comes_from_the_workloads_file(
-    apply: Applying, house: House, shell: SimulatedShell
-) -> None:
-    house.write({"ui": replace(UI, secrets=("env.API_KEY",))})
-    answer = apply("--yes")
-    assert answer.code == 2
-    assert "--workloads workloads/home.yaml" in " ".join(answer.out.split())
-    wishes = house.folder / "home.yaml"
-    wishes.write_text(
-        "workloads:\n  ui:\n    service: container\n    image: localhost/ui:1\n    vram_mib: 0\n"
-        f"    env: {{COLOR: red, API_KEY: {CANARY}}}\n"
-    )
-    made = apply("--yes", "--workloads", str(wishes))
-    assert made.code == 0, made
-    assert shell.secrets == {"ui-env_API_KEY": CANARY.encode()}
-    assert apply("--yes").out.startswith("aibox: nothing to change")
-    assert apply("--workloads", str(wishes)).out.startswith("aibox: nothing to change")
-    wishes.write_text(wishes.read_text().replace(CANARY, f"{CANARY}-2"))
-    renewed = apply("--yes", "--workloads", str(wishes))
-    assert "~ ui           restarts if it runs: another value for API_KEY" in renewed.out
-    assert shell.restarted == ["labctl-ui.service"]
-    assert shell.secrets == {"ui-env_API_KEY": f"{CANARY}-2".encode()}
-    # Whatever starts anew has the new one anyway.
-    wishes.write_text(wishes.read_text().replace(f"{CANARY}-2", f"{CANARY}-3"))
-    house.write({"ui": replace(UI, secrets=("env.API_KEY",), env={"COLOR": "blue"})})
-    assert apply("--yes", "--workloads", str(wishes)).code == 0
-    assert shell.restarted == ["labctl-ui.service"]
-    # A job takes it when it runs.
-    wishes.write_text(wishes.read_text().replace(f"{CANARY}-3", f"{CANARY}-4"))
-    house.write({"ui": replace(UI, secrets=("env.API_KEY",), when="01:00-07:00")})
-    assert apply("--yes", "--workloads", str(wishes)).code == 0
-    assert (shell.restarted, shell.secrets["ui-env_API_KEY"][-1:]) == (["labctl-ui.service"], b"4")
-    told = "".join(each.out + each.err for each in (answer, made, renewed)) + "".join(shell.asked)
-    assert CANARY not in told
 
 
 def test_a_connection_that_breaks_is_made_again(apply: Applying, shell: SimulatedShell) -> None:

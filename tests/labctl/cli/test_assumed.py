@@ -134,3 +134,25 @@ def test_cards_that_no_driver_runs_together_are_refused(ask: Command) -> None:
     assert "GeForce RTX 5090" in said
     assert ask(SEVEN, "--without", "tesla-p40", "--add", "rtx-5090").code == 0
     assert "no driver of today runs a Tesla K80" in ask.refusal(DUAL, "--add", "tesla-k80")
+
+
+def test_a_card_that_is_gone_already_can_be_left_out_by_the_plan_that_has_it(
+    ask: Command, tmp_path: Path
+) -> None:
+    """As an apply says it of a card that does not answer: the machine, asked live, has it no more."""
+    rig, plan = tmp_path / "rig.yaml", tmp_path / "plan.json"
+    first, second = (f"GPU-{each * 8}-0000-4000-8000-000000000000" for each in "ab")
+
+    def there(*cards: str) -> str:
+        lines = [f"      - {{model: rtx-3090, uuid: {each}}}" for each in cards]
+        rig.write_text("\n".join(("name: r", "hosts:", "  - name: h", "    gpus:", *lines, "")))
+        return str(rig)
+
+    assert ask(there(first, second), "--out", str(plan)).code == 0
+    left = there(first)
+    said = ask(left, "--without", second, "--keep", str(plan), "--json")
+    assert (said.code, models(said)) == (0, [(first, "rtx-3090")])
+    assert said.document["assumptions"] == [f"without rtx-3090 {second}"]
+    unknown = ask.refusal(left, "--without", second.replace("b", "c"), "--keep", str(plan))
+    assert "no such card in the rig" in unknown
+    assert "--keep PLAN" in ask.refusal(left, "--without", second)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from labctl.edges import catalog
+from labctl.edges.candidates import Wanted, find
 from labctl.edges.model_origins import Origin, origin
 from labctl.errors import BadInput
 from labctl.render.model_need import NeededModel
@@ -106,9 +108,32 @@ def test_a_catalogue_model_knows_its_repository(monkeypatch: pytest.MonkeyPatch)
         return _Listed(name)
 
     monkeypatch.setattr("labctl.edges.hub.HubRepository", listed)
-    for model, quant, engine in (("llama-3.1-8b", "Q4_K_M", "llama.cpp"), ("qwen3-8b", "bf16", "vllm")):
+    for model, quant, engine in (
+        ("llama-3.1-8b", "Q4_K_M", "llama.cpp"),
+        ("qwen3-8b", "bf16", "vllm"),
+        ("qwen3-8b", "bfloat16", "vllm"),  # as a plan has it
+    ):
         came(need(model, quant, engine))
-    assert asked == ["bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", "Qwen/Qwen3-8B"]
+    assert asked == ["bartowski/Meta-Llama-3.1-8B-Instruct-GGUF", *["Qwen/Qwen3-8B"] * 2]
+
+
+def test_what_a_plan_calls_a_published_format_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.edges.hub.HubRepository", lambda repository, _: _Listed(repository))
+    whole = ("bfloat16", "bf16", "float16", "fp32")
+    own = {"mxfp4": ("mxfp4-safetensors",), "fp8": ("fp8",), None: whole}
+    for record in catalog.model_records():
+        alike = own[record.hub.published_as] if record.hub.published else ()
+        for quant in alike:
+            assert came(need(record.name, quant, "vllm")).repository == record.hub.published
+        for quant in {"awq", "fp8", "bfloat16", "mxfp4-safetensors"}.difference(alike):
+            with pytest.raises(BadInput, match="does not know"):
+                came(need(record.name, quant, "vllm"))
+
+
+def test_a_model_published_in_four_bits_comes_without_anything_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.edges.hub.HubRepository", lambda repository, _: _Listed(repository))
+    (quant,) = find(Wanted("gpt-oss-20b", engine="vllm")).candidate.quants
+    assert came(need("gpt-oss-20b", quant, "vllm")).repository == "openai/gpt-oss-20b"
 
 
 class _Listed:

@@ -218,6 +218,15 @@ def test_whisper_with_windows_at_once(name: str, quant: str, batch: int, mib_mea
     assert card.expected == pytest.approx(mib_measured * MIB, rel=0.12)
 
 
+@pytest.mark.parametrize(("quant", "bytes_per_parameter"), [("fp16", 2), ("int8", 2), ("fp32", 4)])
+def test_whisper_s_weights_are_in_ram_before_they_are_on_the_card(
+    quant: str, bytes_per_parameter: int
+) -> None:
+    model = catalog.whisper_model("whisper-large-v3")
+    host = whisper.estimate(model, catalog.quantization(quant)).host
+    assert mib(host.high) == mib(1_543_490_560 * bytes_per_parameter)
+
+
 def test_transformers_cache_grows_with_the_context() -> None:
     short, long = (
         transformers.estimate(LLAMA, Request(engine="transformers", context=tokens))

@@ -1,5 +1,6 @@
 """What rendering depends on, and on nothing else; and what it refuses."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from labctl.plan.plan import Plan, PlannedPort, PlannedWorkload
 from labctl.render import unit_text
 from labctl.render.render import Rendered, render
 from labctl.transaction.decision import Change, FileSeen, compare
-from tests.labctl.plan.plans import FIRST, SECOND, claims, plan, runs
+from tests.labctl.plan.plans import FIRST, SECOND, THIRD, claims, host, plan, runs
 from tests.labctl.render.cases import (
     HOST,
     SERVICES,
@@ -85,7 +86,7 @@ def test_what_left_the_plan_takes_its_files_along_and_leaves_the_others_running(
 
 def test_a_better_estimate_alone_changes_nothing() -> None:
     chat = case_plan().workloads["chat"]
-    cards = tuple(replace(each, low_mib=1, expected_mib=2) for each in chat.cards)
+    cards = tuple(replace(each, low_mib=1, expected_mib=2, parts_mib={"weights": 3}) for each in chat.cards)
     to = changed("chat", cards=cards, tokens_per_second=1.5, rank=7, disk_mib=9)
     assert not change(rendered(to), rendered(case_plan())).changed
 
@@ -155,12 +156,12 @@ def test_what_is_moved_to_ram_and_what_lets_it_see_are_said() -> None:
     assert "-sm none -mg 0 -ncmoe 12" in said
 
 
-def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes() -> None:
-    parts = {"weights": 5000, "kv_cache": 1024}
-    cards = tuple(replace(each, parts_mib=parts) for each in claims(first=12000, second=12000))
+@pytest.mark.parametrize("quant", ["fp16", "float16"])
+def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes(quant: str) -> None:
+    cards = tuple(replace(each, kv_cache_bytes=1024**3) for each in claims(first=12000, second=12000))
     variant = {
         "engine": "vllm",
-        "quant": "fp16",
+        "quant": quant,
         "parallel": 8,
         "context": 4096,
         "kv_type": "fp8",
@@ -171,6 +172,21 @@ def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes() -> None:
         "--served-model-name w --dtype=float16 --kv-cache-dtype=fp8 --max-model-len=4096 --max-num-seqs=8 "
         "--max-num-batched-tokens=2048 --tensor-parallel-size=2 --kv-cache-memory-bytes=1073741824 "
         "--gpu-memory-utilization=0.498 /models/org/name/fp16"
+    )
+
+
+@pytest.mark.parametrize(
+    ("quant", "dtype"),
+    [
+        *(("bfloat16", "bfloat16"), ("bf16", "bfloat16"), ("float16", "float16"), ("FP16", "float16")),
+        *(("fp32", "float32"), ("awq", None), ("mxfp4-safetensors", None)),
+    ],
+)
+def test_vllm_computes_in_what_the_plan_says_by_any_of_its_names(quant: str, dtype: str | None) -> None:
+    variant = {"engine": "vllm", "quant": quant, "parallel": 1, "context": 4096}
+    (said,) = lines(container(runs("vllm", model="m", cards=claims(first=9), variant=variant)), "Exec")
+    assert [word for word in said.split() if word.startswith("--dtype")] == (
+        [f"--dtype={dtype}"] if dtype else []
     )
 
 
@@ -189,6 +205,21 @@ def test_engines_that_fill_a_card_are_told_what_nobody_claims_of_it() -> None:
 def test_an_engine_with_a_card_of_its_own_may_hold_several_models() -> None:
     text = container(runs("ollama", cards=claims(first=23000), elastic=True))
     assert "OLLAMA_MAX_LOADED_MODELS" not in text
+
+
+def test_what_fills_a_card_does_not_wait_for_what_a_desktop_holds_of_it() -> None:
+    whole = 23099
+    there = {
+        "chat": runs("ollama", cards=claims(first=whole), elastic=True),
+        "pics": runs("comfyui", cards=claims(second=whole), elastic=True),
+        "capped": runs("ollama", cards=claims(third=5000)),
+    }
+    made = rendered(plan(there, host(FIRST, SECOND, THIRD)))
+    waits = {each.name: each.gpus for each in made.manifest.units if each.gpus}
+    assert waits == {"chat": {FIRST: 1280}, "pics": {SECOND: 2048}, "capped": {THIRD: 5000}}
+    # They are still told to leave alone what the plan reserves, and no more.
+    left = lines(texts(made)["units/labctl-chat.container"], "Environment")
+    assert f"OLLAMA_GPU_OVERHEAD={(24123 - whole) * 1024 * 1024}" in left
 
 
 def test_cards_are_locked_in_one_order_and_let_go_of_whatever_comes() -> None:
@@ -254,6 +285,37 @@ def test_a_database_is_out_of_reach_of_whoever_uses_its_service() -> None:
     ]
     assert lines(found["units/labctl-files-db.container"], "Network") == ["labctl-files.network"]
     assert lines(found["units/labctl-files-cron.container"], "Entrypoint") == ["/cron.sh"]
+
+
+def test_what_keeps_state_is_never_cut_off_at_its_start_and_lets_others_load_all_the_same() -> None:
+    cards = claims(first=9)
+    made = rendered(
+        plan(
+            {
+                "files": runs("nextcloud"),
+                "pics": runs("comfyui", cards=cards),
+                "w": runs("ollama", cards=cards),
+            }
+        )
+    )
+    limits = {path: lines(text, "TimeoutStartSec") for path, text in containers(made).items()}
+    assert limits == {
+        "units/labctl-files.container": ["infinity"],
+        "units/labctl-files-db.container": ["infinity"],
+        "units/labctl-files-cache.container": ["60"],
+        "units/labctl-files-cron.container": ["infinity"],
+        "units/labctl-pics.container": ["infinity"],
+        "units/labctl-w.container": ["180"],
+    }
+    waits = {
+        each.unit: each.start_timeout_seconds
+        for each in made.manifest.units
+        if each.unit.endswith("db.service")
+    }
+    assert waits == {"labctl-files-db.service": 300}
+    locks = {path: text for path, text in texts(made).items() if "_start" in path}
+    assert "exec sleep infinity'" in locks["systemd/labctl-w_start.service"]
+    assert re.search(r"exec sleep \d+'", locks["systemd/labctl-pics_start.service"])
 
 
 def test_an_image_goes_by_the_oldest_of_the_cards() -> None:

@@ -10,14 +10,17 @@ from labctl.cli.status_answer import exit_code
 from labctl.cli.status_document import status_document
 from labctl.cli.status_text import status_text
 from labctl.edges import measured as kept
+from labctl.plan.plan import PlannedCard
 from labctl.status.advice import above_claim, measured, suggestion
 from labctl.status.host import HostStatus, WorkloadStatus
+from labctl.status.question import UnitNow
 from labctl.transaction.decision import FileSeen
 from tests.host.complaints import too_wide
-from tests.labctl.plan.plans import FIRST, SECOND, claims
+from tests.labctl.plan.plans import FIRST, SECOND, THIRD, claims
 from tests.labctl.status.services_in_force import RUNS, STOPPED, home, seen, status
 
 CHAT, IMAGES = "labctl-chat.service", "labctl-images.service"
+STARTING = UnitNow("loaded", "activating", "start-pre", kind="notify")
 USUAL: dict[int, dict[str, int | None]] = {0: {CHAT: 8800}, 1: {IMAGES: 6000}}
 
 
@@ -121,6 +124,29 @@ def test_a_card_that_is_gone() -> None:
     found = status(replace(there, rig=replace(there.rig, hosts=(more,))))
     assert [(each.kind, each.card) for each in found.drift.hardware] == [("card_gone", third.id)]
     assert "is gone (rtx-3090)" in told(found)
+
+
+@pytest.mark.parametrize(
+    "kept_trying", [UnitNow("loaded", "activating", "auto-restart", "exit-code", 4), STARTING]
+)
+def test_what_cannot_start_without_its_card_says_so_and_how_it_moves(kept_trying: UnitNow) -> None:
+    there = home()
+    chat = replace(there.workloads["chat"], cards=claims(third=9000))
+    more = replace(
+        there.rig.hosts[0], cards=(*there.rig.hosts[0].cards, PlannedCard(THIRD, "rtx-3090", 24123))
+    )
+    there = replace(there, rig=replace(there.rig, hosts=(more,)), workloads={**there.workloads, "chat": chat})
+    found = status(there, {"chat": kept_trying})
+    text = " ".join(told(found).split())
+    assert "! chat cannot start: aibox/2 does not answer" in text
+    assert f"`labctl place --without {THIRD}` and `labctl apply` move it." in text
+    assert "labctl logs chat" not in text
+    document: dict[str, Any] = status_document((found,), 3)["hosts"][0]  # type: ignore[index]  # a document
+    assert {
+        each["workload"]: each["silent_gpus"] for each in document["workloads"] if each["silent_gpus"]
+    } == {"chat": [THIRD]}
+    stopped = status(there, {"chat": STOPPED})
+    assert "! chat was stopped" in told(stopped)
 
 
 @pytest.mark.parametrize(
