@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from labctl.apply import plan_refusals, refusals, survey
@@ -17,6 +17,7 @@ from labctl.edges.held_shell import CommandTimeout, ConnectionLost, HeldShell
 from labctl.edges.host_models import HostModels
 from labctl.edges.host_secrets import HostSecrets
 from labctl.edges.host_transactions import Followed, HostTransactions
+from labctl.edges.looking import begin_look
 from labctl.edges.rendering import render_for
 from labctl.edges.transaction_program import unit_of
 from labctl.errors import BadInput, Failed, LabctlError
@@ -25,7 +26,8 @@ from labctl.render.host import MODELS, HostFacts
 from labctl.render.model_need import needed_models
 from labctl.render.names import without_version
 from labctl.render.render import NeededSecret
-from labctl.transaction.manifest import stage_id
+from labctl.rig.gpu import Gpu
+from labctl.transaction.manifest import bound, stage_id
 from labctl.workloads.workload import Workload
 
 RECONNECT_SECONDS = (1, 2, 4, 8, 15, 30)
@@ -80,8 +82,7 @@ class HostApply:
 
     def look(self) -> Seen:
         """What is there. One remote command, which changes nothing."""
-        done = self._shell.run(survey.SCRIPT)
-        return survey.parse(done.stdout.decode("utf-8", "replace"))
+        return begin_look(self._shell)()
 
     def to_plan(self, plan: Plan, host: str, seen: Seen, workloads: Iterable[Workload] = ()) -> Target:
         """host: what the plan calls it. workloads: for secrets that the plan leaves out.
@@ -112,13 +113,15 @@ class HostApply:
         )
         change = changes(new, seen.generation, seen.installed, seen.up)
         starting = {unit.name for unit in change.starting}
-        gpus = {gpu.name: gpu for gpu in catalog.gpus()}
+        gpus = {gpu.name: gpu for gpu in _gpus(plan)}
         return Target(
             self._host,
             seen,
             new,
             change,
-            refusals=tuple(refusals.of_running(seen, self._host, stage_id(new.manifest.text())))
+            refusals=tuple(
+                refusals.of_running(seen, self._host, bound(stage_id(new.manifest.text()), seen.current))
+            )
             or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
@@ -137,7 +140,7 @@ class HostApply:
         """number: None for the one before. Raises BadInput where it is not there."""
         status = seen.status or {}
         there = {each["number"]: each for each in status.get("generations", ())}
-        current = status.get("current")
+        current = seen.current
         wanted = number if number is not None else there.get(current, {}).get("parent")
         packed = self._shell.run(survey.fetching(wanted)).stdout.decode() if wanted in there else ""
         new = survey.generation(packed)
@@ -149,7 +152,7 @@ class HostApply:
                 hint="labctl rollback --list shows them",
             )  # fmt: skip
         change = changes(new, seen.generation, seen.installed, seen.up)
-        instance = f"generation-{wanted}"
+        instance = bound(f"generation-{wanted}", current)
         return Target(
             self._host,
             seen,
@@ -166,7 +169,8 @@ class HostApply:
         if target.secrets:
             self._secrets.make(target.secrets, target.given)
         if target.instance is None:
-            instance = self._transactions.stage(target.generation.manifest, target.generation.files)
+            stage = self._transactions.stage(target.generation.manifest, target.generation.files)
+            instance = bound(stage, target.seen.current)
         else:
             instance = target.instance
             self._transactions.prepare()
@@ -237,6 +241,14 @@ def _renewed(needed: Iterable[NeededSecret], generation: Generation | None) -> t
         for each in needed
         if each.made == "written" and now.get(without_version(each.name), each.name) != each.name
     )
+
+
+def _gpus(plan: Plan) -> Iterator[Gpu]:
+    """Models of its cards, without those that only a rig file knows."""
+    known = {*catalog.gpu_names()}
+    for model in {card.model for host in plan.rig.hosts for card in host.cards}:
+        if model in known:
+            yield catalog.gpu(model)
 
 
 @dataclass

@@ -11,7 +11,8 @@ from __future__ import annotations
 import secrets
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,6 +97,15 @@ class HeldShell:
 
         Raises CommandTimeout, or ConnectionLost when the shell ends in mid-command.
         """
+        return self.begin(command, timeout_s, stdin=stdin)()
+
+    def begin(
+        self, command: str, timeout_s: float = COMMAND_SECONDS, *, stdin: str | None = None
+    ) -> Callable[[], Completed]:
+        """Let `command` begin, and return what waits for its end: until that was called, nothing else may be run.
+
+        What is returned raises as `run` does; this alone what keeps the command from beginning.
+        """
         if self._streams is None:
             self.open()
         self.commands += 1
@@ -103,13 +113,18 @@ class HeldShell:
         mark = self._mark
         given = "</dev/null" if stdin is None else f"<<'{mark} input'\n{stdin}\n{mark} input"
         line = f"sh -c {quoted} {given}\nprintf '\\n{mark} %d\\n' $?; printf '\\n{mark}\\n' >&2\n"
-        stdout_end, stderr_end = f"\n{mark} ".encode(), f"\n{mark}\n".encode()
-        out, err = self._read(
-            line.encode(),
-            lambda out, err: stdout_end in out and out.endswith(b"\n") and stderr_end in err,
-            timeout_s,
-            command,
-        )
+        deadline = time.monotonic() + timeout_s
+        with self._telling(timeout_s, command):
+            self._send(line.encode())
+        return lambda: self._completed(deadline, timeout_s, command)
+
+    def _completed(self, deadline: float, timeout_s: float, command: str) -> Completed:
+        stdout_end, stderr_end = f"\n{self._mark} ".encode(), f"\n{self._mark}\n".encode()
+        out = err = b""
+        with self._telling(timeout_s, command):
+            while not (stdout_end in out and out.endswith(b"\n") and stderr_end in err):
+                more_out, more_err = self._receive(max(0.0, deadline - time.monotonic()))
+                out, err = out + more_out, err + more_err
         stdout, _, status = out.partition(stdout_end)
         return Completed(int(status), stdout, err.partition(stderr_end)[0])
 
@@ -148,16 +163,11 @@ class HeldShell:
                 raise _refused(self._host, (out + err).decode("utf-8", "replace")) from None
             out, err = out + more_out, err + more_err
 
-    def _read(
-        self, line: bytes, complete: Callable[[bytes, bytes], bool], timeout_s: float, command: str
-    ) -> tuple[bytes, bytes]:
-        out = err = b""
-        deadline = time.monotonic() + timeout_s
+    @contextmanager
+    def _telling(self, timeout_s: float, command: str) -> Iterator[None]:
+        """Raise what goes wrong with the shell as an error of ours; it is closed then."""
         try:
-            self._send(line)
-            while not complete(out, err):
-                more_out, more_err = self._receive(max(0.0, deadline - time.monotonic()))
-                out, err = out + more_out, err + more_err
+            yield
         except TimeoutError:
             self.close()
             raise CommandTimeout(
@@ -166,7 +176,6 @@ class HeldShell:
         except (EOFError, OSError) as problem:
             self.close()
             raise _lost(self._host, problem) from problem
-        return out, err
 
     def _send(self, data: bytes) -> None:
         assert self._streams is not None

@@ -16,8 +16,8 @@ from labctl.edges.pyinfra_facts import HostFacts, Survey
 from labctl.edges.sudo import through_stdin
 from labctl.errors import Failed
 from labctl.hoststate import receipt
+from labctl.hoststate.facts import LOGIN_SCRIPT, Login, parse_login, refuse_powerless
 from labctl.hoststate.facts import HostFacts as HostFactsValue
-from labctl.hoststate.facts import refuse_powerless
 from labctl.hoststate.observation import Observations
 from labctl.hoststate.receipt import Cause
 from labctl.hoststate.refusal import Refusing
@@ -39,6 +39,7 @@ class HostSession:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._facts: HostFactsValue | None = None
+        self._login: Login | None = None
         self._resources: dict[tuple[str, str], Resource] = {}
         self._seen: Observations | None = None
         self._covered = Probes()
@@ -68,14 +69,23 @@ class HostSession:
         return self._facts
 
     @property
+    def login(self) -> Login:
+        """Who we are there. One short remote command, once, where the facts are not known."""
+        if self._facts is not None:
+            return self._facts
+        if self._login is None:
+            self._login = parse_login("\n".join(self._run(LOGIN_SCRIPT, sudo=False)))
+        return self._login
+
+    @property
     def sudo(self) -> bool:
         """True when the login is not root."""
-        return self.facts.uid != 0
+        return self.login.uid != 0
 
     def refuse_powerless(self) -> None:
         """Raise Failed when the login needs a password to become root and nobody can give it."""
         if not (self._host.data.get("_sudo_password") or sys.stdin.isatty()):
-            refuse_powerless(self.address, self.facts)
+            refuse_powerless(self.address, self.login)
 
     @property
     def address(self) -> str:

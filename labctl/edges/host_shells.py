@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from labctl.edges.held_shell import ConnectionLost, HeldShell, Streams
 from labctl.edges.machines import split
+from labctl.edges.patched_library import import_pyinfra
 from labctl.errors import LabctlError
 from labctl.hoststate.facts import refuse_unsupported
 from labctl.secret import Secret
@@ -31,7 +32,7 @@ def host_shells(inventory: str) -> Iterator[Mapping[str, HeldShell | LabctlError
     A shell whose connection broke makes a new one for its next command. Raises BadInput for an inventory that cannot
     be used.
     """
-    import pyinfra_cli  # noqa: F401 - patches the standard library before paramiko is imported
+    import_pyinfra()
 
     from labctl.edges.deploy_runner import DeployRequest
     from labctl.edges.inventory_file import load_inventory
@@ -59,7 +60,7 @@ def shell_of(host: Host) -> HeldShell:
     from labctl.edges.host_session import HostSession
 
     session = HostSession.of(host)
-    refuse_unsupported(session.address, session.facts)
+    refuse_unsupported(session.address, session.login)
     session.refuse_powerless()
     return HeldShell(
         host.name, lambda program: _start(host, program), sudo=session.sudo, password=lambda: _password(host)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from labctl.apply import survey
 from labctl.edges import machines
 from labctl.edges.held_shell import HeldShell
+from labctl.edges.looking import begin_look
 from labctl.errors import BadInput, Failed, LabctlError
 from labctl.plan.plan import Plan
 from labctl.plan.plan_json import load
@@ -35,7 +36,7 @@ def status_of(name: str, shell: HeldShell | LabctlError) -> HostStatus:
 
 def surveyed(shell: HeldShell) -> survey.Seen:
     """What is in force on a host, and what lies there."""
-    return survey.parse(output_of(shell, survey.SCRIPT))
+    return begin_look(shell)()
 
 
 def plan_of(seen: survey.Seen, host: str) -> Plan:

@@ -2,6 +2,7 @@
 
 from labctl.edges.inventory_settings import models_folder
 from labctl.edges.machines import split
+from labctl.edges.patched_library import import_pyinfra
 
 
 def models_folders(inventory: str) -> dict[str, str]:
@@ -9,7 +10,7 @@ def models_folders(inventory: str) -> dict[str, str]:
 
     For `HostFacts.models_folder` and `HostModels`. Raises BadInput for an inventory that cannot be used.
     """
-    import pyinfra_cli  # noqa: F401 - patches the standard library before paramiko is imported
+    import_pyinfra()
 
     from labctl.edges.deploy_runner import DeployRequest
     from labctl.edges.inventory_file import load_inventory

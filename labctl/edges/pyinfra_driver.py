@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from labctl.edges.patched_library import import_pyinfra
+
 if TYPE_CHECKING:
     from labctl.edges.deploy_runner import DeployRequest
 
@@ -36,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def perform(request: DeployRequest, stream: TextIO) -> int:
     """Do what `request` says and write its events, `Ended` last; returns the exit code."""
-    import pyinfra_cli  # noqa: F401 - patches the standard library before paramiko is imported
+    import_pyinfra()
 
     from labctl.edges.driven_run import DrivenRun
     from labctl.edges.events import Ended, to_json

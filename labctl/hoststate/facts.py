@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from labctl.errors import Failed
 
@@ -19,20 +21,25 @@ SUPPORTED = {
 # needs room for small files.
 _LEAST_FREE_MIB, _LEAST_FREE_DEPLOYED_MIB = 1024, 100
 
-SCRIPT = r"""export LC_ALL=C
+_LOGIN = r"""export LC_ALL=C
 echo "uid $(id -u)"
 echo "login $(id -un)"
 echo "groups $(id -nG)"
 echo "sudo $(command -v sudo >/dev/null && echo yes || echo no)"
 if [ "$(id -u)" != 0 ]; then echo "sudo-says $(sudo -n true 2>&1 | tail -n 1)"; fi
 . /etc/os-release 2>/dev/null; echo "os ${ID:-unknown} ${VERSION_ID:-unknown}"; echo "codename ${VERSION_CODENAME:-}"
-echo "arch $(uname -m)"
+echo "init $(cat /proc/1/comm 2>/dev/null)"
+"""
+LOGIN_SCRIPT = f"{_LOGIN}echo end\n"
+"""For who only wants a shell there: all that `parse_login` reads."""
+SCRIPT = (
+    _LOGIN
+    + r"""echo "arch $(uname -m)"
 echo "kernel $(uname -r)"
 echo "ssh-ports ${SSH_CONNECTION##* } $(sed -nE 's/^[[:space:]]*[Pp]ort[[:space:]=]+([0-9]+).*/\1/p' \
   /etc/ssh/sshd_config /etc/ssh/sshd_config.d/*.conf 2>/dev/null | tr '\n' ' ') $(systemctl -q is-active ssh.socket &&
   systemctl show -p Listen --value ssh.socket | grep -oE ':[0-9]+ ' | tr -d ':\n')"
 echo "deployed $([ -e /var/lib/labctl/receipt.json ] && echo yes)"
-echo "init $(cat /proc/1/comm 2>/dev/null)"
 echo "container $(systemd-detect-virt --container 2>/dev/null)"
 echo "free $(df -Pm / /var | awk 'NR>1{printf "%s ", $4}')"
 echo "memory $(awk '/MemTotal/{print int($2/1024)}' /proc/meminfo)"
@@ -43,16 +50,27 @@ for p in chrony ntpsec openntpd; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' $p 2>/dev/null)" = installed ] && echo "package $p"; done
 echo end
 """
+)
 
 
 @dataclass(frozen=True)
-class HostFacts:
-    """A host as it is before a deploy. `container` is systemd's name for the kind ("systemd-nspawn") or None."""
+class Login:
+    """Who we are on a host, and whether anything can be done there at all."""
 
     uid: int
     has_sudo: bool
     os_id: str
     os_version: str
+    init: str  # the name of process 1
+    login: str
+    groups: frozenset[str]  # the login's
+    sudo_complaint: str | None  # why sudo, asked without a password, does nothing; None when it does
+
+
+@dataclass(frozen=True)
+class HostFacts(Login):
+    """A host as it is before a deploy. `container` is systemd's name for the kind ("systemd-nspawn") or None."""
+
     codename: str
     arch: str
     kernel: str
@@ -63,44 +81,24 @@ class HostFacts:
     memory_mib: int
     running: frozenset[str]  # of the services that would fight with ours
     time_daemons: frozenset[str]  # time synchronisation packages the host already has
-    init: str  # the name of process 1
-    login: str
-    groups: frozenset[str]  # the login's
-    sudo_complaint: str | None  # why sudo, asked without a password, does nothing; None when it does
     driver_report: str = (
         ""  # what `labctl.driver.report` reads, of a host with a card of NVIDIA's; "" of any other
     )
 
 
+def parse_login(output: str) -> Login:
+    """Read what LOGIN_SCRIPT printed. Raises Failed when the output ends early."""
+    said, _ = _said(output)
+    return Login(**_login(dict(said)))
+
+
 def parse(output: str) -> HostFacts:
     """Read what SCRIPT printed. Raises Failed when the output ends early."""
-    said, end, driver_report = output.partition("\nend\n")
-    lines = said.splitlines()
-    if not end and not output.endswith("\nend"):
-        raise Failed(
-            "the host did not say what it is",
-            found=repr(output[-200:]),
-            expected="a POSIX shell on Linux",
-            hint="log in by hand and run `sh -c 'cat /etc/os-release'`: does it answer?",
-        )
-    one: dict[str, str] = {}
-    running: set[str] = set()
-    packages: set[str] = set()
-    for line in lines:
-        key, _, value = line.partition(" ")
-        if key == "running":
-            running.add(value)
-        elif key == "package":
-            packages.add(value)
-        else:
-            one[key] = value.strip()
-    os_id, _, os_version = one.get("os", "unknown unknown").partition(" ")
+    said, driver_report = _said(output)
+    one = dict(said)
     free = [int(word) for word in one.get("free", "").split()[:2]]
     return HostFacts(
-        uid=int(one.get("uid") or -1),
-        has_sudo=one.get("sudo") == "yes",
-        os_id=os_id,
-        os_version=os_version,
+        **_login(one),
         codename=one.get("codename", ""),
         arch=one.get("arch", ""),
         kernel=one.get("kernel", ""),
@@ -109,17 +107,41 @@ def parse(output: str) -> HostFacts:
         deployed=one.get("deployed") == "yes",
         free_mib=min(free) if free else None,
         memory_mib=int(one.get("memory") or 0),
-        running=frozenset(running),
-        time_daemons=frozenset(packages),
-        init=one.get("init", ""),
-        login=one.get("login", ""),
-        groups=frozenset(one.get("groups", "").split()),
-        sudo_complaint=one.get("sudo-says") or None,
+        running=frozenset(value for key, value in said if key == "running"),
+        time_daemons=frozenset(value for key, value in said if key == "package"),
         driver_report=driver_report,
     )
 
 
-def refuse_unsupported(host: str, facts: HostFacts) -> None:
+def _said(output: str) -> tuple[list[tuple[str, str]], str]:
+    """Key and value of each line up to the end, and what comes after it."""
+    said, end, rest = output.partition("\nend\n")
+    if not end and not output.endswith("\nend"):
+        raise Failed(
+            "the host did not say what it is",
+            found=repr(output[-200:]),
+            expected="a POSIX shell on Linux",
+            hint="log in by hand and run `sh -c 'cat /etc/os-release'`: does it answer?",
+        )
+    parts = (line.partition(" ") for line in said.splitlines())
+    return [(key, value.strip()) for key, _, value in parts], rest
+
+
+def _login(one: Mapping[str, str]) -> dict[str, Any]:
+    os_id, _, os_version = one.get("os", "unknown unknown").partition(" ")
+    return {
+        "uid": int(one.get("uid") or -1),
+        "has_sudo": one.get("sudo") == "yes",
+        "os_id": os_id,
+        "os_version": os_version,
+        "init": one.get("init", ""),
+        "login": one.get("login", ""),
+        "groups": frozenset(one.get("groups", "").split()),
+        "sudo_complaint": one.get("sudo-says") or None,
+    }
+
+
+def refuse_unsupported(host: str, facts: Login) -> None:
     """Raise Failed when the roles can do nothing with this system, or the login can never be root."""
     if (facts.os_id, facts.os_version) not in SUPPORTED:
         supported = ", ".join(f"{name.capitalize()} {version}" for name, version in SUPPORTED)
@@ -161,7 +183,7 @@ def refuse_unfit(host: str, facts: HostFacts) -> None:
         )
 
 
-def refuse_powerless(host: str, facts: HostFacts) -> None:
+def refuse_powerless(host: str, facts: Login) -> None:
     """Raise Failed when sudo does nothing for the login without a password; for when there is none to give."""
     if facts.sudo_complaint is None:
         return

@@ -144,7 +144,7 @@ def model_format(asked: Asked) -> str:
 
 
 def _command(text: UnitText, asked: Asked, container: Container, engine: Told, *, is_first: bool) -> None:
-    found: list[str] = list(container.entrypoint[1:])
+    found: list[str] = [*container.entrypoint[1:], *engine.first]
     for each in container.args:
         if not isinstance(each, Flag):
             found.append(each)

@@ -28,9 +28,13 @@ _TRAINING_CONFIG = "/workspace/data/axolotl-artifacts/config.yaml"
 
 @dataclass(frozen=True)
 class Told:
-    """args: words of the command line. environment: variables that hold the claim."""
+    """args: words of the command line. first: those before the service's own.
+
+    environment: variables that hold the claim.
+    """
 
     args: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -56,9 +60,9 @@ def told(planned: PlannedWorkload, service: Service, loaded: Loaded) -> Told:
         case "llama.cpp" if loaded.model:
             return Told(("-m", loaded.model))
         case "vllm" if planned.variant.get("engine") == "vllm":
-            return Told(_vllm(planned, loaded))
+            return Told(_vllm(planned, loaded), first=_vllm_model(loaded))
         case "vllm" if loaded.model:
-            return Told(_vllm_declared(planned, loaded))
+            return Told(_vllm_declared(planned, loaded), first=_vllm_model(loaded))
         case "ollama":
             return Told(environment=_ollama(planned, loaded))
         case "comfyui":
@@ -110,17 +114,20 @@ def _vllm(planned: PlannedWorkload, loaded: Loaded) -> tuple[str, ...]:
     return (
         *(f"--dtype={dtype}" for _ in range(1) if dtype),
         f"--kv-cache-dtype={'auto' if kv_type in ('f16', 'bf16') else kv_type}",
-        # Not before the flags: --served-model-name would take a word that follows it for another name.
         *settings.arguments(),
-        loaded.model or "",
     )
+
+
+def _vllm_model(loaded: Loaded) -> tuple[str, ...]:
+    """Before all flags: vLLM ends at --served-model-name without one, vllm/utils/argparse_utils.py of 0.30.0."""
+    return (loaded.model,) if loaded.model else ()
 
 
 def _vllm_declared(planned: PlannedWorkload, loaded: Loaded) -> tuple[str, ...]:
     """A claim that the person declared is a share of the card; vLLM divides it up."""
     fraction = _fraction(planned, loaded)
     share = () if fraction is None else (f"--gpu-memory-utilization={fraction:.3f}",)
-    return (f"--tensor-parallel-size={max(1, len(planned.cards))}", *share, loaded.model or "")
+    return (f"--tensor-parallel-size={max(1, len(planned.cards))}", *share)
 
 
 def _fraction(planned: PlannedWorkload, loaded: Loaded) -> float | None:

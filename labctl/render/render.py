@@ -69,7 +69,8 @@ class Rendered:
 def render(plan: Plan, host: str, services: Mapping[str, Service], facts: HostFacts) -> Rendered:
     """What `host` runs of the plan. services: of the catalogue, by name, those of used workloads among them.
 
-    Raises BadInput for two things of one name, a service that the catalogue does not have, and a secret in `args`.
+    Raises BadInput for two things of one name, a service that the catalogue does not have, a secret in `args`, and a
+    workload that uses one on another host.
     """
     making = _Making(plan, services, facts)
     for name, planned in sorted(plan.workloads.items()):
@@ -109,6 +110,7 @@ class _Making:
 
     def workload(self, name: str, planned: PlannedWorkload) -> None:
         """Everything of one workload."""
+        self._refuse_far(name, planned)
         service = self._services.get(planned.service)
         if service is None:
             raise BadInput(
@@ -132,6 +134,18 @@ class _Making:
             self._file(path, timer_text(asked, header), name, _PLAIN)
             self._unit(ManagedUnit(name, names.timer(name), (path,), health="notify"), name)
         self._needed(asked)
+
+    def _refuse_far(self, name: str, planned: PlannedWorkload) -> None:
+        for each in planned.uses:
+            used = self._plan.workloads.get(each)
+            if used is not None and used.host != planned.host:
+                raise BadInput(
+                    "what it uses runs on another host, where it cannot reach it",
+                    where=f"{name}.uses",
+                    found=f"{each} on {used.host}",
+                    expected=f"{each} on {planned.host}",
+                    hint=f"give {name} `gpus: {{host: {used.host}}}` in the workloads file and place again",
+                )
 
     def _networks(self, asked: Asked, header: tuple[str, ...]) -> None:
         for network in (names.network(asked.name), names.uses_network(asked.name, asked.service)):

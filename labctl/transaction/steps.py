@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.errors import BadInput, Failed, LabctlError
+from labctl.errors import AnswerIsNo, BadInput, Failed, LabctlError
 from labctl.transaction import cards, checking, data_images, images
 from labctl.transaction.decision import (
     Change,
@@ -18,7 +18,7 @@ from labctl.transaction.decision import (
 from labctl.transaction.disk import installed, refused
 from labctl.transaction.layout import TARGET
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
-from labctl.transaction.manifest import ManagedUnit, Manifest, parse
+from labctl.transaction.manifest import ManagedUnit, Manifest, parse, unbound
 from labctl.transaction.open_state import OpenState
 from labctl.transaction.report import Result
 from labctl.transaction.restoring import Workplace, close, is_committed, restore
@@ -50,11 +50,20 @@ class Wanted:
 
 
 def wanted(at: Workplace, instance: str) -> Wanted:
-    """What an instance name means: a stage's id, `generation-N` or `previous`.
+    """What an instance name means: a stage's id, `generation-N` or `previous`, bound to the generation in force or not.
 
-    Raises BadInput or Failed when it is not there or damaged.
+    Raises BadInput or Failed when it is not there or damaged, AnswerIsNo where another generation is in force.
     """
     current = at.generations.current()
+    instance, after = unbound(instance)
+    if after is not None and after != (current or 0):
+        raise AnswerIsNo(
+            "another generation has come into force meanwhile",
+            where="this host",
+            found=_generation(current),
+            expected=f"{_generation(after)}, which this was compared with",
+            hint="run the same command again: it shows what would change now",
+        )
     if instance == "previous" or instance.startswith("generation-"):
         number = at.generations.before_current() if instance == "previous" else _number(instance)
         at.generations.about(number)
@@ -232,6 +241,10 @@ def _note(change: Change, result: Result) -> None:
     result.changed = [unit.unit for unit in change.changed]
     result.removed = [unit.unit for unit in change.removed]
     result.edited, result.foreign = list(change.edited), list(change.foreign)
+
+
+def _generation(number: int | None) -> str:
+    return f"generation {number}" if number else "none"
 
 
 def _number(instance: str) -> int:

@@ -170,6 +170,7 @@ def test_a_stand_in_refuses_to_start_without_a_card_that_it_needs(
     [
         (vllm, ["vllm", "serve"], "no model"),
         (vllm, ["vllm", "serve", "--port=8000"], "no model"),
+        (vllm, ["vllm", "serve", "--served-model-name", "x", "/nowhere"], "no model"),
         (vllm, ["vllm", "serve", "/nowhere"], "no config.json"),
         (ollama, ["ollama", "pull"], "knows no pull"),
         (nextcloud, ["/entrypoint.sh", "php-fpm"], "nothing is known"),

@@ -22,7 +22,7 @@ from labctl.transaction.programs import Done
 from tests.labctl.transaction.simulated_host import SimulatedHost
 
 _MADE = {".container": "", ".network": "-network", ".volume": "-volume"}
-_START = re.compile(r"systemctl start --no-block '?labctl-transaction@([\w-]+)\.service")
+_START = re.compile(r"systemctl start --no-block '?labctl-transaction@([\w.-]+)\.service")
 
 
 class PlannedHost(SimulatedHost):
@@ -80,6 +80,12 @@ class SimulatedShell(HeldShell):
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def begin(
+        self, command: str, timeout_s: float = 120, *, stdin: str | None = None
+    ) -> Callable[[], Completed]:
+        done = self.run(command, timeout_s, stdin=stdin)
+        return lambda: done
 
     def run(self, command: str, timeout_s: float = 120, *, stdin: str | None = None) -> Completed:
         self.asked.append(command)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.cli import apply_answer, rollback_answer
+from labctl.cli import apply_answer, apply_hosts, rollback_answer
 from labctl.edges import applying
 from tests.labctl.apply.house import CARDS, HOME, Applying, House
 from tests.labctl.apply.simulated_shell import SimulatedModels, SimulatedShell
@@ -38,7 +38,7 @@ def house(tmp_path: Path, shell: SimulatedShell, monkeypatch: pytest.MonkeyPatch
     made.write(HOME)
     monkeypatch.setattr(apply_answer, "host_shells", made.opened)
     monkeypatch.setattr(rollback_answer, "host_shells", made.opened)
-    monkeypatch.setattr(apply_answer, "models_folders", lambda _inventory: {})
+    monkeypatch.setattr(apply_hosts, "models_folders", lambda _inventory: {})
     monkeypatch.setattr(applying, "HostModels", SimulatedModels)
     monkeypatch.setattr(applying, "RECONNECT_SECONDS", (0, 0, 0))
     monkeypatch.setattr(sys, "stdin", io.StringIO())

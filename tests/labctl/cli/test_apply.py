@@ -1,16 +1,19 @@
 """`labctl apply` against a simulated host."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from labctl.cli import applied
+from labctl.edges.held_shell import Completed
 from labctl.errors import Failed
 from labctl.plan.plan import Solved
 from labctl.plan.plan_json import dump
+from labctl.transaction.manifest import bound, unbound
 from tests.labctl.apply.house import CARDS, CHAT, HOME, UI, Applying, House, Terminal
 from tests.labctl.apply.simulated_shell import SimulatedShell
 from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan, runs
@@ -119,6 +122,27 @@ def test_one_that_does_not_come_up_leaves_the_old_one(
     assert answer.code == 1
     assert "aibox: refused; nothing was touched\n  localhost/none:1: the image cannot be pulled" in answer.out
     assert "next: the registry has no such tag" in answer.out
+
+
+def test_what_somebody_else_applied_while_it_asked_is_not_undone(
+    apply: Applying, house: House, shell: SimulatedShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply("--yes")
+
+    def asked(_question: str) -> bool:
+        house.write({**HOME, "theirs": UI})
+        assert apply("--yes").code == 0
+        return True
+
+    house.write({"ui": UI})
+    with monkeypatch.context() as then:
+        then.setattr(applied, "refuse_unasked", lambda _: None)
+        then.setattr(applied, "says_yes", asked)
+        answer = apply()
+    assert answer.code == 3
+    assert "refused; nothing was touched" in answer.out
+    assert "another generation has come into force meanwhile (generation 2)" in " ".join(answer.out.split())
+    assert {"labctl-chat", "labctl-theirs"} <= set(shell.host.running)
 
 
 def test_another_apply_that_runs_is_named(apply: Applying, shell: SimulatedShell) -> None:
@@ -232,6 +256,27 @@ def test_of_two_hosts_both_or_none(
     assert apply("--yes").code == 1
 
 
+def test_no_host_waits_for_the_look_of_another(
+    apply: Applying, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+
+    def begin(asked: SimulatedShell, command: str) -> Callable[[], Completed]:
+        def ended() -> Completed:
+            looks.append(f"{asked.name} has looked")
+            return asked.run(command)
+
+        looks.append(f"{asked.name} begins")
+        return ended
+
+    monkeypatch.setattr(SimulatedShell, "begin", begin)
+    house.shells["second"] = SimulatedShell(tmp_path / "second", name="second")
+    both = (host(FIRST, SECOND), host(name="second"))
+    house.path.write_text(dump(plan({**HOME, "far": replace(UI, host="second")}, *both)))
+    assert apply("--yes").code == 0
+    assert looks == ["aibox begins", "second begins", "aibox has looked", "second has looked"]
+
+
 def test_hosts_and_inventory_have_to_meet(apply: Applying, house: House, shell: SimulatedShell) -> None:
     house.shells = {"other": shell}
     answer = apply("--yes")
@@ -247,11 +292,11 @@ def test_the_same_apply_again_joins_the_one_that_runs(
     apply: Applying, house: House, shell: SimulatedShell
 ) -> None:
     apply("--yes")
-    instance = next(iter(shell.lines))
+    stage, _ = unbound(next(iter(shell.lines)))
     house.write({"ui": UI})
     apply("--yes")
     house.write(HOME)
-    shell.running = f"transaction {instance}, process 7, since now"
+    shell.running = f"transaction {bound(stage, 2)}, process 7, since now"
     assert "aibox: done" in apply("--yes").out
 
 

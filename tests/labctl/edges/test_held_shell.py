@@ -146,6 +146,12 @@ def test_an_answer_may_come_in_pieces() -> None:
     shell.close()
 
 
+def test_a_command_that_has_begun_is_waited_for_later(shell: HeldShell, tmp_path: Path) -> None:
+    ended = shell.begin(f"until [ -e {tmp_path}/go ]; do sleep 0.01; done; echo done", timeout_s=20)
+    (tmp_path / "go").touch()
+    assert ended() == Completed(0, b"done\n", b"")
+
+
 def test_one_shell_is_held_for_all_commands(shell: HeldShell) -> None:
     assert shell.run("echo $PPID") == shell.run("echo $PPID")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -21,9 +22,18 @@ def test_the_script_answers_on_a_real_shell() -> None:
     assert here.free_mib is not None
 
 
-def test_half_an_answer_is_an_error() -> None:
+def test_who_we_are_there_is_the_same_by_the_short_script() -> None:
+    done = subprocess.run(["sh", "-c", facts.LOGIN_SCRIPT], capture_output=True, text=True, check=True)
+    whole = subprocess.run(["sh", "-c", facts.SCRIPT], capture_output=True, text=True, check=True)
+    login, here = facts.parse_login(done.stdout), facts.parse(whole.stdout)
+    assert login.os_id != "unknown"
+    assert all(getattr(here, each.name) == getattr(login, each.name) for each in dataclasses.fields(login))
+
+
+@pytest.mark.parametrize("parse", [facts.parse, facts.parse_login])
+def test_half_an_answer_is_an_error(parse: Callable[[str], object]) -> None:
     with pytest.raises(Failed, match="did not say what it is"):
-        facts.parse("uid 0\nsudo yes\n")
+        parse("uid 0\nsudo yes\n")
 
 
 def test_what_follows_the_facts_is_the_drivers() -> None:

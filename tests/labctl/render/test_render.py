@@ -100,12 +100,6 @@ def test_two_hosts_have_their_own_alone() -> None:
     assert "units/labctl-plain.container" not in rendered(moved).files
 
 
-def test_what_is_used_on_another_host_is_not_spoken_of() -> None:
-    ui = texts(rendered(changed("chat", host="other")))["units/labctl-ui.container"]
-    assert "labctl-chat" not in ui
-    assert "labctl-serve:8000" in ui
-
-
 def one(workload: PlannedWorkload, name: str = "w", **more: PlannedWorkload) -> dict[str, str]:
     return texts(rendered(plan({name: workload, **more})))
 
@@ -168,10 +162,12 @@ def test_vllm_gets_its_share_of_the_card_and_its_cache_in_bytes(quant: str) -> N
         "tensor_parallel": 2,
     }
     (said,) = lines(container(runs("vllm", model="org/name", cards=cards, variant=variant)), "Exec")
+    # It ends at --served-model-name where its model does not come before all flags.
+    assert said.startswith("/models/org/name/fp16 --host ")
     assert said.endswith(
         "--served-model-name w --dtype=float16 --kv-cache-dtype=fp8 --max-model-len=4096 --max-num-seqs=8 "
         "--max-num-batched-tokens=2048 --tensor-parallel-size=2 --kv-cache-memory-bytes=1073741824 "
-        "--gpu-memory-utilization=0.498 /models/org/name/fp16"
+        "--gpu-memory-utilization=0.498"
     )
 
 
@@ -274,6 +270,14 @@ def test_a_job_runs_in_its_window_and_what_stepped_aside_comes_back() -> None:
     assert lines(network, "WantedBy") == ["labctl.target"]
     starts = {each.unit: each.start for each in made.manifest.units}
     assert (starts["labctl-job.service"], starts["labctl-job.timer"]) == (False, True)
+
+
+def test_what_a_workload_uses_on_another_host_is_refused_by_name() -> None:
+    there = {"chat": runs(host="zbox"), "ui": runs("open-webui", host=HOST, uses=("chat",))}
+    with pytest.raises(BadInput, match="another host") as refusal:
+        rendered(plan(there, host(FIRST, name=HOST), host(SECOND, name="zbox")))
+    assert (refusal.value.where, refusal.value.found) == ("ui.uses", "chat on zbox")
+    assert "gpus: {host: zbox}" in str(refusal.value.hint)
 
 
 def test_a_database_is_out_of_reach_of_whoever_uses_its_service() -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +50,12 @@ class SimulatedServices(HeldShell):
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def begin(
+        self, command: str, timeout_s: float = 120, *, stdin: str | None = None
+    ) -> Callable[[], Completed]:
+        done = self.run(command, timeout_s, stdin=stdin)
+        return lambda: done
 
     def run(self, command: str, timeout_s: float = 120, *, stdin: str | None = None) -> Completed:
         if command == survey.SCRIPT:

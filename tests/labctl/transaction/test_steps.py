@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from labctl.transaction import images, lock
-from labctl.transaction.manifest import Image, Port
+from labctl.transaction.manifest import Image, Port, bound
 from labctl.transaction.programs import Done
 from labctl.transaction.report import RESULT
 from tests.labctl.transaction.simulated_host import CARD, IMAGE, NEVER_HEALTHY, SimulatedHost, manifest
@@ -284,6 +284,23 @@ def test_rollback_goes_to_the_one_before_and_to_any(host: SimulatedHost) -> None
     assert host.running["chat"] == "3"
     assert host.transact("generation-9") == 2
     assert result(host)["error"]["expected"] == "1, 2, 3"
+
+
+def test_what_was_compared_with_another_generation_touches_nothing(host: SimulatedHost) -> None:
+    stage = host.stage(manifest({**TWO, "chat": "2"}))
+    assert host.transact(bound(host.stage(manifest({**TWO, "search": "2"})), 1)) == 0
+    host.started.clear()
+    host.stopped.clear()
+    for late in (stage, "generation-1"):
+        assert host.transact(bound(late, 1)) == 3
+        assert is_untouched(host, {**TWO, "search": "2"})
+        error = result(host)["error"]
+        assert (error["found"], error["expected"][:12]) == ("generation 2", "generation 1")
+    assert host.transact(bound(stage, None)) == 3
+    assert host.transact(bound(stage, 2)) == 0
+    del host.running["chat"]
+    assert host.transact(bound(stage, 3)) == 0  # the same again, to put right what strayed
+    assert (host.running, result(host)["generation"]) == ({**TWO, "chat": "2"}, 3)
 
 
 def test_few_generations_and_stages_are_kept(host: SimulatedHost) -> None:
