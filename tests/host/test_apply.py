@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.host import canaries
+from tests.host import canaries, slow_registry
 from tests.host.apply_lab import ApplyLab, boot_lab, ends, serves
 from tests.host.hosts import ThrowawayHosts
+from tests.host.simulated_driver import write
 from tests.simulated_nvml.description import uuid_of
 
 pytestmark = pytest.mark.host
@@ -24,6 +25,13 @@ _WISHES = (
     "workloads:\n  ui: {{service: container, image: 'localhost/x:1', vram_mib: 0, env: {{API_KEY: {}}}}}\n"
 )
 _SQUATTER = "systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind 127.0.0.1 20020"
+
+_SMALL_DISK = "mount -t tmpfs -o size=4M small /var/tmp"
+_OLD_PODMAN = """#!/bin/sh
+# SIMULATED: Debian 12's, in what it says of itself.
+[ "$1" != --version ] || { echo podman version 4.3.1; exit; }
+exec /usr/bin/podman "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +211,31 @@ def test_what_stands_in_the_way_is_named_and_nothing_is_touched(lab: ApplyLab) -
     assert (missing.exit_code, missing.host("aibox")["status"]) == (1, "refused"), missing.stdout
     assert "cannot be pulled" in missing.host("aibox")["result"]["error"]["message"]
     assert lab.started() == before
+
+
+def test_a_disk_that_fills_up_during_a_pull_and_an_old_podman_touch_nothing(
+    lab: ApplyLab, throwaway_hosts: ThrowawayHosts
+) -> None:
+    before = lab.started()
+    big = slow_registry.serve(throwaway_hosts, lab.host, {"big": 8})["big"]
+    lab.root(_SMALL_DISK)
+    try:
+        full = lab.apply({**HOME, "new": replace(serves(), image=big)})
+    finally:
+        lab.root("umount /var/tmp")
+    assert (full.exit_code, full.host("aibox")["status"]) == (1, "refused"), full.stdout
+    error = full.host("aibox")["result"]["error"]
+    assert (error["message"], error["where"]) == ("the image cannot be pulled", big)
+    assert "no space left" in error["found"]
+    assert "make room" in error["hint"]
+    assert lab.root(f"podman image exists {big} || echo none") == "none"
+    write(lab.host, "usr/local/sbin/podman", _OLD_PODMAN, mode=0o755)
+    try:
+        old = lab.apply({**HOME, "new": serves()})
+    finally:
+        lab.root("rm /usr/local/sbin/podman")
+    assert old.exit_code == 3, old.stdout
+    assert old.document["error"]["message"] == "this Podman is too old"
+    assert (old.document["error"]["found"], old.document["error"]["expected"]) == ("4.3", "4.9 or newer")
+    assert lab.started() == before
+    assert lab.versions() == {"chat": "1", "images": "1", "ui": "1"}
