@@ -25,16 +25,17 @@ PORT = 5000
 _STARTED_WITHIN_S = 10
 _LOG = "image_registry.log"
 _CRUN = "usr/local/lib/throwaway-host/crun"
-# Without the controllers of cgroup v2 crun starts nothing that a unit limits the number of processes of.
+# Without the controllers of cgroup v2 crun starts nothing that it is to limit.
 CRUN_TEXT = r"""#!/bin/sh
-# THROWAWAY HOST: no controller is delegated to it, so the limit of processes is left out.
+# THROWAWAY HOST: no controller is delegated to it, so limits of processes, memory and processors are left out.
 bundle= last=
 for word; do [ "$last" != --bundle ] || bundle=$word; last=$word; done
 [ -z "$bundle" ] || python3 - "$bundle/config.json" <<'END'
 import json, sys
 with open(sys.argv[1]) as file:
     config = json.load(file)
-config["linux"].get("resources", {}).pop("pids", None)
+for limit in ("pids", "memory", "cpu"):
+    config["linux"].get("resources", {}).pop(limit, None)
 with open(sys.argv[1], "w") as file:
     json.dump(config, file)
 END

@@ -194,19 +194,21 @@ def test_the_programs_import_nothing_that_an_image_lacks() -> None:
     assert "tests" not in Path(str(registry_server.__file__)).read_text().partition("import ")[2]
 
 
-def test_a_container_is_made_without_its_limit_of_processes_and_is_otherwise_the_same(tmp_path: Path) -> None:
+def test_a_container_is_made_without_its_limits_and_is_otherwise_the_same(tmp_path: Path) -> None:
     crun, bundle = tmp_path / "crun", tmp_path / "bundle"
     crun.write_text(CRUN_TEXT.replace("/usr/bin/crun", "echo"))
     bundle.mkdir()
+    limits = ("pids", "memory", "cpu")
     asked: dict[str, Any] = {
         "process": {"user": 1},
-        "linux": {"resources": {"pids": {"limit": 4096}, "devices": [1]}},
+        "linux": {"resources": {**{each: {"limit": 4096} for each in limits}, "devices": [1]}},
     }
     (bundle / "config.json").write_text(json.dumps(asked))
     words = ["create", "--bundle", str(bundle), "--pid-file", "/a b", "name"]
     done = subprocess.run(["sh", crun, *words], capture_output=True, text=True, check=True)
     assert done.stdout == " ".join(words) + "\n"
-    del asked["linux"]["resources"]["pids"]
+    for limit in limits:
+        del asked["linux"]["resources"][limit]
     assert json.loads((bundle / "config.json").read_text()) == asked
     done = subprocess.run(["sh", crun, "kill", "name"], capture_output=True, text=True, check=True)
     assert done.stdout == "kill name\n"
