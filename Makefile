@@ -42,11 +42,12 @@ host: need-root venv host-packages ## Boot a throwaway host and print how to rea
 accuracy: venv ## Hold memory estimates against published measurements, beside other estimators; no root
 	$(BIN)/python -m tests.bench.accuracy
 
-bench: need-root venv host-packages accuracy ## Measure labctl fit and place, reading headers, and deploys against Ansible with Mitogen
+bench: need-root venv host-packages accuracy ## Measure labctl fit and place, reading headers, and deploy and apply against others
 	$(BIN)/python -m tests.bench.fit_startup
 	$(BIN)/python -m tests.bench.place
 	$(BIN)/python -m tests.bench.header_speed
 	$(BIN)/python -m tests.bench.steady_state
+	$(BIN)/python -m tests.bench.apply
 	$(BIN)/python -m tests.bench.gpu_host
 
 nightly: need-root venv host-packages ## The slow tier

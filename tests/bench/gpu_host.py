@@ -5,16 +5,15 @@ simulated cards. That both end with the same packages and limits is checked; not
 """
 
 import argparse
-import io
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from labctl.errors import DONE, INTERRUPTED, Failed, LabctlError
+from labctl.errors import Failed
 from tests.bench.measurement import Ratio, Series
+from tests.bench.on_hosts import on_hosts
 from tests.host.gpu_box import LIMITS, GpuBox, equip, with_headers
 from tests.host.hosts import ThrowawayHosts
 from tests.host.simulated_driver import write
@@ -29,22 +28,12 @@ _PACKAGES = "dpkg-query -W -f '${db:Status-Status} ${Package}\\n' | sed -n 's/^i
 
 def main() -> int:
     """Run the benchmark; returns the exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # each result when it is there, also into a pipe
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     arguments.add_argument(
         "--rounds", type=int, default=1, help="each takes two builds of the driver (default 1)"
     )
     rounds: int = arguments.parse_args().rounds
-    try:
-        with tempfile.TemporaryDirectory(prefix="labctl-bench-") as folder, ThrowawayHosts() as hosts:
-            compare(hosts, Path(folder), rounds)
-    except LabctlError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return DONE
+    return on_hosts(lambda hosts, folder: compare(hosts, folder, rounds))
 
 
 def compare(

@@ -5,17 +5,16 @@ Ansible with Mitogen: whole processes, over SSH, taking turns. Nothing about a t
 change is.
 """
 
-import io
 import os
 import sys
-import tempfile
 from pathlib import Path
 
-from labctl.errors import DONE, INTERRUPTED, Failed, LabctlError
+from labctl.errors import Failed
 from labctl.hoststate import facts
 from tests.bench import ansible_playbook
 from tests.bench.ansible_playbook import Ansible, installed_ansible
 from tests.bench.measurement import Ratio, take_turns
+from tests.bench.on_hosts import on_hosts
 from tests.bench.wanted_state import wanted_state, write_files
 from tests.host.deploying import write_inventory
 from tests.host.hosts import ThrowawayHosts
@@ -30,17 +29,7 @@ ROUND_TRIP_MS = 50
 
 def main() -> int:
     """Run the benchmark; returns the exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # each result when it is there, also into a pipe
-    try:
-        with tempfile.TemporaryDirectory(prefix="labctl-bench-") as folder, ThrowawayHosts() as hosts:
-            _measure(hosts, Path(folder))
-    except LabctlError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    return DONE
+    return on_hosts(_measure)
 
 
 def _measure(hosts: ThrowawayHosts, folder: Path) -> None:

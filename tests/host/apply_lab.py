@@ -123,9 +123,11 @@ class ApplyLab:
         self.plan.write_text(dump(plan(here, there)))
         return self.plan
 
-    def apply(self, workloads: Mapping[str, PlannedWorkload], *options: str | Path) -> Run:
+    def apply(
+        self, workloads: Mapping[str, PlannedWorkload], *options: str | Path, timeout_s: float = 300
+    ) -> Run:
         """Run it to its end."""
-        return labctl("apply", self.write(workloads), *self._options(), *options)
+        return labctl("apply", self.write(workloads), *self._options(), *options, timeout_s=timeout_s)
 
     def begin(self, workloads: Mapping[str, PlannedWorkload]) -> subprocess.Popen[str]:
         """Begin one, and return while it runs."""
@@ -195,7 +197,7 @@ class ApplyLab:
         return self.host.console_run(command, check=check, timeout_s=180).stdout.strip()
 
 
-def boot_lab(hosts: ThrowawayHosts, folder: Path) -> ApplyLab:
+def boot_lab(hosts: ThrowawayHosts, folder: Path, name: str = "aibox") -> ApplyLab:
     """A host that was deployed to, whose cards are simulated."""
 
     def prepare(host: ThrowawayHost) -> None:
@@ -204,4 +206,4 @@ def boot_lab(hosts: ThrowawayHosts, folder: Path) -> ApplyLab:
     layer = hosts.cached_layer(
         "apply", digest_of_roles(Path(simulated_gpus.__file__)), prepare, above=converged_layer(hosts)
     )
-    return ApplyLab(hosts.boot("aibox", layer=layer), folder)
+    return ApplyLab(hosts.boot(name, layer=layer), folder)

@@ -78,7 +78,8 @@ class DelayProxy:
     async def _arrive(
         self, on_the_way: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter
     ) -> None:
-        with suppress(ConnectionError):
+        # An end of file towards whom is gone already is an OSError of no finer kind.
+        with suppress(OSError):
             while True:
                 due, chunk = await on_the_way.get()
                 await asyncio.sleep(due - self._loop.time())

@@ -25,10 +25,11 @@ PORT = 5000
 _STARTED_WITHIN_S = 10
 _LOG = "image_registry.log"
 _CRUN = "usr/local/lib/throwaway-host/crun"
-# Without the controllers of cgroup v2 crun starts nothing that a unit limits the number of processes of; and no root
-# of a container may raise limits of its own beyond those that it was born with.
+# Without the controllers of cgroup v2 crun starts nothing that it is to limit; and no root of a container may raise
+# limits of its own beyond those that it was born with.
 CRUN_TEXT = r"""#!/bin/sh
-# THROWAWAY HOST: no controller is delegated to it, so the limit of processes is left out; and what it may not raise.
+# THROWAWAY HOST: no controller is delegated to it, so limits of processes, memory and processors are left out; and so
+# are those that it may not raise.
 bundle= last=
 for word; do [ "$last" != --bundle ] || bundle=$word; last=$word; done
 [ -z "$bundle" ] || python3 - "$bundle/config.json" <<'END'
@@ -42,7 +43,8 @@ def allowed(limit):
     return True
 with open(sys.argv[1]) as file:
     config = json.load(file)
-config["linux"].get("resources", {}).pop("pids", None)
+for limit in ("pids", "memory", "cpu"):
+    config["linux"].get("resources", {}).pop(limit, None)
 if "rlimits" in config["process"]:
     config["process"]["rlimits"] = [each for each in config["process"]["rlimits"] if allowed(each)]
 with open(sys.argv[1], "w") as file:

@@ -200,9 +200,10 @@ def test_a_container_is_made_without_limits_that_cannot_be_here_and_is_otherwise
     crun, bundle = tmp_path / "crun", tmp_path / "bundle"
     crun.write_text(CRUN_TEXT.replace("/usr/bin/crun", "echo"))
     bundle.mkdir()
+    limits = ("pids", "memory", "cpu")
     asked: dict[str, Any] = {
         "process": {"user": 1, "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]},
-        "linux": {"resources": {"pids": {"limit": 4096}, "devices": [1]}},
+        "linux": {"resources": {**{each: {"limit": 4096} for each in limits}, "devices": [1]}},
     }
     beyond = {"type": "RLIMIT_NOFILE", "soft": 2**62, "hard": 2**62}
     more = {**asked["process"], "rlimits": [beyond, *asked["process"]["rlimits"]]}
@@ -210,7 +211,8 @@ def test_a_container_is_made_without_limits_that_cannot_be_here_and_is_otherwise
     words = ["create", "--bundle", str(bundle), "--pid-file", "/a b", "name"]
     done = subprocess.run(["sh", crun, *words], capture_output=True, text=True, check=True)
     assert done.stdout == " ".join(words) + "\n"
-    del asked["linux"]["resources"]["pids"]
+    for limit in limits:
+        del asked["linux"]["resources"][limit]
     assert json.loads((bundle / "config.json").read_text()) == asked
     done = subprocess.run(["sh", crun, "kill", "name"], capture_output=True, text=True, check=True)
     assert done.stdout == "kill name\n"
