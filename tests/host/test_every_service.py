@@ -264,6 +264,7 @@ def test_verify_finds_planted_faults_and_an_apply_mends_what_was_edited(lab: Eve
     assert lab.checks()[0] == 0
 
 
+@pytest.mark.nightly
 def test_without_a_card_at_boot_the_others_run_and_place_without_and_apply_move_what_needs_it(
     lab: EveryService, tmp_path: Path
 ) -> None:
