@@ -4,11 +4,12 @@ import re
 import shlex
 from collections.abc import Iterator
 
+from labctl.render.names import without_version
+
 _GROUPS = {
     "PublishPort": "ports",
     "Volume": "volumes",
     "Network": "networks",
-    "Secret": "secrets",
     "Tmpfs": "volumes",
     "Entrypoint": "arguments",
     "OnCalendar": "time",
@@ -61,8 +62,9 @@ def _reason(key: str, old: list[str], new: list[str]) -> list[str]:
             return [_devices(old, new)]
         case "Exec":
             return [_arguments(" ".join(old), " ".join(new))]
-        case "Environment":
-            return [f"environment {', '.join(_variables(old, new))}"]
+        case "Environment" | "Secret":
+            variables = ", ".join(_variables(old, new))
+            return [f"environment {variables}" if key == "Environment" else _secrets(old, new)]
         case _ if key in _GROUPS:
             return [_GROUPS[key]]
         case _ if key.startswith("Health"):
@@ -127,6 +129,19 @@ def _options(command: str) -> dict[str, str]:
         else:
             found[f" {word}"] = ""
     return found
+
+
+def _secrets(old: list[str], new: list[str]) -> str:
+    """Where the same ones are taken, which of them have another value."""
+    if [_taken(each) for each in old] != [_taken(each) for each in new]:
+        return "secrets"
+    targets = [each.rpartition("target=")[2] for each in new if each not in old]
+    return f"another value for {', '.join(targets)}"
+
+
+def _taken(secret: str) -> tuple[str, str]:
+    name, _, rest = secret.partition(",")
+    return without_version(name), rest
 
 
 def _variables(old: list[str], new: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ from labctl.plan.plan import Plan, PlannedWorkload
 from labctl.render import podman
 from labctl.render.model_need import NeededModel
 from labctl.rig.gpu import Gpu
-from labctl.transaction.decision import migration_refused, migrations
+from labctl.transaction.decision import migrations_refused
 from labctl.transaction.manifest import ManagedUnit
 from labctl.workloads.service import Service
 
@@ -50,9 +50,8 @@ def of_running(seen: Seen, host: str, instance: str) -> Iterator[LabctlError]:
 
 def of_generation(seen: Seen, new: Generation, starting: Sequence[ManagedUnit]) -> Iterator[LabctlError]:
     """What of the host stands in the way of a generation, whatever plan it is of. starting: its units that start."""
-    old = seen.generation
-    for unit in migrations(new.manifest, old.manifest if old else None):
-        yield migration_refused(unit)
+    # A host that was last applied to by an earlier labctl does not tell them: it refuses by itself then.
+    yield from migrations_refused(new.manifest, (seen.status or {}).get("data_images", {}))
     yield from _names(seen, starting)
     yield from _ports(seen, starting)
     yield from _data(seen, new, starting)

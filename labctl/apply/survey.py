@@ -116,6 +116,11 @@ class Seen:
     generation: Generation | None = None
 
     @property
+    def current(self) -> int | None:
+        """The generation that is in force."""
+        return self.status["current"] if self.status else None
+
+    @property
     def running(self) -> str | None:
         """The transaction that runs there just now."""
         return self.status["running"] if self.status else None

@@ -101,8 +101,6 @@ def _follow(run: HostRun, say: Callable[[str], object]) -> None:
         return
     try:
         run.followed = run.apply.follow(run.begun, say)
-        if not run.followed.exit_code:
-            run.apply.renew(run.begun, run.followed, say)
     except LabctlError as problem:
         run.problem = problem
 

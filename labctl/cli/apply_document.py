@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from labctl.errors import SCHEMA_VERSION, LabctlError
+from labctl.render.names import without_version
 
 if TYPE_CHECKING:
     from labctl.cli.applied import HostRun
@@ -36,8 +37,8 @@ def _host(run: HostRun) -> dict[str, object]:
         "untouched": list(target.change.untouched),
         "edited": list(target.change.edited),
         "foreign": list(target.change.foreign),
-        "new_secrets": list(target.new_secrets),
-        "renewed_secrets": [each.name for each in target.renewed],
+        "new_secrets": list(dict.fromkeys(map(without_version, target.new_secrets))),
+        "renewed_secrets": [without_version(each.name) for each in target.renewed],
         "notes": list(target.notes),
         "refusals": [_error(each) for each in target.refusals],
         "result": dict(told) if told else None,

@@ -7,6 +7,7 @@ from labctl.cli.plan_words import wrapped
 from labctl.edges.applying import Target
 from labctl.edges.host_transactions import Followed
 from labctl.errors import LabctlError
+from labctl.render.names import without_version
 
 _SIGNS = {"added": "+", "changed": "~", "removed": "-", "started": "~", "quiet": "~"}
 _NAME = 12
@@ -41,12 +42,6 @@ def _workloads(target: Target, told: Callable[[str], str]) -> Iterator[str]:
         yield from wrapped(
             f"{_SIGNS[each.kind]} {each.workload:{_NAME}} {told(what_becomes(each))}", "  ", " " * (_NAME + 5)
         )
-    for secret in target.renewed:
-        yield from wrapped(
-            f"~ {secret.workload:{_NAME}} restarts if it runs: another value for {secret.variable}",
-            "  ",
-            " " * (_NAME + 5),
-        )
     if change.untouched:
         yield from wrapped(f"= not touched: {', '.join(change.untouched)}", "  ")
     if not change.workloads and change.other_plan:
@@ -56,7 +51,8 @@ def _workloads(target: Target, told: Callable[[str], str]) -> Iterator[str]:
 def _beside(target: Target) -> Iterator[str]:
     change = target.change
     if target.new_secrets:
-        yield from wrapped(f"secrets made: {', '.join(target.new_secrets)}", "  ")
+        names = dict.fromkeys(map(without_version, target.new_secrets))
+        yield from wrapped(f"secrets made: {', '.join(names)}", "  ")
     if change.edited:
         files = ", ".join(change.edited)
         yield from wrapped(f"! edited by hand, put right, a copy is kept: {files}", "  ")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from labctl.cli.place_rows import far_sentences
 from labctl.cli.place_suggestions import suggestion_documents
 from labctl.errors import SCHEMA_VERSION
 from labctl.place.faster import Faster
@@ -78,5 +79,6 @@ def place_document(
             }
             for each in slow
         ],
+        "notes": list(far_sentences(placement)),
         "assumptions": list(placement.question.assumptions),
     }

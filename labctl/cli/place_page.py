@@ -10,7 +10,7 @@ from labctl import __version__
 from labctl.cli.place_bars import lengths, patterns
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
-from labctl.cli.place_rows import faster_sentences, proof, rows, verdict
+from labctl.cli.place_rows import far_sentences, faster_sentences, proof, rows, verdict
 from labctl.cli.place_suggestions import TRIED, suggestion_sentences
 from labctl.cli.place_text import card_title, host_facts, power_line
 from labctl.edges.templates import render_html
@@ -107,7 +107,7 @@ def place_page(
         hosts=[page.host(host) for host in hosts],
         key=page.key(),
         rows=rows(placement),
-        slow=list(faster_sentences(placement, slow)),
+        warnings=[*far_sentences(placement), *faster_sentences(placement, slow)],
         look=page.look,
         gib=gib,
         changes=changes,

@@ -85,6 +85,19 @@ def faster_sentences(placement: Placement, found: Sequence[Faster]) -> Iterator[
         )
 
 
+def far_sentences(placement: Placement) -> Iterator[str]:
+    """Workloads that use one on another host, and what to write for that."""
+    hosts = {name: option.host for name, option in placement.placed.items()}
+    for wish in placement.question.wishes:
+        name = wish.workload.name
+        for other in wish.workload.uses:
+            if name in hosts and other in hosts and hosts[other] != hosts[name]:
+                yield (
+                    f"{name} on {hosts[name]} uses {other} on {hosts[other]}, which it cannot reach from there: "
+                    f"`labctl apply` refuses it. Write `{name}.gpus: {{host: {hosts[other]}}}`."
+                )
+
+
 def proof(placement: Placement) -> str:
     """Whether a better placement may exist, and in which way."""
     solution = placement.solution

@@ -6,7 +6,7 @@ from labctl.cli.columns import Side, table, wrapped
 from labctl.cli.place_bars import ASCII, UNICODE, Bar, Palette, bar, lengths, letters_of, names_on, palette
 from labctl.cli.place_picture import Block, CardPicture, HostPicture, OtherTime, cards_named, gib, pictures
 from labctl.cli.place_reasons import RefusalRow, refusal_rows
-from labctl.cli.place_rows import Row, faster_sentences, proof, rows, verdict
+from labctl.cli.place_rows import Row, far_sentences, faster_sentences, proof, rows, verdict
 from labctl.cli.place_suggestions import TRIED, suggestion_lines
 from labctl.cli.terminal import ANY_TERMINAL, Terminal
 from labctl.place.faster import Faster
@@ -33,7 +33,7 @@ def place_text(
         text.verdict(),
         *text.hosts(),
         text.workloads(),
-        text.slow(slow),
+        text.warnings([*far_sentences(placement), *faster_sentences(placement, slow)]),
         text.power(),
         *(text.refused(each, found or {}) for each in placement.refused),
         text.tried(found or {}),
@@ -96,11 +96,11 @@ class _Text:
         ram = f", {together}{gib(ram_mib)} GiB of RAM" if ram_mib else ""
         return self._wrapped(f"Without a card on {host}: {named}{ram}", later="  ") if found else []
 
-    def slow(self, found: Sequence[Faster]) -> list[str]:
-        """What would run faster otherwise."""
+    def warnings(self, sentences: Sequence[str]) -> list[str]:
+        """What does not work as placed, or would run faster otherwise."""
         return [
             self._painted(line, _YELLOW)
-            for sentence in faster_sentences(self._placement, found)
+            for sentence in sentences
             for line in self._wrapped(f"! {sentence}", later="  ")
         ]
 

@@ -42,7 +42,7 @@ def shown(name: str, inventory: str, *, as_json: bool) -> None:
         host, row = found.having(name)
         if row.there is None:
             raise _not_there(host, row)
-        value = host.secrets.reveal([name])[name]
+        value = host.secrets.reveal([row.there.name])[row.there.name]
     if as_json:
         print(json.dumps(_value_document(host, row, value), indent=2))
         return
@@ -57,8 +57,8 @@ def kept(name: str, inventory: str, *, as_json: bool) -> None:
     """Ask for a value and keep it. Raises BadInput for a secret that labctl makes itself."""
     with secrets_hosts(inventory) as found:
         host, row, workload, made = _settable(found, name)
-        put = Put(name, workload, made, value=_asked_value(name), over="another value")
-        outcome = host.secrets.put([put])[name]
+        put = Put(host.podman_name(name), workload, made, value=_asked_value(name), over="another value")
+        outcome = host.secrets.put([put])[put.name]
     if outcome == "same":
         said, then = "has this value already; nothing changed", None
     elif row and row.units:

@@ -14,6 +14,7 @@ from labctl.edges.exported_secrets import Exported, ExportedSecret, opened_expor
 from labctl.edges.host_secrets import Outcome, Put
 from labctl.edges.whole_file import write_whole
 from labctl.errors import ANSWER_IS_NO, DONE, SCHEMA_VERSION, AnswerIsNo, BadInput
+from labctl.render.names import without_version
 from labctl.secret import Secret
 
 _LEAST_CHARACTERS = 8
@@ -36,11 +37,14 @@ def exported(file: str, inventory: str, passphrase_file: str | None, *, replace:
     with secrets_hosts(inventory) as found:
         host = found.only()
         there = {row.name: row for row in host.rows if row.there}
+        called = {name: host.podman_name(name) for name in there}
         if not there:
             raise AnswerIsNo("the host has no secrets yet", where=host.name, hint="labctl apply makes them")
         passphrase = _new_passphrase(passphrase_file)
-        values = host.secrets.reveal(there)
-    secrets = tuple(ExportedSecret(name, row.workload, row.made, values[name]) for name, row in there.items())
+        values = host.secrets.reveal(called.values())
+    secrets = tuple(
+        ExportedSecret(name, row.workload, row.made, values[called[name]]) for name, row in there.items()
+    )
     with waiting("encrypting"):
         text = sealed(Exported(host.name, secrets), passphrase)
     write_whole(path, text, "the export", private=True)
@@ -63,7 +67,7 @@ def imported(file: str, inventory: str, passphrase_file: str | None, *, replace:
         host = found.only()
         puts = [
             Put(
-                each.name,
+                host.podman_name(each.name),
                 each.workload,
                 each.made,
                 value=each.value,
@@ -71,7 +75,7 @@ def imported(file: str, inventory: str, passphrase_file: str | None, *, replace:
             )
             for each in export.secrets
         ]
-        outcomes = host.secrets.put(puts)
+        outcomes = {without_version(name): outcome for name, outcome in host.secrets.put(puts).items()}
     code = ANSWER_IS_NO if "kept" in outcomes.values() else DONE
     if as_json:
         document = {

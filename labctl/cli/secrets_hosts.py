@@ -32,6 +32,11 @@ class SecretsHost:
         """Of a secret; None where there is none of that name."""
         return next((each for each in self.rows if each.name == name), None)
 
+    def podman_name(self, name: str) -> str:
+        """What Podman calls it: a version of it, where there are several."""
+        row = self.row(name)
+        return row.there.name if row and row.there else name
+
 
 @dataclass
 class SecretsHosts:

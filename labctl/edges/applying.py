@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from labctl.apply import plan_refusals, refusals, survey
 from labctl.apply.changes import GenerationChange, changes
 from labctl.apply.generation import Generation
 from labctl.apply.survey import Seen
-from labctl.apply.written import missing, written
+from labctl.apply.written import in_force, missing, version_now, version_with, versions_there, written
 from labctl.edges import catalog
 from labctl.edges.held_shell import CommandTimeout, ConnectionLost, HeldShell
 from labctl.edges.host_models import HostModels
@@ -25,9 +24,10 @@ from labctl.errors import BadInput, Failed, LabctlError
 from labctl.plan.plan import Plan
 from labctl.render.host import MODELS, HostFacts
 from labctl.render.model_need import needed_models
+from labctl.render.names import without_version
 from labctl.render.render import NeededSecret
 from labctl.rig.gpu import Gpu
-from labctl.transaction.manifest import ManagedUnit, stage_id
+from labctl.transaction.manifest import bound, stage_id
 from labctl.workloads.workload import Workload
 
 RECONNECT_SECONDS = (1, 2, 4, 8, 15, 30)
@@ -40,7 +40,7 @@ class Target:
 
     instance: of a generation that the host has; None for one that is to be staged. refusals: why not; nothing may begin
     then. secrets: what units need; given: values of those, by name. new_secrets: those that are not there yet;
-    renewed: those whose value is another now, which units learn when they start.
+    renewed: those whose value is another than the one in force.
     """
 
     host: str
@@ -58,19 +58,7 @@ class Target:
     @property
     def is_none(self) -> bool:
         """All is as wanted: nothing is staged, nothing touched."""
-        return self.change.is_none and not (self.new_secrets or self.renewed)
-
-    def to_renew(self, told: Mapping[str, Any]) -> list[ManagedUnit]:
-        """Units that run with an old secret. told: the transaction's result, which names those that it touched."""
-        touched = {*told["started"], *told["changed"], *told["added"]}
-        names = [secret.name for secret in self.renewed]
-        return [
-            unit
-            for unit in self.generation.manifest.units
-            if unit.unit not in touched
-            and unit.unit in self.seen.up
-            and any(f"Secret={name}," in self.generation.text(unit.files[0]) for name in names)
-        ]
+        return self.change.is_none and not self.new_secrets
 
 
 @dataclass(frozen=True)
@@ -109,26 +97,31 @@ class HostApply:
             secrets=seen.secrets,
         )
         rendered = render_for(plan, host, facts)
+        given = written(rendered.secrets, workloads)
+        facts = replace(facts, versions=self._versions(rendered.secrets, given, seen))
+        given = {facts.variable_secret(name): value for name, value in given.items()}
         places = rendered.model_files
         services = {service.name: service for service in catalog.services()}
         here = [name for name, planned in plan.workloads.items() if planned.host == host]
         models = needed_models(plan, services, here)
         present = self._models.present({each.place for each in models}) if models else frozenset()
-        if first_parts := self._models.loaded_as(places) if places else {}:
-            rendered = render_for(plan, host, replace(facts, model_files=first_parts))
+        facts = replace(facts, model_files=self._models.loaded_as(places) if places else {})
+        if facts.versions or facts.model_files:
+            rendered = render_for(plan, host, facts)
         new = Generation(
             rendered.manifest, {file.path: rendered.files[file.path] for file in rendered.manifest.files}
         )
         change = changes(new, seen.generation, seen.installed, seen.up)
         starting = {unit.name for unit in change.starting}
-        given = written(rendered.secrets, workloads)
         gpus = {gpu.name: gpu for gpu in _gpus(plan)}
         return Target(
             self._host,
             seen,
             new,
             change,
-            refusals=tuple(refusals.of_running(seen, self._host, stage_id(new.manifest.text())))
+            refusals=tuple(
+                refusals.of_running(seen, self._host, bound(stage_id(new.manifest.text()), seen.current))
+            )
             or (
                 *missing(rendered.secrets, given, seen.secrets),
                 *refusals.of_cards(plan, host, seen, gpus, services),
@@ -140,14 +133,14 @@ class HostApply:
             secrets=rendered.secrets,
             given=given,
             new_secrets=tuple(each.name for each in rendered.secrets if each.name not in seen.secrets),
-            renewed=self._renewed(rendered.secrets, given, seen),
+            renewed=_renewed(rendered.secrets, seen.generation),
         )
 
     def to_generation(self, seen: Seen, number: int | None) -> Target:
         """number: None for the one before. Raises BadInput where it is not there."""
         status = seen.status or {}
         there = {each["number"]: each for each in status.get("generations", ())}
-        current = status.get("current")
+        current = seen.current
         wanted = number if number is not None else there.get(current, {}).get("parent")
         packed = self._shell.run(survey.fetching(wanted)).stdout.decode() if wanted in there else ""
         new = survey.generation(packed)
@@ -159,7 +152,7 @@ class HostApply:
                 hint="labctl rollback --list shows them",
             )  # fmt: skip
         change = changes(new, seen.generation, seen.installed, seen.up)
-        instance = f"generation-{wanted}"
+        instance = bound(f"generation-{wanted}", current)
         return Target(
             self._host,
             seen,
@@ -176,7 +169,8 @@ class HostApply:
         if target.secrets:
             self._secrets.make(target.secrets, target.given)
         if target.instance is None:
-            instance = self._transactions.stage(target.generation.manifest, target.generation.files)
+            stage = self._transactions.stage(target.generation.manifest, target.generation.files)
+            instance = bound(stage, target.seen.current)
         else:
             instance = target.instance
             self._transactions.prepare()
@@ -191,6 +185,16 @@ class HostApply:
 
         Raises Failed where there is none any more.
         """
+        followed = self._followed(begun, say)
+        there = {*begun.target.seen.secrets, *begun.target.new_secrets}
+        if not followed.exit_code and any(name != without_version(name) for name in there):
+            try:
+                self._secrets.prune()
+            except LabctlError as problem:  # the next apply does it
+                say(f"values of secrets that nobody takes any more are left: {problem}")
+        return followed
+
+    def _followed(self, begun: Begun, say: Callable[[str], object]) -> Followed:
         tries = list(RECONNECT_SECONDS)
         said = 0
         while True:
@@ -207,26 +211,36 @@ class HostApply:
                 say(f"the connection broke; the host goes on; trying again in {seconds} s")
                 time.sleep(seconds)
 
-    def renew(self, begun: Begun, followed: Followed, say: Callable[[str], object]) -> None:
-        """Let units that run with a secret's old value have the new one. Raises Failed where one does not come up."""
-        for unit in begun.target.to_renew(followed.document):
-            say(f"restart: {unit.name}, for its new secret")
-            seconds = unit.start_timeout_seconds + unit.stop_timeout_seconds + 60
-            done = self._shell.run(f"systemctl restart -- {shlex.quote(unit.unit)}", seconds)
-            if done.exit_status:
-                raise Failed(
-                    "it does not come up with its new secret",
-                    where=unit.name,
-                    found=done.stderr.decode("utf-8", "replace").strip()[:200],
-                    hint=f"journalctl -u {unit.unit}",
-                )
-
-    def _renewed(
+    def _versions(
         self, needed: Iterable[NeededSecret], given: Mapping[str, str], seen: Seen
-    ) -> tuple[NeededSecret, ...]:
-        there = [each for each in needed if each.name in given and each.name in seen.secrets]
-        values = self._secrets.reveal([each.name for each in there]) if there else {}
-        return tuple(each for each in there if values[each.name] != given[each.name].encode())
+    ) -> dict[str, str]:
+        """Which of a host's values of a secret in `env` its unit is to take, by the name without a version."""
+        now = in_force(seen.generation)
+        there = {
+            each.name: versions_there(each.name, seen.secrets) for each in needed if each.made == "written"
+        }
+        if any(len(each) > 1 for each in there.values()):
+            looked = self._secrets.look().secrets
+            for name, versions in there.items():
+                there[name] = sorted(versions, key=lambda each: looked[each].updated_at)
+        asked = [version for name in given for version in there[name]]
+        values = self._secrets.reveal(asked) if asked else {}
+        found = {name: version_now(name, versions, now.get(name)) for name, versions in there.items()}
+        for name, value in given.items():
+            mine = {version: values[version] for version in there[name]}
+            found[name] = version_with(
+                name, value.encode(), mine, now.get(name), lambda: secrets.token_hex(4)
+            )
+        return {name: version for name, version in found.items() if version != name}
+
+
+def _renewed(needed: Iterable[NeededSecret], generation: Generation | None) -> tuple[NeededSecret, ...]:
+    now = in_force(generation)
+    return tuple(
+        each
+        for each in needed
+        if each.made == "written" and now.get(without_version(each.name), each.name) != each.name
+    )
 
 
 def _gpus(plan: Plan) -> Iterator[Gpu]:

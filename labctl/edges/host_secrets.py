@@ -136,6 +136,13 @@ class HostSecrets:
             )
         return dict(answer["outcomes"])
 
+    def prune(self) -> tuple[str, ...]:
+        """Remove values of `written` secrets that no generation takes any more; the newest of each stays. Their names.
+
+        Raises Failed.
+        """
+        return tuple(self._ask({"do": "prune"})["removed"])
+
     def reveal(self, names: Collection[str]) -> dict[str, bytes]:
         """Their values, by name. Raises Failed for one that is not there."""
         if not names:

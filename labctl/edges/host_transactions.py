@@ -14,6 +14,7 @@ from typing import Any
 from labctl.edges.held_shell import Completed, HeldShell
 from labctl.edges.transaction_program import PROGRAM, RECOVERY, UNITS, installed, unit_of
 from labctl.errors import BadInput, Failed
+from labctl.transaction.layout import BOOT_LETTERS, HALF_STAGED
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
 from labctl.transaction.manifest import Manifest, problems, stage_id
 from labctl.transaction.report import RESULT
@@ -22,12 +23,15 @@ _POLLS, _POLL_SECONDS = 40, 0.25  # one command of the held shell: 10 s
 _UNDO_POLLS = 30
 """Seconds, about, until the unit that undoes a killed transaction has begun."""
 _IDENTIFIER = "labctl-transaction"
-# Everything is compared first: staging the same twice changes nothing on the host.
+# Everything is compared first: staging the same twice changes nothing on the host. The folders that the units may write
+# to are there before they run: systemd starts none whose folder is missing, and Podman could not make its own.
 _STAGE = f"""set -eu
 umask 077
-install -d -m 755 /var/lib/labctl /etc/containers/systemd /etc/labctl {PROGRAM.rpartition("/")[0]}
+install -d -m 755 /var/lib/labctl /etc/containers/systemd /etc/containers/networks /etc/labctl
+install -d -m 755 {PROGRAM.rpartition("/")[0]}
 install -d -m 700 /var/lib/labctl/stages /var/lib/labctl/generations
-new=$(mktemp -d /var/lib/labctl/stages/.new.XXXXXX)
+boot=$(head -c {BOOT_LETTERS} /proc/sys/kernel/random/boot_id)
+new=$(mktemp -d "/var/lib/labctl/stages/{HALF_STAGED}$boot.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 base64 -d | tar -xz --no-same-owner -C "$new"
 changed=
@@ -172,6 +176,7 @@ class HostTransactions:
             "generations": [],
             "open": None,
             "running": None,
+            "data_images": {},
             "last": None,
         }
         return dict(json.loads(done.stdout)) if done.stdout.strip() else nothing

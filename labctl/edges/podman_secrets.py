@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 import string
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 _LETTERS_AND_DIGITS = string.ascii_letters + string.digits
 UNITS = Path("/etc/containers/systemd/labctl")
 PLAN = Path("/var/lib/labctl/generations/current/plan.json")
+LIBRARY = Path("/var/lib/labctl")
+# As labctl.render.names has them.
+_VERSION = re.compile(r"([a-z0-9-]+-env_[A-Za-z0-9_]+)(\.[0-9a-f]{8})?")
 
 
 class PodmanSays(Exception):
@@ -25,35 +30,60 @@ class PodmanSays(Exception):
 
 
 def answered(request: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one request: `look`, `put` some, or `reveal` some."""
+    """The answer to one request: `look`, `put` some, `prune`, or `reveal` some."""
     match request["do"]:
         case "look":
             return _look()
         case "put":
             return _put(request["secrets"])
+        case "prune":
+            return {"removed": _pruned()}
         case _:
             return {"values": {name: _encoded(_value(name)) for name in request["names"]}}
 
 
 def _look() -> dict[str, Any]:
     """Every secret but its value; which units of ours take which; the plan that is in force."""
-    listed = []
-    if names := _names():
-        for each in json.loads(_podman("secret", "inspect", "--", *names)):
-            spec = each["Spec"]
-            listed.append(
-                {
-                    "name": spec["Name"],
-                    "labels": spec.get("Labels") or {},
-                    "created_at": each["CreatedAt"],
-                    "updated_at": each["UpdatedAt"],
-                }
-            )
     return {
-        "secrets": listed,
+        "secrets": _listed(),
         "units": _units(),
         "plan": PLAN.read_text(encoding="utf-8") if PLAN.is_file() else None,
     }
+
+
+def _listed() -> list[dict[str, Any]]:
+    names = _names()
+    return [
+        {
+            "name": each["Spec"]["Name"],
+            "labels": each["Spec"].get("Labels") or {},
+            "created_at": each["CreatedAt"],
+            "updated_at": each["UpdatedAt"],
+        }
+        for each in (json.loads(_podman("secret", "inspect", "--", *names)) if names else ())
+    ]
+
+
+def _pruned() -> list[str]:
+    """Remove versions that neither a unit, nor a generation, nor a stage takes; their names.
+
+    The newest of each secret stays: somebody may just have given it, and begins in a moment.
+    """
+    versions: dict[str, list[tuple[datetime, str]]] = {}
+    for each in _listed():
+        found = _VERSION.fullmatch(each["name"])
+        if found and each["labels"].get("labctl.made") == "written":
+            made_at = datetime.fromisoformat(each["updated_at"])
+            versions.setdefault(found[1], []).append((made_at, each["name"]))
+    old = [name for found in versions.values() for _, name in sorted(found)[:-1]]
+    if not old:
+        return []
+    units = [*UNITS.glob("*.container"), *LIBRARY.glob("*/*/units/*.container")]
+    taken = {name for path in units for name in _taken(path)}
+    removed = [name for name in old if name not in taken]
+    if removed:
+        _podman("secret", "rm", "--", *removed)
+    return removed
 
 
 def _put(wanted: list[dict[str, Any]]) -> dict[str, Any]:
@@ -114,10 +144,14 @@ def _units() -> list[dict[str, Any]]:
     """Those that take secrets: which, and when each was started last, in seconds since 1970."""
     taking: dict[str, list[str]] = {}
     for path in sorted(UNITS.glob("*.container")):
-        rows = [line.partition("=") for line in path.read_text(encoding="utf-8").splitlines()]
-        if names := [value.partition(",")[0] for key, _, value in rows if key == "Secret"]:
+        if names := _taken(path):
             taking[f"{path.stem}.service"] = names
     return [{"unit": unit, "secrets": names, **_state(unit)} for unit, names in taking.items()]
+
+
+def _taken(path: Path) -> list[str]:
+    rows = [line.partition("=") for line in path.read_text(encoding="utf-8").splitlines()]
+    return [value.partition(",")[0] for key, _, value in rows if key == "Secret"]
 
 
 def _state(unit: str) -> dict[str, Any]:

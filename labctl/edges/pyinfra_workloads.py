@@ -105,7 +105,6 @@ def _carry_out(state: State, host: Host, wanted: _Wanted, target: Target) -> boo
         begun = wanted.apply.begin(target)
         followed = wanted.apply.follow(begun, say)
         followed.raise_for_error()
-        wanted.apply.renew(begun, followed, say)
     except LabctlError as problem:
         reporter().problem(host, problem)
         return False

@@ -16,7 +16,7 @@ _PACKAGE = Path(labctl.transaction.__file__).parent
 
 
 def unit_of(instance: str) -> str:
-    """The unit that runs the transaction `instance`: a stage's id, `generation-N` or `previous`."""
+    """The unit that runs the transaction `instance`: a stage's id, `generation-N` or `previous`, bound or not."""
     return f"labctl-transaction@{instance}.service"
 
 

@@ -102,15 +102,16 @@ class VerifyRun(DrivenRun):
                 expected="at least one",
                 hint="look at --only and --skip; operations outside of roles have no checks",
             )
+        facts = session.facts  # first: who we are is among them, and else asked by itself
         shell = HeldShell(host.name, starter(host), sudo=session.sudo, password=lambda: self._password(host))
         shell.open()
-        plugin = VerifyPlugin(testinfra_host(host.name, shell), session.facts, roles, self.emit)
+        plugin = VerifyPlugin(testinfra_host(host.name, shell), facts, roles, self.emit)
         try:
             run_checks(roles, plugin)
             if plugin.problem is not None:
                 raise plugin.problem
             if self._request.mode == "doctor" and plugin.failures:
-                explain(plugin.failures, session.facts, shell, host.name, self.emit)
+                explain(plugin.failures, facts, shell, host.name, self.emit)
         finally:
             shell.close()
         self._failed_checks += plugin.counts["failed"]

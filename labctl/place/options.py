@@ -195,7 +195,8 @@ class Offering:
     def _filled_mib(self, card: Card) -> int:
         """By what the card is, so that an engine stays when others take a little of it, up to half of the least."""
         usable, least = card.usable_mib or 0, self._service.least_vram_mib
-        worth_having = (card.memory_mib or 0) - card.reserved_mib >= least and 2 * usable >= least > 0
+        large_enough = (card.memory_mib or 0) - card.reserved_mib >= least > 0
+        worth_having = large_enough and usable >= self._service.least_free_mib
         return usable if worth_having or not least else max(least, usable + 1)
 
 

@@ -206,7 +206,7 @@ def _secrets(text: UnitText, asked: Asked, container: Container, *, is_first: bo
     for each in asked.planned.secrets if is_first else ():
         if each.startswith("env."):
             variable = each.removeprefix("env.")
-            name = names.variable_secret(asked.name, variable)
+            name = asked.facts.variable_secret(names.variable_secret(asked.name, variable))
             text.say("Container", "Secret", f"{name},type=env,target={variable}")
 
 

@@ -14,8 +14,8 @@ class HostFacts:
     """Of one host. podman: major and minor version. cores: of the processor, None where nobody looked.
 
     capabilities: compute capability by card. models_folder: where model files lie; model_files: of a workload's model
-    below it, where that is not `labctl.render.model_place`'s. secrets: Podman's that are there already. time_zone: as
-    Europe/Berlin.
+    below it, where that is not `labctl.render.model_place`'s. secrets: Podman's that are there already; versions: which
+    of them has the value of a `names.variable_secret`, where it goes by another name. time_zone: as Europe/Berlin.
     """
 
     podman: Version = DEBIAN_13
@@ -25,3 +25,8 @@ class HostFacts:
     models_folder: str = MODELS
     model_files: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def variable_secret(self, name: str) -> str:
+        """What the host has it as."""
+        return self.versions.get(name, name)

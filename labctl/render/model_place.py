@@ -5,10 +5,12 @@ them mean the same place.
 import re
 from pathlib import PurePosixPath
 
+from labctl.place.rules import STORED_AS
+
 _GGUF = ".gguf"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-# A catalogue's model has its formats by the names of config.json, one of the hub by these.
-_SHORT = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
+# What is not quantized, which a plan and who pulls it call by other names.
+_WHOLE_NUMBERS = ("bf16", "fp16", "fp32")
 # What a projector's file of a catalogue model is called.
 PROJECTOR = "mmproj.gguf"
 
@@ -26,12 +28,8 @@ def place_of(model: str, quant: str, engine: str) -> str:
     folder = "/".join(parts) or "model"
     if engine == "llama.cpp":
         return f"{folder}/{parts[-1] if parts else 'model'}-{_safe(quant)}{_GGUF}"
-    return f"{folder}/{_safe(short(quant))}"
-
-
-def short(quant: str) -> str:
-    """One name for one format: bf16, fp16 and fp32 for what is not quantized; others as they are."""
-    return _SHORT.get(quant.lower(), quant)
+    stored = STORED_AS.get(quant.lower())
+    return f"{folder}/{_safe(stored if stored in _WHOLE_NUMBERS else quant)}"
 
 
 def projector_of(model: str) -> str:

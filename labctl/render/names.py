@@ -3,9 +3,13 @@
 Names of workloads have no underscore, so what has one is never a workload's.
 """
 
+import re
+
 from labctl.rig.reported import OUR_PREFIX
 from labctl.workloads.container import Container
 from labctl.workloads.service import Service
+
+_VERSION = re.compile(r"(?P<name>[a-z0-9-]+-env_[A-Za-z0-9_]+)\.[0-9a-f]{8}")
 
 
 def stem(workload: str, container: Container | None = None, service: Service | None = None) -> str:
@@ -54,6 +58,20 @@ def secret(workload: str, name: str) -> str:
 def variable_secret(workload: str, variable: str) -> str:
     """The Podman secret with what a person wrote in `env` and nobody else should read."""
     return f"{workload}-env_{variable}"
+
+
+def secret_version(name: str, digits: str) -> str:
+    """Another value of a `variable_secret`, beside the one that a generation before it still takes.
+
+    digits: eight hexadecimal ones, by chance: what followed from the value would help to guess it.
+    """
+    return f"{name}.{digits}"
+
+
+def without_version(name: str) -> str:
+    """Which secret it is a value of; the name itself where it is no version."""
+    found = _VERSION.fullmatch(name)
+    return found["name"] if found else name
 
 
 def lock(workload: str) -> str:

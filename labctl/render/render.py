@@ -69,7 +69,8 @@ class Rendered:
 def render(plan: Plan, host: str, services: Mapping[str, Service], facts: HostFacts) -> Rendered:
     """What `host` runs of the plan. services: of the catalogue, by name, those of used workloads among them.
 
-    Raises BadInput for two things of one name, a service that the catalogue does not have, and a secret in `args`.
+    Raises BadInput for two things of one name, a service that the catalogue does not have, a secret in `args`, and a
+    workload that uses one on another host.
     """
     making = _Making(plan, services, facts)
     for name, planned in sorted(plan.workloads.items()):
@@ -86,6 +87,17 @@ def workload_hash(planned: PlannedWorkload) -> str:
     return f"sha256:{sha256(text.encode()).hexdigest()[:_HASH_DIGITS]}"
 
 
+def _wanted_mib(asked: Asked) -> dict[str, int]:
+    """What must be free of its cards before it starts.
+
+    An engine that fills a card claims all of it, and is placed beside what a desktop holds there all the same.
+    """
+    return {
+        each.card: asked.service.least_free_mib if asked.planned.elastic else each.high_mib
+        for each in asked.planned.cards
+    }
+
+
 class _Making:
     def __init__(self, plan: Plan, services: Mapping[str, Service], facts: HostFacts) -> None:
         self._plan, self._services, self._facts = plan, services, facts
@@ -98,6 +110,7 @@ class _Making:
 
     def workload(self, name: str, planned: PlannedWorkload) -> None:
         """Everything of one workload."""
+        self._refuse_far(name, planned)
         service = self._services.get(planned.service)
         if service is None:
             raise BadInput(
@@ -121,6 +134,18 @@ class _Making:
             self._file(path, timer_text(asked, header), name, _PLAIN)
             self._unit(ManagedUnit(name, names.timer(name), (path,), health="notify"), name)
         self._needed(asked)
+
+    def _refuse_far(self, name: str, planned: PlannedWorkload) -> None:
+        for each in planned.uses:
+            used = self._plan.workloads.get(each)
+            if used is not None and used.host != planned.host:
+                raise BadInput(
+                    "what it uses runs on another host, where it cannot reach it",
+                    where=f"{name}.uses",
+                    found=f"{each} on {used.host}",
+                    expected=f"{each} on {planned.host}",
+                    hint=f"give {name} `gpus: {{host: {used.host}}}` in the workloads file and place again",
+                )
 
     def _networks(self, asked: Asked, header: tuple[str, ...]) -> None:
         for network in (names.network(asked.name), names.uses_network(asked.name, asked.service)):
@@ -180,7 +205,7 @@ class _Making:
             container=stem,
             start_timeout_seconds=container.start_seconds,
             stop_timeout_seconds=container.stop_seconds,
-            gpus={each.card: each.high_mib for each in asked.planned.cards} if is_first else {},
+            gpus=_wanted_mib(asked) if is_first else {},
             ports=tuple(Port(LOOPBACK, each.host, each.protocol) for each in asked.planned.ports)
             if is_first
             else (),
@@ -207,7 +232,7 @@ class _Making:
         for place in asked.planned.secrets:
             if place.startswith("env."):
                 variable = place.removeprefix("env.")
-                name = names.variable_secret(asked.name, variable)
+                name = self._facts.variable_secret(names.variable_secret(asked.name, variable))
                 self._secret(NeededSecret(name, asked.name, "written", variable=variable))
 
     def _secret(self, secret: NeededSecret) -> None:

@@ -92,10 +92,10 @@ def served_model(used: Used) -> str:
 
 
 def used(asked: Asked) -> Iterator[Used]:
-    """Those that it uses and that run on the same host, in the order in which the person named them."""
+    """Those that it uses and that have a place, in the order in which the person named them."""
     for name in asked.planned.uses:
         other = asked.plan.workloads.get(name)
-        if other is None or other.host != asked.planned.host:
+        if other is None:
             continue
         service = asked.services[other.service]
         port = next((each.container for each in other.ports if each.protocol == "tcp"), None)

@@ -91,24 +91,21 @@ def down(units: Iterable[ManagedUnit], up: Collection[str]) -> list[ManagedUnit]
     ]
 
 
-def migrations(new: Manifest, old: Manifest | None) -> tuple[ManagedUnit, ...]:
-    """Units whose data moves one way and whose image would change without `labctl update`."""
-    images = {unit.unit: unit.image for unit in old.units if unit.migrates} if old else {}
-    return tuple(
-        unit
-        for unit in new.units
-        if unit.unit in images and unit.image != images[unit.unit] and unit.unit not in new.updates
-    )
+def migrations_refused(new: Manifest, images: Mapping[str, str]) -> Iterator[AnswerIsNo]:
+    """Of units whose image would change without `labctl update`, and whose data moves one way with it.
 
-
-def migration_refused(unit: ManagedUnit) -> AnswerIsNo:
-    """Why such a unit stays as it is."""
-    return AnswerIsNo(
-        "its data moves with its version and does not move back",
-        where=unit.name,
-        found=f"another image: {unit.image}",
-        hint=f"labctl update {unit.name} makes a backup first",
-    )
+    images: those that last ran on such data, by unit, in force or not.
+    """
+    for unit in new.units:
+        was = images.get(unit.unit)
+        if was is not None and unit.image != was and unit.unit not in new.updates:
+            yield AnswerIsNo(
+                "its data moves with its version and does not move back",
+                where=unit.name,
+                found=f"another image: {unit.image}",
+                expected=f"{was}, which its data is of",
+                hint=f"labctl update {unit.name} makes a backup first",
+            )
 
 
 def waves(units: Iterable[ManagedUnit]) -> Iterator[tuple[ManagedUnit, ...]]:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from labctl.errors import Failed
 from labctl.transaction.decision import FileSeen
 from labctl.transaction.layout import OURS_ALONE, TREES, Layout
 
 STAGED = ".labctl-new"
 """Ends a file that is being written. Quadlet and systemd take no notice of such a name."""
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+def refused(problem: OSError) -> Failed:
+    """What the disk has against it, and what to free where it is full."""
+    hint = "make room on /var and /etc: podman image prune --all, journalctl --vacuum-size=200M"
+    return Failed(
+        "the disk refuses",
+        where=str(problem.filename or "disk"),
+        found=problem.strerror,
+        hint=hint if problem.errno in _NO_ROOM else None,
+    )
 
 
 def _no_effect(_what: str, _path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from labctl.errors import BadInput, Failed
 from labctl.transaction.disk import STAGED, Disk, files_below, leftovers
-from labctl.transaction.layout import Layout
+from labctl.transaction.layout import BOOT_LETTERS, HALF_STAGED, Layout
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
 from labctl.transaction.manifest import Manifest, parse, stage_id
 
@@ -123,8 +123,13 @@ class Generations:
             else:
                 self._disk.remove(path)
         stages = self._layout.stages
-        old = sorted(stages.iterdir(), key=lambda path: path.lstat().st_mtime) if stages.is_dir() else []
-        for path in old[:-KEPT]:
+        there = sorted(stages.iterdir()) if stages.is_dir() else []
+        # What is being unpacked in this boot is somebody's who is at it.
+        this_boot = f"{HALF_STAGED}{self._layout.boot_id.read_text()[:BOOT_LETTERS]}."
+        whole = [path for path in there if not path.name.startswith(HALF_STAGED)]
+        old = sorted(whole, key=lambda path: path.lstat().st_mtime)[:-KEPT]
+        lost = [path for path in there if path not in whole and not path.name.startswith(this_boot)]
+        for path in (*old, *lost):
             self._disk.remove_tree(path)
 
     def _staged(self, number: int) -> Path:

@@ -17,15 +17,20 @@ _MIB = 1024 * 1024
 _UNPACKED = 2.5
 """What an image takes on disk against its download, and the download beside it while it is unpacked: layers are
 compressed to about half; NVIDIA's CUDA images to 0.45 (docs of their catalogue give both sizes)."""
+_RESERVE_MIB, _RESERVE_PART = 2048, 20
+"""What is left for everything else: 2 GiB, of a small disk a twentieth; as `labctl.model_store` leaves it."""
 
 
 def pull(images: Iterable[Image], programs: Programs, report: Report) -> None:
-    """Pull what is missing, with a line every few seconds. Raises Failed; what was there before is not touched."""
+    """Pull what is missing, with a line every few seconds. Raises Failed; what was there before is not touched.
+
+    An image of which nobody knows the size is ended when it leaves others too little room.
+    """
     missing = [image for image in images if programs.run(["podman", "image", "exists", image.name]).status]
     if not missing:
         return
     storage = _storage(programs)
-    wanted_mib = int(sum((image.download_mib or 0) * _UNPACKED for image in missing))
+    wanted_mib = int(sum((image.download_mib or 0) * _UNPACKED for image in missing)) + _reserve_mib(storage)
     if wanted_mib > _free_mib(storage):
         raise Failed(
             "no room for the images",
@@ -44,9 +49,15 @@ def _pull(image: Image, words: str, storage: Path, programs: Programs, report: R
     before, started = _free_mib(storage), programs.seconds()
 
     def tick() -> None:
-        report.line(
-            f"{words}: {max(0, before - _free_mib(storage))} MiB written, {_free_mib(storage)} MiB free"
-        )
+        free = _free_mib(storage)
+        report.line(f"{words}: {max(0, before - free)} MiB written, {free} MiB free")
+        if free < _reserve_mib(storage) // 2:
+            raise Failed(
+                "no room for the image",
+                where=image.name,
+                found=f"{free} MiB free on {storage}, and it is not all here",
+                hint="podman image prune --all removes images that no container uses",
+            )
 
     # By one name at a time: what Podman says then is of this one.
     done = programs.run(
@@ -77,6 +88,11 @@ def _storage(programs: Programs) -> Path:
     if done.status:
         raise Failed("Podman does not answer", where="podman info", found=done.said)
     return Path(done.stdout.strip())
+
+
+def _reserve_mib(folder: Path) -> int:
+    about = os.statvfs(folder)
+    return min(_RESERVE_MIB, about.f_blocks * about.f_frsize // _MIB // _RESERVE_PART)
 
 
 def _free_mib(folder: Path) -> int:

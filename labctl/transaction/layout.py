@@ -21,6 +21,12 @@ TREES = {
 OURS_ALONE = ("units", "files")
 
 
+HALF_STAGED = ".new."
+"""Begins the name of a folder beside the stages that one is unpacked into; the boot it is done in comes next."""
+BOOT_LETTERS = 8
+"""So much of the boot's id."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths below `root`."""
@@ -46,6 +52,11 @@ class Layout:
     def current(self) -> Path:
         """The link that says which generation is in force: moving it is the commit."""
         return self.generations / "current"
+
+    @property
+    def data_images(self) -> Path:
+        """The image that last ran on each data that moves one way, by unit."""
+        return self.library / "data-images.json"
 
     @property
     def open(self) -> Path:

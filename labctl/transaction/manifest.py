@@ -25,6 +25,7 @@ MODES = ("600", "644", "755")
 Health = Literal["active", "notify", "podman"]
 Kind = Literal["service", "network", "volume"]
 
+_BOUND = ".after-"
 _PART = r"[A-Za-z0-9_@][A-Za-z0-9_@.-]*"
 _PATH = re.compile(rf"({'|'.join(TREES)})/{_PART}(/{_PART}){{0,2}}")
 _SYSTEMD = re.compile(r"systemd/labctl-.+")  # never a unit of the distribution's
@@ -65,7 +66,7 @@ class ManagedUnit:
     volumes among them. after: units that must be healthy first. start: False for what a timer starts.
     health: what makes it healthy. "notify": systemd calls it active no sooner (Quadlet's Notify=healthy, a oneshot);
     "podman": the health check of `container`; "active": it stays active for some seconds.
-    gpus: MiB that it claims on each card, by UUID. network: the Podman network that a .network unit makes.
+    gpus: MiB that must be free of each card when it starts, by UUID. network: what a .network unit makes in Podman.
     image, migrates: a service whose data moves one way with its version. yields_to: units for which it steps aside;
     while one of them runs, it is not started.
     """
@@ -116,6 +117,17 @@ def staged_file(path: str, content: bytes, mode: str = "600") -> StagedFile:
 def stage_id(text: str) -> str:
     """The name of the stage with this manifest: its hash, so that the name vouches for every file in it."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def bound(instance: str, in_force: int | None) -> str:
+    """The instance, but only where this generation, which it was compared with, is still in force; None for none."""
+    return f"{instance}{_BOUND}{in_force or 0}"
+
+
+def unbound(instance: str) -> tuple[str, int | None]:
+    """What `bound` was given, 0 for no generation; None where it is bound to none."""
+    name, is_bound, number = instance.rpartition(_BOUND)
+    return (name, int(number)) if is_bound and number.isdigit() else (instance, None)
 
 
 def parse(text: str, where: str) -> Manifest:

@@ -13,7 +13,8 @@ from types import FrameType
 
 from labctl.errors import DONE, FAILED, Failed, LabctlError
 from labctl.transaction import lock
-from labctl.transaction.disk import Disk
+from labctl.transaction.data_images import last_images
+from labctl.transaction.disk import Disk, refused
 from labctl.transaction.generations import Generations
 from labctl.transaction.layout import Layout
 from labctl.transaction.open_state import load
@@ -66,10 +67,10 @@ def transact(at: Workplace, instance: str) -> int:
             try:
                 _recover(at, boot=False)
                 run(at, instance, result)
-            except LabctlError as problem:
+            except (LabctlError, OSError) as problem:
                 _refused(result, problem)
             _keep(at, result)
-    except LabctlError as problem:  # Busy: the result file belongs to the one that runs
+    except (LabctlError, OSError) as problem:  # Busy: the result file belongs to the one that runs
         _refused(result, problem)
     if result.error and result.outcome == "refused":
         at.report.line(f"refused: {result.error['message']}")
@@ -81,32 +82,37 @@ def transact(at: Workplace, instance: str) -> int:
 def recover(at: Workplace, *, boot: bool, killed: str | None = None) -> int:
     """End what a crash left open; returns 0 also when there was nothing, and when another transaction does it.
 
-    killed: a transaction that could not say itself how it ended.
+    Where it cannot be ended it stays open, and the last line says why. killed: a transaction that could not say itself
+    how it ended.
     """
     try:
         with lock.held(at.layout.lock, f"recovery, process {os.getpid()}, since {at.programs.now()}"):
-            result = _recover(at, boot=boot) or (_untouched(killed) if killed else None)
+            try:
+                result = _recover(at, boot=boot) or (_untouched(killed) if killed else None)
+            except OSError as problem:
+                result = _left_open(at, refused(problem))
             if result:
                 _keep(at, result)
                 at.report.result(result)
     except lock.Busy:
         return DONE
-    except LabctlError as problem:
-        at.report.line(f"recovery: {problem}")
+    except (LabctlError, OSError) as problem:
+        at.report.line(f"recovery: {refused(problem) if isinstance(problem, OSError) else problem}")
         return FAILED
-    return DONE
+    return FAILED if result and result.outcome == "left for the next boot" else DONE
 
 
 def status(at: Workplace) -> dict[str, object]:
     """What is in force, what there is to go back to, what is under way, and how the last one ended."""
     last = at.layout.last_result
-    state = load(at.layout)
+    state, current = load(at.layout), at.generations.current()
     return {
         "schema_version": SCHEMA_VERSION,
-        "current": at.generations.current(),
+        "current": current,
         "generations": [asdict(one) for one in at.generations.all()],
         "open": state.transaction if state else None,
         "running": lock.holder(at.layout.lock),
+        "data_images": last_images(at.layout, at.generations.manifest(current)),
         "last": json.loads(last.read_text()) if last.is_file() else None,
     }
 
@@ -132,9 +138,19 @@ def _recover(at: Workplace, *, boot: bool) -> Result | None:
     return result
 
 
-def _refused(result: Result, problem: LabctlError) -> None:
+def _refused(result: Result, problem: LabctlError | OSError) -> None:
     if result.outcome == "refused":  # what is done is done, also when it is cancelled a moment later
-        result.failed(problem)
+        result.failed(refused(problem) if isinstance(problem, OSError) else problem)
+
+
+def _left_open(at: Workplace, problem: Failed) -> Result:
+    state = load(at.layout)
+    result = Result(state.transaction if state else "recovery", generation=at.generations.current())
+    result.failed(problem)
+    if state:
+        result.outcome = "left for the next boot"
+    at.report.line(f"recovery: {problem}")
+    return result
 
 
 def _untouched(instance: str) -> Result:
@@ -146,11 +162,15 @@ def _untouched(instance: str) -> Result:
 
 
 def _keep(at: Workplace, result: Result) -> None:
+    """As far as the disk takes it: how it ended is told in the journal, too."""
     result.ended_at = at.programs.now()
     content = (result.to_json() + "\n").encode()
-    at.disk.folder(at.layout.result.parent, 0o755)
-    at.disk.write(at.layout.result, content, 0o600)
-    at.disk.write(at.layout.last_result, content, 0o600)
+    for place in (at.layout.result, at.layout.last_result):
+        try:
+            at.disk.folder(place.parent, 0o755)
+            at.disk.write(place, content, 0o600)
+        except OSError as problem:
+            at.report.line(f"how it ended cannot be kept: {refused(problem)}")
 
 
 def _cancel(_signal: int, _frame: FrameType | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from labctl.errors import Failed
 from labctl.transaction import cards
-from labctl.transaction.decision import memory_wanted, waves
+from labctl.transaction.decision import memory_wanted
 from labctl.transaction.disk import Disk, seen
 from labctl.transaction.generations import Generations
 from labctl.transaction.layout import Layout
@@ -17,6 +17,7 @@ from labctl.transaction.programs import Programs
 from labctl.transaction.report import Report
 from labctl.transaction.services import Services
 from labctl.transaction.starting import bring_up
+from labctl.transaction.stopping import bring_down
 
 
 @dataclass(frozen=True)
@@ -59,20 +60,13 @@ def restore(at: Workplace, state: OpenState, *, start: bool) -> list[str]:
     # What was new is stopped as the new generation says, and what was there as the old one says.
     units |= {unit.unit: unit for unit in (old.units if old else ())}
     if start:
-        _stop(at, [units[name] for name in state.touched])
+        touched = [units[name] for name in state.touched]
+        bring_down(touched, at.services, pass_over=lambda problem: at.report.line(f"undo: {problem}"))
     _put_back(at, state)
     at.services.reload()
     not_back = _start(at, state, units) if start else []
     close(at, state)
     return not_back
-
-
-def _stop(at: Workplace, units: list[ManagedUnit]) -> None:
-    for wave in reversed(list(waves(units))):
-        try:
-            at.services.stop(wave)
-        except Failed as problem:
-            at.report.line(f"undo: {problem}")
 
 
 def _put_back(at: Workplace, state: OpenState) -> None:

@@ -16,6 +16,7 @@ _PROPERTIES = "LoadState,ActiveState,Result,NRestarts,Job"
 _SECRET_LENGTH = 6
 """A shorter secret would mask half of a log, and guards nothing."""
 _POLL_SECONDS = 0.5
+_ASK_AGAIN_SECONDS = 2.0
 _STOP_GRACE_SECONDS = 30
 """What Podman takes to remove a container, on a machine that is busy."""
 _NOT_DOWN = ("active", "reloading", "activating", "deactivating")
@@ -44,6 +45,11 @@ class Services:
         """Those that run, or are about to."""
         return [unit for unit, seen in self.seen(units).items() if seen.active in _UP]
 
+    def not_down(self, units: Sequence[ManagedUnit]) -> list[ManagedUnit]:
+        """Those that run, or are on their way up or down."""
+        states = self.seen([unit.unit for unit in units])
+        return [unit for unit in units if _is_about(states[unit.unit])]
+
     def stop(self, units: Sequence[ManagedUnit]) -> None:
         """Stop them, all at once; harmless for what does not run. Networks go: a new one may be another.
 
@@ -70,12 +76,16 @@ class Services:
                 self._remove_network(unit.network)
 
     def _wait_until_down(self, units: list[str], seconds: float) -> list[str]:
-        """Wait; returns those that are not down in time."""
-        deadline, left = self._programs.seconds() + seconds, units
+        """Wait; returns those that are not down in time. What a job brings back as it ends is told again to stop."""
+        asked = self._programs.seconds()
+        deadline = asked + seconds
         while True:
-            left = [name for name, seen in self.seen(left).items() if seen.queued or seen.active in _NOT_DOWN]
+            left = [name for name, seen in self.seen(units).items() if _is_about(seen)]
             if not left or self._programs.seconds() >= deadline:
                 return left
+            if self._programs.seconds() - asked >= _ASK_AGAIN_SECONDS:
+                self._programs.run(["systemctl", "stop", "--no-block", "--", *left])
+                asked = self._programs.seconds()
             self._programs.sleep(_POLL_SECONDS)
 
     def start(self, units: Sequence[str]) -> None:
@@ -155,6 +165,10 @@ def masked(line: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         line = line.replace(secret, MASK)
     return line
+
+
+def _is_about(seen: UnitSeen) -> bool:
+    return seen.queued or seen.active in _NOT_DOWN
 
 
 def _unit(block: str) -> UnitSeen:

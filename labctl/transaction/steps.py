@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import errno
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.errors import BadInput, Failed, LabctlError
-from labctl.transaction import cards, checking, images
+from labctl.errors import AnswerIsNo, BadInput, Failed, LabctlError
+from labctl.transaction import cards, checking, data_images, images
 from labctl.transaction.decision import (
     Change,
     compare,
     down,
     memory_wanted,
-    migration_refused,
-    migrations,
-    waves,
+    migrations_refused,
 )
-from labctl.transaction.disk import installed
+from labctl.transaction.disk import installed, refused
 from labctl.transaction.layout import TARGET
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
-from labctl.transaction.manifest import ManagedUnit, Manifest, parse
+from labctl.transaction.manifest import ManagedUnit, Manifest, parse, unbound
 from labctl.transaction.open_state import OpenState
 from labctl.transaction.report import Result
 from labctl.transaction.restoring import Workplace, close, is_committed, restore
 from labctl.transaction.starting import bring_up
+from labctl.transaction.stopping import bring_down
 
 
 class Cancelled(Failed):
@@ -51,11 +50,20 @@ class Wanted:
 
 
 def wanted(at: Workplace, instance: str) -> Wanted:
-    """What an instance name means: a stage's id, `generation-N` or `previous`.
+    """What an instance name means: a stage's id, `generation-N` or `previous`, bound to the generation in force or not.
 
-    Raises BadInput or Failed when it is not there or damaged.
+    Raises BadInput or Failed when it is not there or damaged, AnswerIsNo where another generation is in force.
     """
     current = at.generations.current()
+    instance, after = unbound(instance)
+    if after is not None and after != (current or 0):
+        raise AnswerIsNo(
+            "another generation has come into force meanwhile",
+            where="this host",
+            found=_generation(current),
+            expected=f"{_generation(after)}, which this was compared with",
+            hint="run the same command again: it shows what would change now",
+        )
     if instance == "previous" or instance.startswith("generation-"):
         number = at.generations.before_current() if instance == "previous" else _number(instance)
         at.generations.about(number)
@@ -97,20 +105,20 @@ def run(at: Workplace, instance: str, result: Result) -> None:
         result.failed(problem)
         return
     except OSError as problem:
-        result.failed(_of(problem))
+        result.failed(refused(problem))
         return
     try:
         _switch(at, to, old, change, state, result)
     except (LabctlError, OSError) as problem:
-        _undo(at, state, result, _of(problem) if isinstance(problem, OSError) else problem)
+        _undo(at, state, result, refused(problem) if isinstance(problem, OSError) else problem)
 
 
 def _check(
     at: Workplace, to: Wanted, old: Manifest | None, change: Change, missing: list[ManagedUnit]
 ) -> None:
     at.report.line(f"check: {len(to.manifest.trees)} files, {len(to.manifest.units)} units")
-    for unit in migrations(to.manifest, old):
-        raise migration_refused(unit)
+    for refusal in migrations_refused(to.manifest, data_images.last_images(at.layout, old)):
+        raise refusal
     checking.refuse_bad_units(to.folder, to.manifest, at.programs)
     starting = {unit.unit: unit for unit in (*change.added, *change.changed, *missing)}.values()
     cards.refuse_missing(memory_wanted(starting), at.programs)
@@ -136,6 +144,7 @@ def _open(
                 kept = at.layout.edited / str(to.target)
                 at.disk.copy(at.layout.installed(path), kept / path, 0o600)
                 result.kept = str(kept)
+    data_images.keep(at.layout, at.disk, old)
     if to.is_new:
         at.generations.prepare(to.folder, to.target, now)
     up = at.services.up([unit.unit for unit in old.units]) if old else []
@@ -160,10 +169,12 @@ def _switch(
 ) -> None:
     old_units = {unit.unit: unit for unit in old.units} if old else {}
     stopping = [*change.removed, *(old_units[unit.unit] for unit in change.changed)]
-    for wave in reversed(list(waves(stopping))):
-        at.report.line(f"stop: {', '.join(unit.name for unit in wave)}")
-        state.touch([unit.unit for unit in wave], at.layout, at.disk)
-        at.services.stop(wave)
+
+    def before(units: Sequence[ManagedUnit]) -> None:
+        at.report.line(f"stop: {', '.join(unit.name for unit in units)}")
+        state.touch([unit.unit for unit in units], at.layout, at.disk)
+
+    bring_down(stopping, at.services, before)
     # Also what stopped because it needs what was stopped.
     up = set(at.services.up([unit.unit for unit in to.manifest.units]))
     starting = down(to.manifest.units, up)
@@ -217,7 +228,7 @@ def _undo(at: Workplace, state: OpenState, result: Result, problem: LabctlError)
         result.not_back = restore(at, state, start=True)
     except (LabctlError, OSError) as worse:
         # The state is still there: the unit's own end, the next boot and the next apply try again.
-        at.report.line(f"undo: {worse}")
+        at.report.line(f"undo: {refused(worse) if isinstance(worse, OSError) else worse}")
         result.outcome = "left for the next boot"
         return
     result.started = []
@@ -232,15 +243,12 @@ def _note(change: Change, result: Result) -> None:
     result.edited, result.foreign = list(change.edited), list(change.foreign)
 
 
+def _generation(number: int | None) -> str:
+    return f"generation {number}" if number else "none"
+
+
 def _number(instance: str) -> int:
     digits = instance.removeprefix("generation-")
     if not digits.isdigit():
         raise BadInput("this is no generation", found=instance, expected="generation-N")
     return int(digits)
-
-
-def _of(problem: OSError) -> Failed:
-    hint = "make room: podman image prune --all" if problem.errno == errno.ENOSPC else None
-    return Failed(
-        "the disk refuses", where=str(problem.filename or "disk"), found=problem.strerror, hint=hint
-    )

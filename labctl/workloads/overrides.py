@@ -18,6 +18,8 @@ _OF_PICTURES = ("size", "frames")
 # Values of the plan that its claims were computed with, called as the keys of a workload that choose them.
 _CLAIMED = ("context", "parallel", "kv_type", "quant")
 _CARDS = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")
+# A shorter start of a flag is taken for nobody's: `--m` is many.
+_LEAST_START = len("--max")
 _DEVICE = re.compile(r"^/dev/[^\s:]+$")
 
 
@@ -106,12 +108,20 @@ def _environment(entry: Entry, service: Service) -> Iterator[Problem]:
 
 
 def _arguments(entry: Entry, service: Service) -> Iterator[Problem]:
-    pinned = set(service.first.pinned)
     for index, argument in enumerate(entry.args):
         flag = argument.partition("=")[0]
-        if flag in pinned:
+        if any(_may_mean(flag, each) for each in service.first.pinned):
             hint = "leave it out: context, parallel, kv_type, gpus and such say it"
             yield ("args", index), "it follows from the plan", flag, hint
+
+
+def _may_mean(flag: str, pinned: str) -> bool:
+    """As engines read flags: an underscore is a hyphen, --no- turns one off, and Python's take the start of a name."""
+    if not flag.startswith("--"):
+        return flag == pinned
+    name = flag.replace("_", "-")
+    starts = len(name) >= _LEAST_START and pinned.startswith(name)
+    return starts or name == pinned or name.replace("--no-", "--", 1) == pinned
 
 
 def _volumes(entry: Entry, service: Service) -> Iterator[Problem]:

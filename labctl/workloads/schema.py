@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from labctl.workloads.reserved import PATTERN
 from labctl.workloads.workload import DEFAULT_PRIORITY
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -152,7 +153,9 @@ class Document(BaseModel):
     """The whole file."""
 
     model_config = _STRICT
-    workloads: dict[Annotated[str, Field(pattern=NAME)], Entry] = Field(min_length=1)
+    workloads: dict[Annotated[str, Field(pattern=NAME)], Entry] = Field(
+        min_length=1, json_schema_extra={"propertyNames": {"not": {"pattern": PATTERN}}}
+    )
 
 
 def json_schema() -> Mapping[str, Any]:

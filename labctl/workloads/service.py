@@ -188,6 +188,11 @@ class Service(Row):
         return self.containers[0]
 
     @property
+    def least_free_mib(self) -> int:
+        """What must be free of a card that it fills: others may hold so much that half of `least_vram_mib` is left."""
+        return -(-self.least_vram_mib // 2)
+
+    @property
     def ports(self) -> tuple[Port, ...]:
         """Those that are published on the host."""
         return self.first.ports

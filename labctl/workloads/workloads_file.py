@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from labctl.errors import BadInput
 from labctl.workloads.overrides import ANY, Problem, answers, misfits
+from labctl.workloads.reserved import is_reserved
 from labctl.workloads.schema import NAME, CountWanted, Document, Entry, TokensWanted
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Amount, FineTuning, GpuLimits, Window, Workload
@@ -44,6 +45,8 @@ def _problems(
 ) -> Iterator[Problem]:
     """What the schema cannot see: names that must exist elsewhere, and keys that the service has no use for."""
     service = known[name]
+    if is_reserved(name):
+        yield (), "something of labctl itself has this name", name, f"call it otherwise: my-{name}"
     if service is None:
         near = _near(entry.service, services)
         yield ("service",), "no service of that name in the catalogue", entry.service, near

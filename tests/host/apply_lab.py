@@ -27,7 +27,7 @@ from tests.simulated_nvml.description import uuid_of
 FULL_MIB = 20000
 """What one of two on a card claims, so that no other has room beside it."""
 _FOLDER = "/srv/apply-lab"
-_PROGRAMS = "/usr/local/lib/apply-lab"
+PROGRAMS = "/usr/local/lib/apply-lab"
 # A container's first process has to listen to SIGTERM, or every stop takes its whole time.
 _SERVES = """#!/bin/sh
 trap 'exit 0' TERM
@@ -68,7 +68,7 @@ def serves(version: str = "1", *, card: int | None = None, port: int | None = No
     return runs(
         "container",
         image=IMAGE,
-        args=(f"{_PROGRAMS}/serves", version),
+        args=(f"{PROGRAMS}/serves", version),
         data=_FOLDER,
         volumes={"usr": "/usr"},
         cards=claim,
@@ -78,7 +78,7 @@ def serves(version: str = "1", *, card: int | None = None, port: int | None = No
 
 def ends() -> PlannedWorkload:
     """One that never comes up."""
-    return replace(serves(), args=(f"{_PROGRAMS}/ends",))
+    return replace(serves(), args=(f"{PROGRAMS}/ends",))
 
 
 @dataclass
@@ -93,9 +93,9 @@ class ApplyLab:
         # The image is made of links into the host's /usr.
         self.host.console_run(f"mkdir -p {_FOLDER}; ln -sfn /usr {_FOLDER}/usr; mkdir -p /etc/cdi")
         self.host.console_run(f"cat >/etc/cdi/nvidia.yaml <<'EOF'\n{_CDI}\nEOF")
-        self.host.console_run(f"mkdir -p {_PROGRAMS}")
+        self.host.console_run(f"mkdir -p {PROGRAMS}")
         for name, text in (("serves", _SERVES), ("ends", _ENDS)):
-            write(self.host, f"{_PROGRAMS[1:]}/{name}", text, mode=0o755)
+            write(self.host, f"{PROGRAMS[1:]}/{name}", text, mode=0o755)
         let_services_start(self.host)
         self.plug_in()
 

@@ -46,7 +46,7 @@ def _prepare(host: ThrowawayHost) -> None:
         run = labctl("deploy", write_inventory(Path(folder) / "home.py", host))
     assert run.exit_code == 0, run.stdout + run.stderr
     program = base64.b64encode(Path(knocking.__file__).read_bytes()).decode()
-    image = base64.b64encode(_image()).decode()
+    image = base64.b64encode(links()).decode()
     host.console_run(
         f"set -eu; mkdir -p {FOLDER}; echo {program} | base64 -d >{KNOCKING}; "
         f"echo {image} | base64 -d | podman import --quiet - {IMAGE}; "
@@ -54,7 +54,8 @@ def _prepare(host: ThrowawayHost) -> None:
     )
 
 
-def _image() -> bytes:
+def links() -> bytes:
+    """The layer of `IMAGE`."""
     tarball = io.BytesIO()
     with tarfile.open(fileobj=tarball, mode="w") as tar:
         for name in _DIRECTORIES:

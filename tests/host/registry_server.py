@@ -1,13 +1,14 @@
 """A container registry that only gives: the pull half of the OCI distribution specification, of a folder of images.
 
 Started by file name with nothing of this repository on its path, on the test network's router. The folder is a
-`tests.host.oci_store.Store`; a name begins with that of the registry it stands in for, as a mirror's does.
+`tests.host.oci_store.Store`; a name begins with that of the registry it stands in for, as a mirror's does. It hands out
+fast, or as slowly as it is told.
 """
 
 import os
 import re
-import shutil
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,11 +20,12 @@ _BLOB = re.compile(rf"/v2/({_NAME})/blobs/(sha256:[0-9a-f]{{64}})")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of images. store: their folder."""
+    """GET and HEAD of images. store: their folder. seconds_per_mib: what it waits before each MiB of a blob."""
 
     protocol_version = "HTTP/1.1"
     timeout = 60
     store: Path
+    seconds_per_mib = 0.0
 
     def do_GET(self) -> None:
         """Answer with what there is."""
@@ -61,7 +63,9 @@ class Handler(BaseHTTPRequestHandler):
         with path.open("rb") as content:
             self._head(200, kind, os.fstat(content.fileno()).st_size, digest)
             if self.command == "GET":
-                shutil.copyfileobj(content, self.wfile, 1 << 20)
+                while some := content.read(1 << 20):
+                    time.sleep(self.seconds_per_mib)
+                    self.wfile.write(some)
 
     def _unknown(self, code: str, message: str) -> None:
         text = f'{{"errors": [{{"code": "{code}", "message": "{message}"}}]}}'
@@ -86,9 +90,9 @@ class Handler(BaseHTTPRequestHandler):
         print(f"{self.address_string()} {template % values}", flush=True)
 
 
-def main(address: str, port: int, store: Path) -> None:
+def main(address: str, port: int, store: Path, seconds_per_mib: float = 0.0) -> None:
     """Serve until killed."""
-    Handler.store = store
+    Handler.store, Handler.seconds_per_mib = store, seconds_per_mib
     server = ThreadingHTTPServer((address, port), Handler)
     server.daemon_threads = True
     print(READY, flush=True)
@@ -96,4 +100,4 @@ def main(address: str, port: int, store: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), *map(float, sys.argv[4:]))

@@ -25,7 +25,9 @@ BASE = PackageTree("stand-in-base", "trixie", _BASE, _SLIM)
 POSTGRES = PackageTree("postgres", "trixie", (*_BASE, "postgresql-17"), _SLIM)
 VALKEY = PackageTree("valkey", "trixie", (*_BASE, "valkey-server", "valkey-tools"), _SLIM)
 NGINX = PackageTree("nginx", "trixie", (*_BASE, "nginx"), _SLIM)
-TREES = (BASE, POSTGRES, VALKEY, NGINX, LLAMA)
+# Its package would set a database up by itself.
+MINIFLUX = PackageTree("miniflux", "trixie", (*_BASE, "dbconfig-no-thanks", "miniflux"), _SLIM)
+TREES = (BASE, POSTGRES, VALKEY, NGINX, MINIFLUX, LLAMA)
 # For a workload of the service `container`, which has no image of its own.
 ANYTHING = "docker.io/library/nginx"
 ANYTHING_TAG = "1.29.1"
@@ -139,6 +141,12 @@ SHAPES: dict[str, Shape] = {
         environment={"LLAMA_ARG_HOST": "0.0.0.0"},
         folder="/app",
         source="https://github.com/ggml-org/llama.cpp/blob/master/.devops/cuda.Dockerfile",
+    ),
+    "docker.io/miniflux/miniflux": Shape(
+        tree=MINIFLUX,
+        command=("/usr/bin/miniflux",),
+        environment={"LISTEN_ADDR": "0.0.0.0:8080"},
+        source="https://github.com/miniflux/v2/blob/main/packaging/docker/alpine/Dockerfile",
     ),
     "docker.io/library/nextcloud": Shape(
         program="nextcloud",

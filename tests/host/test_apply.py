@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.host import canaries
+from tests.host import canaries, slow_registry
 from tests.host.apply_lab import ApplyLab, boot_lab, ends, serves
 from tests.host.hosts import ThrowawayHosts
+from tests.host.simulated_driver import write
 from tests.simulated_nvml.description import uuid_of
 
 pytestmark = pytest.mark.host
@@ -20,7 +21,17 @@ HOME = {"chat": serves(card=0), "images": serves(card=1), "ui": UI}
 _ASK = (
     "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:20010/\", timeout=9).status)'"
 )
+_WISHES = (
+    "workloads:\n  ui: {{service: container, image: 'localhost/x:1', vram_mib: 0, env: {{API_KEY: {}}}}}\n"
+)
 _SQUATTER = "systemd-run --quiet --unit=squatter /usr/bin/python3 -m http.server --bind 127.0.0.1 20020"
+
+_SMALL_DISK = "mount -t tmpfs -o size=4M small /var/tmp"
+_OLD_PODMAN = """#!/bin/sh
+# SIMULATED: Debian 12's, in what it says of itself.
+[ "$1" != --version ] || { echo podman version 4.3.1; exit; }
+exec /usr/bin/podman "$@"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +46,7 @@ def host_with_home(
     """From nothing to HOME; its secret is in the workloads file alone."""
     lab = boot_lab(throwaway_hosts, tmp_path_factory.mktemp("apply"))
     wishes = lab.folder / "home.yaml"
-    wishes.write_text(
-        f"workloads:\n  ui: {{service: container, image: 'localhost/x:1', vram_mib: 0, env: {{API_KEY: {canary}}}}}\n"
-    )
+    wishes.write_text(_WISHES.format(canary))
     unsaid = lab.apply(HOME)
     assert unsaid.exit_code == 2, unsaid.stdout
     assert lab.started() == {}
@@ -164,6 +173,25 @@ def test_one_that_never_comes_up_ends_on_the_old_one(lab: ApplyLab) -> None:
     assert {name for name in after if after[name] != before[name]} == {"chat"}
 
 
+def test_a_rollback_brings_back_what_left_with_its_network_and_a_secret_as_it_was(
+    lab: ApplyLab, canary: str
+) -> None:
+    before = lab.started()
+    wishes = lab.folder / "another.yaml"
+    wishes.write_text(_WISHES.format(f"{canary}-2"))
+    fewer = lab.apply({name: HOME[name] for name in ("chat", "ui")}, "--workloads", wishes)
+    assert fewer.exit_code == 0, fewer.stdout
+    assert lab.versions() == {"chat": "1", "ui": "1"}
+    assert lab.root("podman network exists labctl-images || echo gone") == "gone"
+    assert lab.variable("ui", "API_KEY") == f"{canary}-2"
+    back = lab.rollback()
+    assert back.exit_code == 0, back.stdout
+    assert lab.versions() == {"chat": "1", "images": "1", "ui": "1"}
+    assert lab.variable("ui", "API_KEY") == canary
+    after = lab.started()
+    assert {name for name in after if after[name] != before[name]} <= {"images", "images-network", "ui"}
+
+
 def test_what_stands_in_the_way_is_named_and_nothing_is_touched(lab: ApplyLab) -> None:
     before = lab.started()
     lab.root(_SQUATTER)
@@ -183,3 +211,31 @@ def test_what_stands_in_the_way_is_named_and_nothing_is_touched(lab: ApplyLab) -
     assert (missing.exit_code, missing.host("aibox")["status"]) == (1, "refused"), missing.stdout
     assert "cannot be pulled" in missing.host("aibox")["result"]["error"]["message"]
     assert lab.started() == before
+
+
+def test_a_disk_that_fills_up_during_a_pull_and_an_old_podman_touch_nothing(
+    lab: ApplyLab, throwaway_hosts: ThrowawayHosts
+) -> None:
+    before = lab.started()
+    big = slow_registry.serve(throwaway_hosts, lab.host, {"big": 8})["big"]
+    lab.root(_SMALL_DISK)
+    try:
+        full = lab.apply({**HOME, "new": replace(serves(), image=big)})
+    finally:
+        lab.root("umount /var/tmp")
+    assert (full.exit_code, full.host("aibox")["status"]) == (1, "refused"), full.stdout
+    error = full.host("aibox")["result"]["error"]
+    assert (error["message"], error["where"]) == ("the image cannot be pulled", big)
+    assert "no space left" in error["found"]
+    assert "make room" in error["hint"]
+    assert lab.root(f"podman image exists {big} || echo none") == "none"
+    write(lab.host, "usr/local/sbin/podman", _OLD_PODMAN, mode=0o755)
+    try:
+        old = lab.apply({**HOME, "new": serves()})
+    finally:
+        lab.root("rm /usr/local/sbin/podman")
+    assert old.exit_code == 3, old.stdout
+    assert old.document["error"]["message"] == "this Podman is too old"
+    assert (old.document["error"]["found"], old.document["error"]["expected"]) == ("4.3", "4.9 or newer")
+    assert lab.started() == before
+    assert lab.versions() == {"chat": "1", "images": "1", "ui": "1"}

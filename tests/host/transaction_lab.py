@@ -24,7 +24,7 @@ THREE = {WEB: "1", DATA: "1", IDLE: "1"}
 NEVER_HEALTHY = "never healthy"
 ENDS = "ends"
 _START_SECONDS = 60
-_NO_UNIT_OPEN = (
+NO_UNIT_OPEN = (
     "until [ -z \"$(systemctl list-units --no-legend --state=activating,deactivating 'labctl-transaction*')\" ] && "
     "[ -z \"$(systemctl list-jobs --no-legend 'labctl-transaction*')\" ]; do sleep 0.2; done"
 )
@@ -177,7 +177,7 @@ class TransactionLab:
 
     def wait_until_over(self) -> None:
         """No transaction runs, and no recovery."""
-        self.host.console_run(_NO_UNIT_OPEN, timeout_s=180)
+        self.host.console_run(NO_UNIT_OPEN, timeout_s=180)
 
     def is_whole(self, *choices: Mapping[str, str]) -> dict[str, str]:
         """Wait until the host has come to rest; the choice that it is on, in every respect."""

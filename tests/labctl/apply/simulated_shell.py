@@ -22,7 +22,7 @@ from labctl.transaction.programs import Done
 from tests.labctl.transaction.simulated_host import SimulatedHost
 
 _MADE = {".container": "", ".network": "-network", ".volume": "-volume"}
-_START = re.compile(r"systemctl start --no-block '?labctl-transaction@([\w-]+)\.service")
+_START = re.compile(r"systemctl start --no-block '?labctl-transaction@([\w.-]+)\.service")
 
 
 class PlannedHost(SimulatedHost):
@@ -69,7 +69,7 @@ class SimulatedShell(HeldShell):
     running: str | None = None
     cut_off: str | None = None
     breaks: int = 0
-    restarted: list[str] = field(default_factory=list)
+    pruned: int = 0
     asked: list[str] = field(default_factory=list)
     images: Iterable[str] | None = None
 
@@ -102,9 +102,6 @@ class SimulatedShell(HeldShell):
             return self._surveyed()
         if started := _START.search(command):
             return self._begin(started[1])
-        if command.startswith("systemctl restart"):
-            self.restarted.append(command.rpartition(" ")[2])
-            return ""
         answers: Mapping[str, Callable[[], str]] = {
             "[ ! -e /var/lib/labctl/generations": lambda: self._packed(command.split("/")[5]),
             "[ ! -e /usr/local/lib": lambda: json.dumps(self._status()),
@@ -203,6 +200,11 @@ class SimulatedShell(HeldShell):
         raise ConnectionLost("the connection broke", where=self.name, found="EOFError")
 
     def _secrets(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request["do"] == "prune":
+            self.pruned += 1
+            return {"removed": []}
+        if request["do"] == "look":
+            return {"secrets": [self._told(name) for name in self.secrets], "units": [], "plan": None}
         if request["do"] == "reveal":
             return {"values": {n: base64.b64encode(self.secrets[n]).decode() for n in request["names"]}}
         outcomes, missing = {}, []
@@ -217,6 +219,12 @@ class SimulatedShell(HeldShell):
                 outcomes[name] = "changed" if name in self.secrets else "made"
                 self.secrets[name] = value if value is not None else b"r" * each["characters"]
         return {"missing": missing, "outcomes": outcomes}
+
+    def _told(self, name: str) -> dict[str, Any]:
+        second = list(self.secrets).index(name)
+        when = f"2026-11-21T17:00:{second:02}Z"
+        labels = {"labctl.workload": "ui", "labctl.made": "written"}
+        return {"name": name, "labels": labels, "created_at": when, "updated_at": when}
 
 
 class SimulatedModels(HostModels):

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from labctl.cli import applied
 from labctl.edges.held_shell import Completed
 from labctl.errors import Failed
 from labctl.plan.plan import Solved
 from labctl.plan.plan_json import dump
+from labctl.transaction.manifest import bound, unbound
 from tests.labctl.apply.house import CARDS, CHAT, HOME, UI, Applying, House, Terminal
 from tests.labctl.apply.simulated_shell import SimulatedShell
 from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan, runs
-
-CANARY = "canary-7f3a9c"
 
 
 def test_from_nothing_everything_starts(apply: Applying, shell: SimulatedShell) -> None:
@@ -124,6 +124,27 @@ def test_one_that_does_not_come_up_leaves_the_old_one(
     assert "next: the registry has no such tag" in answer.out
 
 
+def test_what_somebody_else_applied_while_it_asked_is_not_undone(
+    apply: Applying, house: House, shell: SimulatedShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply("--yes")
+
+    def asked(_question: str) -> bool:
+        house.write({**HOME, "theirs": UI})
+        assert apply("--yes").code == 0
+        return True
+
+    house.write({"ui": UI})
+    with monkeypatch.context() as then:
+        then.setattr(applied, "refuse_unasked", lambda _: None)
+        then.setattr(applied, "says_yes", asked)
+        answer = apply()
+    assert answer.code == 3
+    assert "refused; nothing was touched" in answer.out
+    assert "another generation has come into force meanwhile (generation 2)" in " ".join(answer.out.split())
+    assert {"labctl-chat", "labctl-theirs"} <= set(shell.host.running)
+
+
 def test_another_apply_that_runs_is_named(apply: Applying, shell: SimulatedShell) -> None:
     shell.running = "transaction 12ab, process 7"
     answer = apply("--yes")
@@ -177,42 +198,6 @@ def test_a_plan_on_no_uuids_is_refused(apply: Applying, house: House, shell: Sim
     assert answer.code == 2
     assert "labctl place WORKLOADS --inventory" in answer.err
     assert shell.asked == []
-
-
-def test_a_secret_in_env_comes_from_the_workloads_file(
-    apply: Applying, house: House, shell: SimulatedShell
-) -> None:
-    house.write({"ui": replace(UI, secrets=("env.API_KEY",))})
-    answer = apply("--yes")
-    assert answer.code == 2
-    assert "--workloads workloads/home.yaml" in " ".join(answer.out.split())
-    wishes = house.folder / "home.yaml"
-    wishes.write_text(
-        "workloads:\n  ui:\n    service: container\n    image: localhost/ui:1\n    vram_mib: 0\n"
-        f"    env: {{COLOR: red, API_KEY: {CANARY}}}\n"
-    )
-    made = apply("--yes", "--workloads", str(wishes))
-    assert made.code == 0, made
-    assert shell.secrets == {"ui-env_API_KEY": CANARY.encode()}
-    assert apply("--yes").out.startswith("aibox: nothing to change")
-    assert apply("--workloads", str(wishes)).out.startswith("aibox: nothing to change")
-    wishes.write_text(wishes.read_text().replace(CANARY, f"{CANARY}-2"))
-    renewed = apply("--yes", "--workloads", str(wishes))
-    assert "~ ui           restarts if it runs: another value for API_KEY" in renewed.out
-    assert shell.restarted == ["labctl-ui.service"]
-    assert shell.secrets == {"ui-env_API_KEY": f"{CANARY}-2".encode()}
-    # Whatever starts anew has the new one anyway.
-    wishes.write_text(wishes.read_text().replace(f"{CANARY}-2", f"{CANARY}-3"))
-    house.write({"ui": replace(UI, secrets=("env.API_KEY",), env={"COLOR": "blue"})})
-    assert apply("--yes", "--workloads", str(wishes)).code == 0
-    assert shell.restarted == ["labctl-ui.service"]
-    # A job takes it when it runs.
-    wishes.write_text(wishes.read_text().replace(f"{CANARY}-3", f"{CANARY}-4"))
-    house.write({"ui": replace(UI, secrets=("env.API_KEY",), when="01:00-07:00")})
-    assert apply("--yes", "--workloads", str(wishes)).code == 0
-    assert (shell.restarted, shell.secrets["ui-env_API_KEY"][-1:]) == (["labctl-ui.service"], b"4")
-    told = "".join(each.out + each.err for each in (answer, made, renewed)) + "".join(shell.asked)
-    assert CANARY not in told
 
 
 def test_a_connection_that_breaks_is_made_again(apply: Applying, shell: SimulatedShell) -> None:
@@ -307,11 +292,11 @@ def test_the_same_apply_again_joins_the_one_that_runs(
     apply: Applying, house: House, shell: SimulatedShell
 ) -> None:
     apply("--yes")
-    instance = next(iter(shell.lines))
+    stage, _ = unbound(next(iter(shell.lines)))
     house.write({"ui": UI})
     apply("--yes")
     house.write(HOME)
-    shell.running = f"transaction {instance}, process 7, since now"
+    shell.running = f"transaction {bound(stage, 2)}, process 7, since now"
     assert "aibox: done" in apply("--yes").out
 
 

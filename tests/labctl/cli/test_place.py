@@ -23,6 +23,7 @@ CONTRACT = {
     "optimal",
     "assumptions",
     "faster",
+    "notes",
     "changes",
     "out",
 }
@@ -206,3 +207,30 @@ def test_what_would_run_much_faster_is_told_and_true(place: Command, tmp_path: P
     assert chat["tokens_per_second"] == told["tokens_per_second"]["then"] >= 1.5 * now
     assert chat["variant"] == told["variant"]
     assert after["faster"] == []
+
+
+def test_one_that_uses_another_on_another_host_is_told(tmp_path: Path, place: Command) -> None:
+    machine = "cpu: {model: X, memory_bandwidth_gbs: 76.8, tdp_watts: 120}, ram_gib: 64, disk_gib: 500, psu_watts: 900"
+    rig = tmp_path / "two.yaml"
+    rig.write_text(
+        "name: two\nhosts:\n"
+        + "".join(
+            f"  - {{name: {name}, gpus: [{{model: rtx-3090}}], {machine}}}\n" for name in ("abox", "zbox")
+        )
+    )
+    file = tmp_path / "w.yaml"
+    chat = "{service: llama.cpp, model: llama-3.1-8b, quant: [q4_k_m], context: 8192, gpus: {host: zbox}}"
+    file.write_text(
+        f"workloads:\n  chat: {chat}\n  ui: {{service: open-webui, uses: [chat], gpus: {{host: abox}}}}\n"
+    )
+    plan = tmp_path / "plan.json"
+    answer = place(str(file), "--rig", str(rig), "--out", str(plan))
+    note = (
+        "ui on abox uses chat on zbox, which it cannot reach from there: `labctl apply` refuses it. "
+        "Write `ui.gpus: {host: zbox}`."
+    )
+    assert answer.code == 0
+    assert f"! {note}" in " ".join(answer.out.split())
+    assert place(str(file), "--rig", str(rig), "--json").document["notes"] == [note]
+    file.write_text(file.read_text().replace("abox", "zbox"))
+    assert place(str(file), "--rig", str(rig), "--json").document["notes"] == []

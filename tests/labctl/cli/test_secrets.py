@@ -16,7 +16,7 @@ from labctl.__main__ import run as run_command
 from labctl.cli import secrets_export, secrets_hosts
 from labctl.edges.exported_secrets import sealed
 from labctl.edges.held_shell import HeldShell
-from labctl.edges.host_secrets import HostSecrets
+from labctl.edges.host_secrets import HostSecrets, Put
 from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, Failed, LabctlError
 from labctl.plan.plan_json import dump
 from labctl.render.render import NeededSecret
@@ -219,6 +219,31 @@ def test_a_value_is_asked_for(
     )
     monkeypatch.setattr("getpass.getpass", lambda _: "another")
     assert secrets("set", "thing-env_API_KEY", "--json").document["next"] == "labctl restart thing"
+
+
+def test_of_several_values_the_one_that_runs_is_meant(
+    aibox: SimulatedPodman, secrets: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host = HostSecrets("aibox", aibox.shell())
+    for digits, value in (("00000001", b"in force"), ("00000002", b"of an apply that failed")):
+        host.put([Put(f"thing-env_API_KEY.{digits}", "thing", "written", value=value)])
+    assert secrets("show", "thing-env_API_KEY").out == "of an apply that failed"
+    (aibox.folder / "units" / "labctl-thing.container").write_text(
+        "[Container]\nSecret=thing-env_API_KEY.00000001,type=env\n"
+    )
+    assert secrets("show", "thing-env_API_KEY").out == "in force"
+    assert secrets().out.count("thing-env_API_KEY") == 1
+    phrase = tmp_path / "phrase"
+    phrase.write_text("correct horse battery staple")
+    file = str(tmp_path / "x.age")
+    assert secrets("export", file, "--passphrase-file", str(phrase)).code == DONE
+    monkeypatch.setattr(sys, "stdin", Piped(b"set by hand"))
+    assert secrets("set", "thing-env_API_KEY").out.startswith("aibox: thing-env_API_KEY is kept.")
+    assert aibox.value("thing-env_API_KEY.00000001") == b"set by hand"
+    put_back = secrets("import", file, "--replace", "--passphrase-file", str(phrase))
+    assert "thing-env_API_KEY: replaced" in put_back.out
+    assert aibox.value("thing-env_API_KEY.00000001") == b"in force"
+    assert aibox.value("thing-env_API_KEY").decode() == CANARY
 
 
 def test_a_token_can_be_given_before_anything_was_applied(

@@ -89,6 +89,7 @@ class _ShellWithin(HeldShell):
             "_run": self._podman.run,
             "UNITS": folder / "units",
             "PLAN": folder / "plan.json",
+            "LIBRARY": folder / "library",
         }
         with (
             patch.multiple(podman_secrets, **there),
@@ -113,6 +114,7 @@ class ShellOfProcesses(HeldShell):
         for path, instead in (
             (podman_secrets.UNITS, folder / "units"),
             (podman_secrets.PLAN, folder / "plan.json"),
+            (podman_secrets.LIBRARY, folder / "library"),
         ):
             command = command.replace(str(path), str(instead))
         done = subprocess.run(

@@ -33,6 +33,11 @@ def answered(folder: Path, words: list[str], given: bytes) -> bytes:
             return bytes.fromhex(secrets[names[0]]["value"]) + b"\n"
         case ["inspect"]:
             return json.dumps([_told(name, secrets[name]) for name in names]).encode()
+        case ["rm"]:
+            (folder / "secrets.json").write_text(
+                json.dumps({name: each for name, each in secrets.items() if name not in names})
+            )
+            return b""
         case ["create"]:
             return _create(folder, secrets, words, given)
     raise Refused(f"Error: not simulated: {words}")

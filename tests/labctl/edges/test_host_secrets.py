@@ -176,3 +176,25 @@ def test_somebody_else_who_makes_it_in_between_wins(host: HostSecrets, podman: S
     (podman.folder / "hidden once").touch()
     assert host.make([ADMIN], {}) == ()
     assert podman.value(ADMIN.name) == first
+
+
+def test_values_that_no_generation_takes_go_but_for_the_newest(
+    host: HostSecrets, podman: SimulatedPodman
+) -> None:
+    names = [KEY.name, *(f"{KEY.name}.{number:08x}" for number in range(5))]
+    for number, name in enumerate(names):
+        host.put([Put(name, "thing", "written", value=f"value {number}".encode())])
+    given = Put("thing-env_OTHER.0000000a", "thing", "given", value=b"of somebody else's making")
+    host.put([given, Put("thing-env_LAST", "thing", "written", value=b"of a workload that left")])
+    takers = {
+        "library/generations/3/units": names[1],
+        "library/stages/12ab/units": names[3],
+        "units": names[4],
+    }
+    for place, name in takers.items():
+        unit = podman.folder / place / "labctl-thing.container"
+        unit.parent.mkdir(parents=True, exist_ok=True)
+        unit.write_text(f"[Container]\nSecret={name},type=env,target=API_KEY\n")
+    assert set(host.prune()) == {names[0], names[2]}
+    assert host.names() == {names[1], *names[3:], given.name, "thing-env_LAST"}
+    assert host.prune() == ()

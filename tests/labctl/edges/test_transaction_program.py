@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.edges import transaction_program
+from labctl.edges import host_transactions, transaction_program
 from labctl.edges.transaction_program import PROGRAM, RECOVERY, UNITS, installed, program, unit_of
 
 
@@ -54,3 +54,22 @@ def test_a_host_gets_the_program_and_the_units_that_run_it() -> None:
         if path.endswith(".service"):
             assert PROGRAM.encode() in content
     assert unit_of("generation-3") == "labctl-transaction@generation-3.service"
+
+
+def test_where_podman_keeps_its_networks_can_be_written_and_every_such_folder_is_there() -> None:
+    for path, (content, _) in installed().items():
+        lines = content.decode().splitlines() if path.endswith(".service") else []
+        writable = {
+            each
+            for line in lines
+            if line.startswith("ReadWritePaths=")
+            for each in line.partition("=")[2].split()
+        }
+        if path.endswith((f"/{RECOVERY}", ".target")) or not lines:
+            continue
+        assert "/etc/containers/networks" in writable, path
+        distributions = {"/etc/systemd/system"}
+        made = " ".join(
+            line for line in host_transactions._STAGE.splitlines() if line.startswith("install -d")
+        )
+        assert writable - distributions <= set(made.split()), path

@@ -14,12 +14,21 @@ SECRETS = {
     "LITELLM_MASTER_KEY": "m", "PGPASSWORD": "p", "dbpassword": "p",
     "REDISCLI_AUTH": "a", "HASH_SALT": "s", "LICENSE_KEY": "l",
     "HEADER": "Authorization: Bearer abcdef123", "COOKIE": "eyJhbGciOi.eyJzdWIi.c2ln", "MY_PW": "zz",
+    "TS_AUTHKEY": "tskey-auth-x", "OPENAI_KEY": "k", "TAVILY_KEY": "k", "DEEPL_KEY": "k", "PGPASS": "p", "WG_PSK": "p",
+    "WPAPSK": "p", "API_KEY_2": "k", "OPENAI_KEY2": "k", "APIKey": "k", "PROVIDER_KEYS": "one;two", "KEY": "k",
+    "REDIS_CREDS": "c", "STORE_PASSCODE": "c", "JWT_PRIVATE_KEY_FILE_PASS": "p", "SMTP_PASS": "p",
+    "STORAGE": "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=c2VjcmV0;EndpointSuffix=x",
+    "BUS": "Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey=abc=", "DSN": "host=db user=me password=hunter2",
+    "OAUTH": "client_id=1&client_secret=x",
     "NOTIFY": "https://hooks.slack.com/services/T0/B0/x", "PEM": "-----BEGIN RSA PRIVATE KEY-----", "PASSWORD": "1234",
 }  # fmt: skip
 OPEN = {
     "WEBUI_NAME": "Home", "MAX_TOKENS": "4096", "TOKENIZERS_PARALLELISM": "false", "WEBUI_AUTH": "False",
     "POSTGRES_PASSWORD_FILE": "/run/secrets/pw", "KEY_REPEAT": "3", "USE_TOKEN": "true", "PASSWORD": "",
     "URL": "https://example.org:8080/x@y", "KEYBOARD": "de", "PATH": "/usr/bin", "COMPASS": "north",
+    "VAPID_PUBLIC_KEY": "BPx", "SSH_PUBKEY": "ssh-ed25519 AAAA", "AUTHORIZED_KEYS": "ssh-ed25519 AAAA", "MAX_KEYS": "5",
+    "TLS_KEY": "/certs/privkey.pem", "SORT_KEY": "name", "KEYBOARD_LAYOUT": "us", "MONKEY": "see", "BYPASS": "local",
+    "SSL_KEY_PATH": "/certs", "KEYCLOAK_URL": "https://id.example", "ENCODING": "key=value", "PASSENGERS": "3",
     "AUTHOR": "me", "MASTER": "yes", "SESSION_NAME": "night",
 }  # fmt: skip
 

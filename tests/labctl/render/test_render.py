@@ -11,7 +11,7 @@ from labctl.plan.plan import Plan, PlannedPort, PlannedWorkload
 from labctl.render import unit_text
 from labctl.render.render import Rendered, render
 from labctl.transaction.decision import Change, FileSeen, compare
-from tests.labctl.plan.plans import FIRST, SECOND, claims, plan, runs
+from tests.labctl.plan.plans import FIRST, SECOND, THIRD, claims, host, plan, runs
 from tests.labctl.render.cases import (
     HOST,
     SERVICES,
@@ -98,12 +98,6 @@ def test_two_hosts_have_their_own_alone() -> None:
     moved = replace(moved, rig=replace(moved.rig, hosts=hosts))
     assert set(containers(rendered(moved, host="other"))) == {"units/labctl-plain.container"}
     assert "units/labctl-plain.container" not in rendered(moved).files
-
-
-def test_what_is_used_on_another_host_is_not_spoken_of() -> None:
-    ui = texts(rendered(changed("chat", host="other")))["units/labctl-ui.container"]
-    assert "labctl-chat" not in ui
-    assert "labctl-serve:8000" in ui
 
 
 def one(workload: PlannedWorkload, name: str = "w", **more: PlannedWorkload) -> dict[str, str]:
@@ -209,6 +203,21 @@ def test_an_engine_with_a_card_of_its_own_may_hold_several_models() -> None:
     assert "OLLAMA_MAX_LOADED_MODELS" not in text
 
 
+def test_what_fills_a_card_does_not_wait_for_what_a_desktop_holds_of_it() -> None:
+    whole = 23099
+    there = {
+        "chat": runs("ollama", cards=claims(first=whole), elastic=True),
+        "pics": runs("comfyui", cards=claims(second=whole), elastic=True),
+        "capped": runs("ollama", cards=claims(third=5000)),
+    }
+    made = rendered(plan(there, host(FIRST, SECOND, THIRD)))
+    waits = {each.name: each.gpus for each in made.manifest.units if each.gpus}
+    assert waits == {"chat": {FIRST: 1280}, "pics": {SECOND: 2048}, "capped": {THIRD: 5000}}
+    # They are still told to leave alone what the plan reserves, and no more.
+    left = lines(texts(made)["units/labctl-chat.container"], "Environment")
+    assert f"OLLAMA_GPU_OVERHEAD={(24123 - whole) * 1024 * 1024}" in left
+
+
 def test_cards_are_locked_in_one_order_and_let_go_of_whatever_comes() -> None:
     made = rendered(plan({"w": runs(model="m", cards=claims(second=9, first=9), variant=LLAMA)}))
     lock = texts(made)["systemd/labctl-w_start.service"]
@@ -261,6 +270,14 @@ def test_a_job_runs_in_its_window_and_what_stepped_aside_comes_back() -> None:
     assert lines(network, "WantedBy") == ["labctl.target"]
     starts = {each.unit: each.start for each in made.manifest.units}
     assert (starts["labctl-job.service"], starts["labctl-job.timer"]) == (False, True)
+
+
+def test_what_a_workload_uses_on_another_host_is_refused_by_name() -> None:
+    there = {"chat": runs(host="zbox"), "ui": runs("open-webui", host=HOST, uses=("chat",))}
+    with pytest.raises(BadInput, match="another host") as refusal:
+        rendered(plan(there, host(FIRST, name=HOST), host(SECOND, name="zbox")))
+    assert (refusal.value.where, refusal.value.found) == ("ui.uses", "chat on zbox")
+    assert "gpus: {host: zbox}" in str(refusal.value.hint)
 
 
 def test_a_database_is_out_of_reach_of_whoever_uses_its_service() -> None:

@@ -84,11 +84,17 @@ def generated(seed: int) -> tuple[Plan, list[Rendered]]:
     made, _ = answered(question(seed))
     names = list(made.workloads)
     workloads = {
-        name: replace(planned, uses=tuple(names[:index]) if seed % 2 else ())
+        name: replace(
+            planned, uses=tuple(each for each in names[:index] if seed % 2 and _beside(each, name, made))
+        )
         for index, (name, planned) in enumerate(made.workloads.items())
     }
     made = replace(made, workloads=workloads)
     return made, [render(made, host.name, SERVICES, facts()) for host in made.rig.hosts]
+
+
+def _beside(one: str, other: str, placed: Plan) -> bool:
+    return placed.workloads[one].host == placed.workloads[other].host
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -97,7 +103,8 @@ def test_whatever_is_placed_is_rendered_whole(seed: int) -> None:
     units = {unit.container: unit for made in hosts for unit in made.manifest.units if unit.container}
     for name, planned in placed.workloads.items():
         unit = units[f"labctl-{name}"]
-        assert unit.gpus == {each.card: each.high_mib for each in planned.cards}
+        fills = SERVICES[planned.service].least_free_mib if planned.elastic else None
+        assert unit.gpus == {each.card: fills or each.high_mib for each in planned.cards}
         assert [(each.port, each.protocol) for each in unit.ports] == [
             (each.host, each.protocol) for each in planned.ports
         ]

@@ -81,6 +81,7 @@ class SimulatedServices(HeldShell):
             (
                 "name",
                 "podman",
+                "devices",
                 "cores",
                 "time-zone",
                 "secrets",

@@ -60,6 +60,7 @@ def manifest(
 class SimulatedHost:
     """running: the text of each unit that runs, as it was when it was started. started: every start, in order.
 
+    brings_back: what a unit that is stopped starts, as a job does with what stepped aside for it.
     lost_card: one that fell off the bus, which nvidia-smi lists nothing for when it is asked for all.
     """
 
@@ -73,6 +74,7 @@ class SimulatedHost:
     held_mib: dict[str, int] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
+    brings_back: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     lost_card: str = ""
     journal: str = ""
@@ -144,6 +146,8 @@ class SimulatedHost:
             case ["systemctl", *rest]:
                 return self._systemctl(rest)
             case ["podman", *rest]:
+                if on_tick:
+                    on_tick()
                 return self._podman(rest)
             case ["journalctl", *_]:
                 return Done(0, self.journal, "")
@@ -222,6 +226,7 @@ class SimulatedHost:
         name = unit.removesuffix(".service")
         if self.running.pop(name, None) is not None:
             self.stopped.append(name)
+            self._start(self.brings_back.get(name, ""))
 
     def _reload(self) -> None:
         # A unit that runs stays loaded when its file goes, as in systemd.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -193,3 +194,45 @@ def test_cancelled_anywhere_it_brings_back_what_was(folder: Path) -> None:
         if next(steps) <= step:
             break
     assert set(ended) == {"refused", "rolled back", "done"}
+
+
+def full_from(host: SimulatedHost, step: int) -> None:
+    """From so many steps on nothing can be written any more; what can be removed, can."""
+    steps = count()
+
+    def before(what: str) -> None:
+        if what.split(maxsplit=1)[0] in ("write", "mkdir", "symlink") and next(steps) >= step:
+            raise OSError(errno.ENOSPC, "No space left on device", what.split()[1])
+
+    host.before_step = before
+
+
+@pytest.mark.parametrize("then", ["unit's end", "boot"])
+def test_on_a_full_disk_it_says_what_to_free_and_ends_whole_when_there_is_room(
+    folder: Path, then: str
+) -> None:
+    ended = []
+    for step in count(0, 2):
+        host = prepared(folder / str(step))
+        instance = host.stage(manifest(NEW))
+        full_from(host, step)
+        code = host.transact(instance)
+        said = json.loads(host.lines[-1].removeprefix(RESULT))
+        ended.append(said["outcome"])
+        if code:
+            assert "make room" in said["error"]["hint"], host.lines
+        if then == "boot":
+            cut_power(host)
+        was_open = host.layout.state.exists()
+        code = host.recover(boot=then == "boot")
+        assert (code != 0) == host.layout.state.exists()
+        if was_open and code:
+            assert "make room" in json.loads(host.lines[-1].removeprefix(RESULT))["error"]["hint"]
+        host.before_step = lambda _what: None
+        assert host.recover(boot=then == "boot") == 0
+        if then == "boot":
+            host.start_target()
+        is_whole(host, OLD, NEW)
+        if ended[-1] == "done":
+            break
+    assert {"refused", "left for the next boot", "done"} <= set(ended)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from labctl.transaction import lock
-from labctl.transaction.manifest import Image, Port
+from labctl.transaction import images, lock
+from labctl.transaction.manifest import Image, Port, bound
 from labctl.transaction.programs import Done
 from labctl.transaction.report import RESULT
 from tests.labctl.transaction.simulated_host import CARD, IMAGE, NEVER_HEALTHY, SimulatedHost, manifest
@@ -65,6 +65,28 @@ def test_units_start_after_those_they_need(host: SimulatedHost) -> None:
     assert host.transact(host.stage(manifest(three, after={"app": ("db", "cache")}))) == 0
     assert host.started[-1] == "app"
     assert set(host.stopped) == set(TWO)
+
+
+@pytest.mark.parametrize("ends", ["1", NEVER_HEALTHY])
+def test_what_a_job_brings_back_when_it_stops_is_stopped_again(host: SimulatedHost, ends: str) -> None:
+    assert host.transact(host.stage(manifest({**TWO, "tune": "1", "z-tune": "1"}))) == 0
+    # One steps aside for the other, and chat for that one.
+    host.brings_back = {"z-tune": "tune", "tune": "chat"}
+    del host.running["chat"], host.running["tune"]
+    host.started.clear()
+    assert host.transact(host.stage(manifest({"chat": "2", "search": ends}))) == (ends != "1")
+    if ends == "1":
+        assert host.running == {"chat": "2", "search": "1"}
+    else:
+        assert host.units_on_disk() == {**TWO, "tune": "1", "z-tune": "1"}
+        assert host.running.items() <= host.units_on_disk().items()
+
+
+def test_one_that_comes_back_for_ever_is_named(host: SimulatedHost) -> None:
+    host.brings_back = {"chat": "chat"}
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 1
+    assert result(host)["error"]["where"] == "chat.service"
+    assert host.running == TWO
 
 
 def test_an_edit_by_hand_is_named_kept_and_overwritten(host: SimulatedHost) -> None:
@@ -131,6 +153,22 @@ def test_images_that_the_disk_has_no_room_for_are_not_begun(host: SimulatedHost)
     assert host.transact(host.stage(made)) == 1
     assert is_untouched(host)
     assert "no room" in result(host)["error"]["message"]
+
+
+def test_an_image_of_no_known_size_leaves_others_their_room(
+    host: SimulatedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = manifest({**TWO, "chat": "2"}, images=[Image("registry.example/new:2")])
+    host.pullable["registry.example/new:2"] = Done(0, "", "")
+    monkeypatch.setattr(images, "_free_mib", lambda _folder: 40)
+    assert host.transact(host.stage(made)) == 1
+    assert is_untouched(host)
+    assert (result(host)["error"]["message"], host.images) == ("no room for the images", {IMAGE})
+    free = iter((10**6, 10**6, 40))
+    monkeypatch.setattr(images, "_free_mib", lambda _folder: next(free, 40))
+    assert host.transact(host.stage(made)) == 1
+    assert is_untouched(host)
+    assert (result(host)["error"]["message"], host.images) == ("no room for the image", {IMAGE})
 
 
 def test_a_unit_that_quadlet_does_not_take_touches_nothing(host: SimulatedHost) -> None:
@@ -201,6 +239,32 @@ def test_a_version_whose_data_cannot_go_back_is_left_to_update(host: SimulatedHo
     assert host.running == {"cloud": "cloud:32"}
 
 
+def test_a_version_whose_data_cannot_go_back_is_left_to_update_also_when_it_was_away(
+    host: SimulatedHost,
+) -> None:
+    def of(image: str, away: int = 0) -> Any:
+        made, contents = manifest({"chat": str(away)} if away else {"cloud": image})
+        units = () if away else (replace(made.units[0], image=image, migrates=True),)
+        return replace(made, units=units or made.units), contents
+
+    assert host.transact(host.stage(of("cloud:31"))) == 0
+    for number in range(1, 9):  # until no generation is kept that knew it
+        assert host.transact(host.stage(of("", away=number))) == 0
+    assert host.transact(host.stage(of("cloud:32"))) == 3
+    assert result(host)["error"]["expected"].startswith("cloud:31")
+    assert host.running == {"chat": "8"}
+    assert host.transact(host.stage(of("cloud:31"))) == 0
+
+
+def test_a_version_that_never_came_up_binds_nobody(host: SimulatedHost) -> None:
+    made, contents = manifest({**TWO, "cloud": NEVER_HEALTHY})
+    cloud = replace(made.units[-1], image="cloud:32", migrates=True)
+    assert host.transact(host.stage((replace(made, units=(*made.units[:-1], cloud)), contents))) == 1
+    made, contents = manifest({**TWO, "cloud": "31"})
+    older = replace(made.units[-1], image="cloud:31", migrates=True)
+    assert host.transact(host.stage((replace(made, units=(*made.units[:-1], older)), contents))) == 0
+
+
 def test_a_second_transaction_says_who_is_at_it(host: SimulatedHost) -> None:
     with lock.held(host.layout.lock, "transaction of somebody, process 1"):
         assert host.transact(host.stage(manifest({**TWO, "chat": "2"}))) == 1
@@ -222,12 +286,43 @@ def test_rollback_goes_to_the_one_before_and_to_any(host: SimulatedHost) -> None
     assert result(host)["error"]["expected"] == "1, 2, 3"
 
 
+def test_what_was_compared_with_another_generation_touches_nothing(host: SimulatedHost) -> None:
+    stage = host.stage(manifest({**TWO, "chat": "2"}))
+    assert host.transact(bound(host.stage(manifest({**TWO, "search": "2"})), 1)) == 0
+    host.started.clear()
+    host.stopped.clear()
+    for late in (stage, "generation-1"):
+        assert host.transact(bound(late, 1)) == 3
+        assert is_untouched(host, {**TWO, "search": "2"})
+        error = result(host)["error"]
+        assert (error["found"], error["expected"][:12]) == ("generation 2", "generation 1")
+    assert host.transact(bound(stage, None)) == 3
+    assert host.transact(bound(stage, 2)) == 0
+    del host.running["chat"]
+    assert host.transact(bound(stage, 3)) == 0  # the same again, to put right what strayed
+    assert (host.running, result(host)["generation"]) == ({**TWO, "chat": "2"}, 3)
+
+
 def test_few_generations_and_stages_are_kept(host: SimulatedHost) -> None:
     for number in range(2, 12):
         assert host.transact(host.stage(manifest({**TWO, "chat": str(number)}))) == 0
     kept = sorted(int(path.name) for path in host.layout.generations.iterdir() if path.name.isdigit())
     assert kept == [7, 8, 9, 10, 11]
     assert len(list(host.layout.stages.iterdir())) == 5
+
+
+def test_a_stage_that_lost_power_half_unpacked_goes_and_one_under_way_stays(host: SimulatedHost) -> None:
+    lost, under_way = (host.layout.stages / f".new.{boot}.Ab3xY9" for boot in ("another0", "this-one"))
+    for half in (lost, under_way):
+        (half / "stage" / "units").mkdir(parents=True)
+        (half / "stage" / "manifest.json").write_text("{")
+    whole = host.stage(manifest({**TWO, "chat": "2"}))
+    host.boot()
+    host.layout.boot_id.write_text("this-one-that-has-begun\n")
+    assert host.recover(boot=True) == 0
+    assert not lost.exists()
+    assert under_way.is_dir()
+    assert (host.layout.stages / whole).is_dir()
 
 
 def test_what_was_waits_for_the_memory_of_what_failed(host: SimulatedHost) -> None:

@@ -33,6 +33,7 @@ def test_the_services_that_a_home_asks_for_are_there() -> None:
         "open-webui",
         "home-assistant",
         "nextcloud",
+        "miniflux",
         "whisper",
     }
     assert {*wanted, "container", "axolotl"} <= set(catalog.service_names())
