@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from labctl.errors import Failed
 from labctl.mask import MASK
@@ -151,6 +151,22 @@ class Services:
             return None
         parts = {part for value in values for part in (value, *value.splitlines())}
         return sorted((part for part in parts if len(part) >= _SECRET_LENGTH), key=len, reverse=True)
+
+    def remove_networks_but(self, kept: Collection[str]) -> list[str]:
+        """Remove the networks of workloads that are none of `kept`; what cannot be removed, and why.
+
+        A power cut leaves some: at boot only files are put back, and Podman writes its networks down for good.
+        """
+        listed = self._programs.run(
+            ["podman", "network", "ls", "--filter", "label=labctl.workload", "--format", "{{.Name}}"]
+        )
+        left = []
+        for name in sorted({*listed.stdout.split()} - {*kept}):
+            try:
+                self._remove_network(name)
+            except Failed as problem:
+                left.append(str(problem))
+        return left
 
     def _remove_network(self, name: str) -> None:
         if self._programs.run(["podman", "network", "exists", name]).status:

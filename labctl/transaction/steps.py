@@ -182,6 +182,10 @@ def _switch(
     # Also where the files are as wanted: whoever edited them by hand may have left systemd with the old ones.
     if not change.is_none:
         _install(at, to, change)
+    # One that a workload finds there under its name may be another than it says.
+    kept = {unit.network for unit in to.manifest.units if unit.network and unit not in change.added}
+    for left in at.services.remove_networks_but(kept):
+        at.report.line(f"left: {left}")
     state.touch([unit.unit for unit in starting], at.layout, at.disk)
     brought = bring_up(starting, at.services, at.programs, at.report, give_up=True)
     result.started = brought.healthy

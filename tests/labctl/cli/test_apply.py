@@ -312,6 +312,19 @@ def test_ctrl_c_leaves_the_host_to_itself(
     assert "what was begun goes on by itself" in answer.err
 
 
+def test_networks_that_a_power_cut_left_go_and_no_others(
+    apply: Applying, house: House, shell: SimulatedShell
+) -> None:
+    apply("--yes")
+    shell.host.networks = {"labctl-chat", "labctl-ui", "labctl-left", "labctl-new"}
+    shell.host.used_networks = {"labctl-used"}
+    house.write({**HOME, "ui": replace(UI, env={"COLOR": "blue"}), "new": UI})
+    answer = apply("--yes")
+    assert answer.code == 0
+    assert shell.host.networks == {"labctl-chat", "labctl-ui"}  # the new one's unit makes it as it says
+    assert "left: labctl-used: Podman's network cannot be removed" in " ".join(answer.out.split())
+
+
 def test_one_that_was_cut_off_is_noted(apply: Applying, shell: SimulatedShell) -> None:
     shell.cut_off = "12ab"
     assert "note: an earlier transaction was cut off: the host undoes it first\n" in apply("--yes").out

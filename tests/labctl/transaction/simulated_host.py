@@ -60,6 +60,8 @@ def manifest(
 class SimulatedHost:
     """running: the text of each unit that runs, as it was when it was started. started: every start, in order.
 
+    networks: of workloads; used_networks: those that somebody else's container is on.
+
     brings_back: what a unit that is stopped starts, as a job does with what stepped aside for it.
     lost_card: one that fell off the bus, which nvidia-smi lists nothing for when it is asked for all.
     """
@@ -69,6 +71,8 @@ class SimulatedHost:
     running: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
+    networks: set[str] = field(default_factory=set)
+    used_networks: set[str] = field(default_factory=set)
     pullable: dict[str, Done] = field(default_factory=dict)
     free_mib: dict[str, int] = field(default_factory=dict)
     held_mib: dict[str, int] = field(default_factory=dict)
@@ -190,6 +194,12 @@ class SimulatedHost:
                 if done.status == 0:
                     self.images.add(name)
                 return done
+            case ["network", "ls", *_]:
+                return Done(0, "\n".join(self.networks | self.used_networks), "")
+            case ["network", "rm", name] if name in self.used_networks:
+                return Done(2, "", f"Error: network is being used: {name}")
+            case ["network", "rm", name]:
+                self.networks.discard(name)
             case ["info", *_]:
                 return Done(0, f"{self.root}\n", "")
             case ["secret", "ls", *_]:
