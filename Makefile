@@ -12,8 +12,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 FAST := not host and not nightly and not bench
-# A file at a time each: what its tests share is made once. Hosts wait more than they compute.
+# A file at a time each: what its tests share is made once.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile
+# Hosts wait more than they compute: one more than there are cores.
+HOSTS_SIDE_BY_SIDE := --numprocesses $(shell cores=$$(nproc); echo $$((cores < 4 ? cores + 1 : 4))) --dist loadfile --no-loadscope-reorder
 # Only root can boot a host, and only there are Debian packages installed.
 ROOT := $(filter 0,$(shell id -u))
 
@@ -23,7 +25,7 @@ help: ## Show this list
 test: venv $(if $(ROOT),host-packages) ## Everything a change must pass: check, then the tests on throwaway hosts (as root)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 ifneq ($(ROOT),)
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-loadscope-reorder --durations 30 --durations-min 30 \
+	$(BIN)/python -m pytest $(HOSTS_SIDE_BY_SIDE) --durations 60 --durations-min 20 \
 		-m "host and not nightly and not bench"
 else
 	@echo "Host tests were NOT run: booting a throwaway host needs root. Run them with: sudo make test"

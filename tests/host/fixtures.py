@@ -27,6 +27,11 @@ _LONGEST = (
     "test_kill_anywhere",
     "test_driver_faults",
     "test_gpu_kill_anywhere",
+    "test_every_service",
+    "test_apply_kill_anywhere",
+    "test_apply",
+    "test_deploy",
+    "test_gpu_drift",
     "test_transaction",
 )
 _FIXTURES = {"throwaway_hosts", "throwaway_host", "boot_host"}
