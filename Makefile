@@ -32,7 +32,7 @@ else
 	@[[ "$${CI:-}" != true ]] || { echo "CI=true: leaving out the host tests counts as failure."; exit 1; }
 endif
 
-demo: need-root venv host-packages ## Boot a host, deploy, verify, ask a real llama.cpp server, leave nothing behind
+demo: venv $(if $(ROOT),host-packages) ## A bare host and workloads/demo.yaml become services that answer; no root: the placement alone
 	$(BIN)/python -m tests.host.demo
 
 check: venv ## The fast loop: lint, types, import layers, unit tests; no root

@@ -1,38 +1,42 @@
-"""`make demo`: from a bare machine to the first real token, and nothing left behind.
+"""`make demo`: a bare machine and a workloads file become services that answer, and nothing is left behind.
 
-A throwaway Debian host is booted, deployed to over SSH, verified; one hand-written Quadlet unit puts llama.cpp's
-server on it, which is asked an OpenAI-style chat request through an SSH port forward.
+A throwaway Debian host with two simulated cards is deployed to over SSH; workloads/demo.yaml is placed on it, applied
+and verified, its model is asked by an OpenAI-style chat request through an SSH port forward, and all of it is asked
+again after a reboot. Without root it ends with the placement.
 """
 
-import io
 import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from labctl.errors import DONE, INTERRUPTED, Failed, LabctlError
-from tests.host import llama_service, tiny_gguf
+from labctl.errors import DONE, FAILED, INTERRUPTED, Failed, LabctlError
 from tests.host.cache import open_cache
-from tests.host.deploying import write_inventory
+from tests.host.demo_host import PLACED, boot_demo_host, image_lines
+from tests.host.demo_output import INTRODUCTION, Told, step, summary
+from tests.host.demo_session import DemoSession
 from tests.host.hosts import ThrowawayHosts
-from tests.host.labctl_command import labctl
+from tests.host.labctl_command import said
 from tests.host.leftovers import Footprint, machine_firewall
-from tests.host.llama_image import LlamaImage, llama_image
 from tests.host.llama_service import Answer
-from tests.host.port_forward import forwarded_port
+from tests.host.service_images import service_images
 from tests.host.throwaway_host import ThrowawayHost
 
-QUESTION = "Hello, who are you?"
-_INTRODUCTION = """\
-labctl demo: a bare Debian machine becomes a server that answers
-  Real: Debian 13, systemd, SSH, apt, Podman, llama.cpp and its tokens.
-  Stand-ins: the machine is a systemd-nspawn container on this kernel; there is
-  no GPU, llama.cpp runs on the CPU; the model's weights are random.
+RIG = "workloads/rigs/dual-3090.yaml"
+CATEGORY = "written before the reboot"
+# A unit is active when its container was healthy.
+_ALL_RUN = """units=$(cd /etc/containers/systemd/labctl && ls -- *.container | sed 's/container$/service/')
+for i in $(seq 600); do
+  for unit in $units; do systemctl -q is-active "$unit" || { sleep 0.2; continue 2; }; done
+  exit 0
+done
+systemctl --no-pager list-units --all 'labctl-*'; exit 1
 """
 
 
@@ -40,68 +44,94 @@ def main() -> int:
     """Run the demo; returns the exit code. What failed leaves its logs, and says where."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
+    if os.geteuid() != 0:
+        return _placement_alone()
     folder = Path(tempfile.mkdtemp(prefix="labctl-demo-"))
-    print(_INTRODUCTION)
+    print(INTRODUCTION)
     began = time.monotonic()
     try:
-        answer = demo(folder)
+        told = demo(folder)
     except (LabctlError, KeyboardInterrupt) as error:
         stopped = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
         print(f"\ndemo: {stopped}", file=sys.stderr)
         _say_where_the_logs_are(folder)
         return error.exit_code if isinstance(error, LabctlError) else INTERRUPTED
     shutil.rmtree(folder)
-    print(f"\n  you        {QUESTION}")
-    print(f"  llama.cpp  {answer.text}")
-    print(f"             (random weights, so nonsense, but real tokens: {answer.tokens} of them)")
-    print(f"\nAll of it took {time.monotonic() - began:.0f} s. Next: your own machine in inventory/home.py")
+    print(summary(told, time.monotonic() - began))
     return DONE
 
 
-def demo(folder: Path) -> Answer:
+def demo(folder: Path) -> Told:
     """The story itself. folder: for files and logs on this machine. Raises `LabctlError` where it breaks off."""
-    if os.geteuid() != 0:
-        raise Failed("booting a throwaway host needs root", hint="Run `sudo make demo`")
-    with _step("llama.cpp image") as step:
-        image = llama_image(open_cache())
-        step.result = f"{image.version} from Debian sid, {'cached' if image.was_cached else 'built'}"
+    with step("images") as line:
+        images = service_images(open_cache())
+        images.held.release()
+        line.result = "they come under their true names"
+    for each in image_lines(images.images):
+        print(f"    {each}")
     with ExitStack() as stack:
-        with _step("boot") as step:
+        with step("boot") as line:
             hosts = stack.enter_context(_throwaway_hosts(folder))
-            host = hosts.boot("aibox")
-            step.result = f"Debian 13, SSH as {host.user}@{host.ipv4}"
-        stack.enter_context(_logs_of(host, folder))
-        return _from_bare_to_token(host, image, folder)
+            box = boot_demo_host(hosts, folder)
+            line.result = f"Debian 13, two RTX 3090, SSH as {box.host.user}@{box.host.ipv4}"
+        stack.enter_context(_logs_of(box.host, folder))
+        return _from_bare_to_tokens(DemoSession(box, folder))
 
 
-def _from_bare_to_token(host: ThrowawayHost, image: LlamaImage, folder: Path) -> Answer:
-    inventory, log = folder / "inventory.py", folder / "labctl.log"
-    write_inventory(inventory, host)
-    with _step("labctl deploy") as step:
-        outcome = labctl("deploy", inventory, log=log)[host.name]
-        step.result = f"{len(outcome.changed)} of {outcome.operations} operations changed something"
-    with _step("labctl deploy") as step:
-        outcome = labctl("deploy", inventory, log=log)[host.name]
-        step.result = f"again: {len(outcome.changed)} changed, {outcome.remote_commands} remote commands"
-    with _step("labctl verify") as step:
-        checks = labctl("verify", inventory, log=log)[host.name].checks
-        step.result = ", ".join(f"{count} {verdict}" for verdict, count in checks.items())
-    with _step("image and model") as step:
-        model = folder / f"{tiny_gguf.NAME}.gguf"
-        tiny_gguf.write_tiny_gguf(model)
-        llama_service.load_image(host, image)
-        llama_service.install_model(host, model)
-        step.result = (
-            f"{image.tarball.stat().st_size >> 20} MiB loaded, {model.stat().st_size >> 10} KiB model written"
-        )
-    with _step("Quadlet unit") as step:
-        llama_service.install_unit(host, image, folder)
-        llama_service.start(host)
-        step.result = f"{llama_service.UNIT}.service is healthy"
-    with _step("ask it") as step, forwarded_port(host.ssh, llama_service.PORT) as port:
-        answer = llama_service.ask(f"http://127.0.0.1:{port}", QUESTION, most_tokens=48)
-        step.result = f"{answer.tokens} tokens of {answer.model}, by SSH port forward"
+def _from_bare_to_tokens(labctl: DemoSession) -> Told:
+    for _ in ("first", "again"):
+        with step("labctl deploy") as line:
+            line.result = labctl.deploy()
+    with step("labctl place") as line:
+        picture = labctl.place()
+        counted = Counter(len(each.cards) for each in labctl.plan.workloads.values())
+        line.result = f"{counted.total()} workloads, {counted.total() - counted[0]} of them on cards"
+    with step("models pull") as line:
+        line.result = labctl.pull()
+    with step("labctl apply") as line:
+        line.result = labctl.apply()
+    _ask(labctl)
+    with step("use feeds") as line, labctl.feeds() as reader:
+        reader.add_category(CATEGORY)
+        line.result = f"Miniflux {reader.version()} wrote into its PostgreSQL"
+    with step("labctl verify") as line:
+        line.result = labctl.verify()
+    with step("reboot") as line:
+        labctl.box.host.reboot()
+        labctl.box.host.wait_running()
+        labctl.box.host.console_run(_ALL_RUN, timeout_s=180)
+        line.result = "every container is back and healthy"
+    with step("labctl verify") as line:
+        line.result = labctl.verify()
+    answer = _ask(labctl)
+    with step("use feeds") as line, labctl.feeds() as reader:
+        if CATEGORY not in reader.categories():
+            raise Failed(
+                "the database lost what was written", found=str(reader.categories()), expected=CATEGORY
+            )
+        line.result = "PostgreSQL has what was written before"
+    with step("labctl apply") as line:
+        line.result = labctl.apply()
+    return Told(picture, answer)
+
+
+def _ask(labctl: DemoSession) -> Answer:
+    with step("ask chat") as line:
+        answer = labctl.ask()
+        line.result = f"{answer.tokens} tokens of {answer.model}, by SSH port forward"
     return answer
+
+
+def _placement_alone() -> int:
+    """What needs no host, and why there is no more."""
+    command = ("place", PLACED, "--rig", RIG)
+    print(f"$ labctl {' '.join(command)}\n{said(*command)}")
+    print(
+        "demo: that is where they would go. To run them, a throwaway host is booted,\n"
+        "which needs root: sudo make demo",
+        file=sys.stderr,
+    )
+    return FAILED
 
 
 @contextmanager
@@ -115,49 +145,12 @@ def _throwaway_hosts(folder: Path) -> Iterator[ThrowawayHosts]:
     finally:
         # A second Ctrl-C would only leave a folder for the next run to remove.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with _step("tear down") as step:
+        with step("tear down") as line:
             footprint = Footprint.of(hosts.session, firewall, folder)
             hosts.__exit__(*sys.exc_info())
             footprint.check_gone()
-            step.result = "no process, mount, link or nft rule is left"
+            line.result = "no process, mount, link or nft rule is left"
         signal.signal(signal.SIGINT, before)
-
-
-class _Step(io.TextIOBase):
-    """A line of the demo's output; `result` is what it says at its end.
-
-    As a stream it takes what is complained of meanwhile, and gives that a line of its own.
-    """
-
-    def __init__(self, title: str) -> None:
-        self.result = "done"
-        self._title = f"  {title:<16} "
-        self._is_open = True
-        print(self._title, end="", flush=True)
-
-    def write(self, text: str) -> int:
-        """Print an aside."""
-        print(("\n    " if self._is_open else "") + text, end="", flush=True)
-        self._is_open = False
-        return len(text)
-
-    def finish(self, seconds: float) -> None:
-        """Complete the line, after asides anew."""
-        print(f"{'' if self._is_open else self._title}{self.result:<50} {seconds:6.1f} s", flush=True)
-
-
-@contextmanager
-def _step(title: str) -> Iterator[_Step]:
-    """One line: title, result, seconds. The title stands there while the work goes on."""
-    step, began = _Step(title), time.monotonic()
-    try:
-        with redirect_stderr(step):
-            yield step
-    except BaseException as error:
-        step.result = "interrupted" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        raise
-    finally:
-        step.finish(time.monotonic() - began)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.errors import Failed
+from tests.host.deploying import CHECKOUT
 
 _TIMEOUT_S = 900
 
@@ -29,29 +31,41 @@ class HostOutcome:
     checks: Mapping[str, int]
 
 
-def labctl(command: str, inventory: Path, *, log: Path | None = None) -> dict[str, HostOutcome]:
-    """Run `labctl COMMAND INVENTORY --json`; host name → outcome.
+def labctl(
+    command: str, inventory: Path, *, log: Path | None = None, checkout: Path = CHECKOUT
+) -> dict[str, HostOutcome]:
+    """Run `labctl COMMAND INVENTORY --json`; host name → outcome. Otherwise like `document`."""
+    found = document(command, inventory, log=log, checkout=checkout)
+    return {name: _outcome(host) for name, host in found["hosts"].items()}
 
-    log: a file that the run's output is added to. Raises `Failed` with what labctl complained of when it does not
-    exit with 0.
+
+def document(*arguments: str | Path, log: Path | None = None, checkout: Path = CHECKOUT) -> dict[str, Any]:
+    """Run it with --json; returns what it printed. Otherwise like `said`."""
+    return dict(json.loads(said(*arguments, "--json", log=log, checkout=checkout)))
+
+
+def said(*arguments: str | Path, log: Path | None = None, checkout: Path = CHECKOUT) -> str:
+    """Run labctl; returns its standard output.
+
+    log: a file that the run's output is added to. checkout: whose labctl it is. Raises `Failed` with what labctl
+    complained of when it does not exit with 0.
     """
-    exit_code, output, complaints = _run([sys.executable, "-m", "labctl", command, str(inventory), "--json"])
+    words = [str(each) for each in arguments]
+    exit_code, output, complaints = _run([sys.executable, "-m", "labctl", *words], checkout)
     if log:
         with log.open("a") as file:
-            file.write(f"$ labctl {command}\n{output}{complaints}\n")
-    try:
-        document = json.loads(output)
-    except ValueError as error:
-        raise Failed(f"no JSON: {output}{complaints}"[-500:], where=f"labctl {command}") from error
+            file.write(f"$ labctl {shlex.join(words)}\n{output}{complaints}\n")
     if exit_code != 0:
-        raise Failed(f"exit code {exit_code}: {_complaint(document)}", where=f"labctl {command}")
-    return {name: _outcome(host) for name, host in document["hosts"].items()}
+        reason = _complaint(output) or f"{output}{complaints}"[-500:].strip()
+        raise Failed(f"exit code {exit_code}: {reason}", where=f"labctl {words[0]}")
+    return output
 
 
-def _run(argv: Sequence[str]) -> tuple[int, str, str]:
+def _run(argv: Sequence[str], folder: Path) -> tuple[int, str, str]:
     """Exit code, standard output and standard error; when we are stopped, it and all it started go with us."""
     process = subprocess.Popen(
         argv,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -81,15 +95,25 @@ def _outcome(host: Mapping[str, Any]) -> HostOutcome:
     )
 
 
-def _complaint(document: Mapping[str, Any]) -> str:
-    """The first thing that went wrong, in words."""
+def _complaint(output: str) -> str:
+    """The first thing that went wrong, in words; empty where the output does not say."""
+    try:
+        document = json.loads(output)
+    except ValueError:
+        return ""
     if "error" in document:
         return str(document["error"]["message"])
-    for name, host in document["hosts"].items():
-        if host["error"]:
-            return f"{name}: {host['error']['message']}. {host['error']['hint'] or ''}".strip()
-        for step in (*host["operations"], *host["checks"]):
+    hosts = document.get("hosts", {})
+    for name, host in hosts.items() if isinstance(hosts, dict) else [(each["name"], each) for each in hosts]:
+        told = [
+            host["error"],
+            *host.get("refusals", ()),
+            *(each["error"] for each in host.get("models") or ()),
+        ]
+        for error in filter(None, told):
+            return f"{name}: {error['message']}. {error['hint'] or ''}".strip()
+        for step in (*host.get("operations", ()), *host.get("checks", ())):
             if step["status"] == "failed":
-                output = " / ".join(step["output"])
-                return f"{name}: {step['role']}: {step['name']}: {step['reason'] or ''} {output}".strip()
-    return "; ".join(document["notes"])
+                last = " / ".join(step["output"])
+                return f"{name}: {step['role']}: {step['name']}: {step['reason'] or ''} {last}".strip()
+    return "; ".join(document.get("notes", ()))

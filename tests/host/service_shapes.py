@@ -6,7 +6,6 @@ A service without a row here gets a plain one: its entrypoint is a program that 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.host.llama_image import TREE as LLAMA
 from tests.host.package_tree import PackageTree
 
 _SLIM = (
@@ -27,6 +26,8 @@ VALKEY = PackageTree("valkey", "trixie", (*_BASE, "valkey-server", "valkey-tools
 NGINX = PackageTree("nginx", "trixie", (*_BASE, "nginx"), _SLIM)
 # Its package would set a database up by itself.
 MINIFLUX = PackageTree("miniflux", "trixie", (*_BASE, "dbconfig-no-thanks", "miniflux"), _SLIM)
+# In sid alone. curl and a shell are in it for the health check, as in upstream's image.
+LLAMA = PackageTree("llama-server", "sid", ("base-files", "ca-certificates", "curl", "dash", "llama.cpp"))
 TREES = (BASE, POSTGRES, VALKEY, NGINX, MINIFLUX, LLAMA)
 # For a workload of the service `container`, which has no image of its own.
 ANYTHING = "docker.io/library/nginx"

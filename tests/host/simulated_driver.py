@@ -91,10 +91,11 @@ ExecStop=-/bin/sh -c 'cd {simulated_gpus.STATE} && rm -f *.persistence *.power-l
 _STATE_ALLOWED = f"ReadWritePaths=-{simulated_gpus.STATE}\n"
 
 
-def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "") -> None:
+def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "", driver: str = "") -> None:
     """Put RTX 3090s on the bus of a host that is on, and the simulated library before the one that is to come.
 
-    loaded: the version of a driver that is loaded though no module of it was ever built.
+    loaded: the version of a driver that is loaded though no module of it was ever built. driver: the version that the
+    library says it is of; the one that is loaded, or Debian's own, unless said.
     """
     write(host, f"etc/systemd/system/{_UNIT}", _BOOT_UNIT)
     write(host, "etc/systemd/system/nvidia-persistenced.service.d/90-simulated.conf", _PERSISTENCED)
@@ -102,7 +103,7 @@ def plug_in(host: ThrowawayHost, cards: Host, library: bytes, *, loaded: str = "
     write(host, f"etc/systemd/system/{_UVM_UNIT}.d/90-simulated.conf", _UVM_LOADED)
     write(host, f"{_FOLDER}/load-uvm", _LOAD_UVM.replace("@uvm@", str(_UVM_MAJOR)))
     write(host, "usr/local/lib/libnvidia-ml.so.1", library)
-    next_boot_finds(host, cards, loaded=loaded)
+    next_boot_finds(host, cards, loaded=loaded, driver=driver)
     host.console_run(f"ldconfig; systemctl daemon-reload; systemctl enable --now {_UNIT}")
 
 
@@ -113,10 +114,11 @@ def next_boot_finds(
     lost: Sequence[int] = (),
     hanging: Sequence[int] = (),
     loaded: str = "",
+    driver: str = "",
 ) -> None:
     """The cards on the bus from the next boot on. lost: those, by index, that are there and do not answer.
 
-    hanging: those that let everybody wait who asks for more than their names. loaded: as in `plug_in`.
+    hanging: those that let everybody wait who asks for more than their names. loaded, driver: as in `plug_in`.
     """
     words = {
         "slots": " ".join(f"0000:{16 * (card.index + 1):02x}:00.0" for card in cards.cards),
@@ -129,7 +131,7 @@ def next_boot_finds(
     for word, value in words.items():
         script = script.replace(f"@{word}@", value)
     write(host, f"{_FOLDER}/boot", script)
-    simulated_gpus.describe_to(host, cards, nodes=True, driver=loaded or simulated_gpus.DRIVER)
+    simulated_gpus.describe_to(host, cards, nodes=True, driver=driver or loaded or simulated_gpus.DRIVER)
 
 
 def write(host: ThrowawayHost, path: str, content: str | bytes, mode: int = 0o644) -> None:

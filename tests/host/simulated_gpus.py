@@ -11,7 +11,7 @@ from tests.simulated_nvml.description import describe
 
 # What Debian 13's nvidia-smi is. Most services want a newer one, which its nvidia-smi takes just as well.
 DRIVER, NEWER_DRIVER = "550.163.01", "580.95.05"
-_CUDA = {DRIVER: 12040, NEWER_DRIVER: 13000}
+_CUDA = {DRIVER: 12040, NEWER_DRIVER: 13000, "595.58.03": 13020}
 STATE = "/run/simulated-nvml"
 _INSTALL_TIMEOUT_S = 300
 

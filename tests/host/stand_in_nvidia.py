@@ -5,6 +5,9 @@ under the same names; on Ubuntu `nvidia-dkms-580-open` and `libnvidia-compute-58
 NVIDIA's dkms packages ask for a newer dkms than Debian 12 has; these take the one that is there.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from tests.host.stand_in_driver import kernel_module
 from tests.host.stand_in_repository import STAND_IN, StandIn
 
@@ -44,12 +47,14 @@ def pinning(version: str) -> StandIn:
     return StandIn(name, branch, {f"etc/apt/preferences.d/{name}": text}, relations=_SECTION)
 
 
-def debian(*versions: str) -> tuple[StandIn, ...]:
-    """The repository for a Debian, with the drivers of all these versions."""
-    return (*(each for version in versions for each in _debian(version)), *toolkits())
+def debian(
+    *versions: str, contents: Mapping[str, Mapping[str, str | bytes]] = MappingProxyType({})
+) -> tuple[StandIn, ...]:
+    """The repository for a Debian, with the drivers of all these versions. contents: files of some, by package."""
+    return (*(each for version in versions for each in _debian(version, contents)), *toolkits())
 
 
-def _debian(version: str) -> tuple[StandIn, ...]:
+def _debian(version: str, contents: Mapping[str, Mapping[str, str | bytes]]) -> tuple[StandIn, ...]:
     exactly = f"(= {version}-1)"
     libraries = ("libcuda1", "libnvidia-ml1", "libnvcuvid1", "nvidia-persistenced", "nvidia-smi")
     return (
@@ -71,7 +76,7 @@ def _debian(version: str) -> tuple[StandIn, ...]:
             revision="-1",
             relations=_SECTION,
         ),
-        *(StandIn(name, f"{version}-1", relations=_SECTION) for name in libraries),
+        *(StandIn(name, f"{version}-1", contents.get(name, {}), relations=_SECTION) for name in libraries),
         StandIn(
             "nvidia-driver-cuda",
             f"{version}-1",

@@ -2,36 +2,40 @@
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from gguf import GGUFReader
 
 from labctl.errors import Failed
-from tests.host import demo, tiny_gguf
+from tests.host import demo, demo_session, tiny_gguf
 from tests.host.hosts import ThrowawayHosts
 from tests.host.leftovers import Footprint, machine_firewall
 
 pytestmark = pytest.mark.host
 
-_PARTS = 9
+_PARTS = 16
 
 
 def test_the_demo_ends_with_real_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = demo.demo(tmp_path)
-    assert answer.tokens > 0
-    assert answer.text.strip()
+    told = demo.demo(tmp_path)
+    assert told.answer.tokens > 0
+    assert told.answer.text.strip()
     # The server has the very model that was written: no other has this many parameters.
     written = GGUFReader(tmp_path / f"{tiny_gguf.NAME}.gguf")
-    assert answer.model == tiny_gguf.NAME
-    assert answer.parameters == sum(int(tensor.n_elements) for tensor in written.tensors)
-    lines = capsys.readouterr().out.splitlines()
-    assert all(len(line) <= 80 for line in lines)
+    assert told.answer.model == "chat"
+    assert told.answer.parameters == sum(int(tensor.n_elements) for tensor in written.tensors)
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert all(len(line) <= 80 for line in (*lines, *told.picture.splitlines()))
     # Between them may stand what was said meanwhile, as that another run builds the image.
     timed = [line for line in lines if re.search(r" \d+\.\d s$", line)]
     assert len(timed) == _PARTS, "each part says how long it took"
-    assert re.search(r"again: 0 changed", "\n".join(lines))
+    assert re.search(r"deploy +again: 0 changed", printed)
+    assert re.search(r"apply +again: unchanged", printed)
+    assert len(re.findall(r"verify +\d+ passed(, \d+ not run here)? ", printed)) == 2
+    assert told.picture.startswith("Yes: all 2 of ")
+    assert "chat" in told.picture
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,7 @@ def test_a_demo_that_stops_tears_down_and_says_where_the_logs_are(
     def stop(*_arguments: object, **_options: object) -> None:
         raise stopped_by
 
-    monkeypatch.setattr(demo, "labctl", stop)
+    monkeypatch.setattr(demo_session, "labctl", stop)
     assert demo.main() == exit_code
     printed = capsys.readouterr()
     assert re.search(rf"labctl deploy +{said}", printed.out)
@@ -56,15 +60,6 @@ def test_a_demo_that_stops_tears_down_and_says_where_the_logs_are(
     folder = Path(printed.err.rsplit("the logs are in ", 1)[1].strip())
     assert "systemd" in (folder / "journal.log").read_text()
     shutil.rmtree(folder)
-
-
-def test_what_is_said_during_a_step_has_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
-    with demo._step("boot") as step:
-        print("building the base image", file=sys.stderr)
-        step.result = "Debian 13"
-    first, aside, again = capsys.readouterr().out.splitlines()
-    assert (first.strip(), aside.strip()) == ("boot", "building the base image")
-    assert re.fullmatch(r"  boot +Debian 13 +0\.\d s", again)
 
 
 def test_what_a_living_session_has_is_found() -> None:
