@@ -75,6 +75,7 @@ CASES = (
         "12.9",
         "nvidia",
         suite="bookworm",
+        nightly=True,
     ),
     Case(
         "d12-own",
