@@ -27,7 +27,6 @@ _LONGEST = (
     "test_kill_anywhere",
     "test_driver_faults",
     "test_gpu_kill_anywhere",
-    "test_every_service",
     "test_apply_kill_anywhere",
     "test_apply",
     "test_deploy",

@@ -26,7 +26,8 @@ from tests.host.port_forward import forwarded_port
 from tests.host.simulated_driver import write
 from tests.simulated_nvml.description import uuid_of
 
-pytestmark = pytest.mark.host
+# Minutes of both cores; what `make demo` runs of it is tried every time.
+pytestmark = [pytest.mark.host, pytest.mark.nightly]
 
 _LEFT, _GONE = uuid_of(0), uuid_of(1)
 _DATABASE, _CACHE = "labctl-files-db", "labctl-files-cache"
@@ -174,7 +175,6 @@ def test_the_same_plan_again_touches_nothing(lab: EveryService) -> None:
     assert lab.ids() == before
 
 
-@pytest.mark.nightly
 def test_the_database_and_the_cache_keep_their_data_when_they_are_started_anew(lab: EveryService) -> None:
     lab.inside(_DATABASE, *_SQL, "create table kept as select 42 as answer")
     lab.inside(_CACHE, "valkey-cli", "set", "kept", "42")
@@ -203,7 +203,6 @@ def test_a_job_takes_the_card_of_what_it_displaces_and_gives_it_back(lab: EveryS
     assert lab.root("journalctl -o cat -u labctl-chat | grep -c '^Stopped '") == "1"
 
 
-@pytest.mark.nightly
 def test_logs_stop_and_start_are_the_services_own(lab: EveryService) -> None:
     logs = lab("logs", "home")
     assert logs.exit_code == 0, logs.stderr
@@ -227,7 +226,6 @@ def test_logs_stop_and_start_are_the_services_own(lab: EveryService) -> None:
     assert {name for name in before if before[name] != after[name]} == {"labctl-home"}
 
 
-@pytest.mark.nightly
 def test_verify_finds_planted_faults_and_an_apply_mends_what_was_edited(lab: EveryService) -> None:
     unit = f"{_UNITS}/labctl-listen.container"
     about = lab.inside("labctl-listen", "cat", "/etc/stand-in.json")
@@ -264,7 +262,6 @@ def test_verify_finds_planted_faults_and_an_apply_mends_what_was_edited(lab: Eve
     assert lab.checks()[0] == 0
 
 
-@pytest.mark.nightly
 def test_without_a_card_at_boot_the_others_run_and_place_without_and_apply_move_what_needs_it(
     lab: EveryService, tmp_path: Path
 ) -> None:

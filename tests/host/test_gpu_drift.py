@@ -146,6 +146,12 @@ _ROUNDS = (
 )
 
 
+def _tier(changes: tuple[Change, ...]) -> tuple[pytest.MarkDecorator, ...]:
+    """Modules of two branches are built in one round, which takes longer than all others."""
+    builds = any(each.name == "module of another branch" for each in changes)
+    return (pytest.mark.nightly,) if builds else ()
+
+
 @pytest.fixture(scope="module")
 def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuBox]:
     host = throwaway_hosts.boot("drifting", layer=gpu_layers.driven(throwaway_hosts))
@@ -154,7 +160,13 @@ def box(throwaway_hosts: ThrowawayHosts, tmp_path_factory: pytest.TempPathFactor
     throwaway_hosts.destroy(host)
 
 
-@pytest.mark.parametrize("changes", _ROUNDS, ids=lambda changes: ", ".join(each.name for each in changes))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param(changes, id=", ".join(each.name for each in changes), marks=_tier(changes))
+        for changes in _ROUNDS
+    ],
+)
 def test_check_names_exactly_what_the_deploy_then_corrects(box: GpuBox, changes: tuple[Change, ...]) -> None:
     name = box.host.name
     expected = [operation for change in changes for operation in change.operations]
