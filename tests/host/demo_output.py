@@ -45,14 +45,21 @@ class Step(io.TextIOBase):
         print(self._title, end="", flush=True)
 
     def write(self, text: str) -> int:
-        """Print an aside."""
-        print(("\n    " if self._is_open else "") + text, end="", flush=True)
-        self._is_open = False
+        """Print an aside, each line of it as one or more of our width; what ends a line comes by itself."""
+        for line in text.splitlines():
+            if line.strip():
+                print(("\n" if self._is_open else "") + _aside(line), flush=True)
+                self._is_open = False
         return len(text)
 
     def finish(self, seconds: float) -> None:
         """Complete the line, after asides anew."""
         print(f"{'' if self._is_open else self._title}{self.result:<50} {seconds:6.1f} s", flush=True)
+
+
+def _aside(line: str) -> str:
+    """Indented, in as many lines as it takes."""
+    return textwrap.fill(line, _WIDTH, initial_indent="    ", subsequent_indent="      ")
 
 
 @contextmanager

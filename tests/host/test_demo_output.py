@@ -26,6 +26,16 @@ def test_what_is_said_during_a_step_has_a_line_of_its_own(capsys: pytest.Capture
     assert re.fullmatch(r"  boot +Debian 13 +0\.\d s", again)
 
 
+def test_what_is_said_during_a_step_is_no_wider_than_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "tests.host: building the image docker.io/miniflux/miniflux:2.2.6 from Debian trixie (once)"
+    with step("images"):
+        print(said, file=sys.stderr)
+        print("and another", file=sys.stderr)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines), lines
+    assert " ".join(" ".join(lines[1:-1]).split()) == f"{said} and another"
+
+
 def test_without_root_it_ends_with_the_placement_and_says_why(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
