@@ -1,11 +1,13 @@
 """One shell script that tells everything the decision looks at. It changes nothing and needs no privileges."""
 
 # Of the driver's module for a kernel ($1), whatever its packager calls it: Debian's file is nvidia-current(-open).ko,
-# for which nvidia is a name at loading alone. nvidia_module KERNEL FIELD prints a field of modinfo's.
+# for which nvidia is a name at loading alone. `nvidia_module KERNEL` prints VERSION|LICENSE, both of one modinfo: each
+# unpacks the module, and that of a compressed one takes a second.
 NVIDIA_MODULE = r"""
 nvidia_module() {
   for name in nvidia nvidia-current nvidia-current-open; do
-    modinfo -k "$1" -F "$2" "$name" 2>/dev/null | head -n 1 | grep . && return
+    modinfo -k "$1" "$name" 2>/dev/null | awk -F ': *' '$1 == "version" && v == "" { v = $2 }
+      $1 == "license" && l == "" { l = $2 } END { if (v == "") exit 1; print v "|" l }' && return
   done
 }
 """
@@ -36,9 +38,8 @@ running=$(uname -r)
 for k in $( (ls /lib/modules 2>/dev/null; echo "$running") | sort -u); do
   bootable=no; [ -e "/boot/vmlinuz-$k" ] && bootable=yes
   headers=no; [ -e "/lib/modules/$k/build/Makefile" ] && headers=yes
-  module=$(nvidia_module "$k" version)
-  license=$(nvidia_module "$k" license)
-  echo "$k|$bootable|$headers|$module|$license"
+  module=$(nvidia_module "$k")
+  echo "$k|$bootable|$headers|${module:-|}"
 done
 section grub
 grep -hs '^GRUB_DEFAULT=' /etc/default/grub /etc/default/grub.d/*.cfg

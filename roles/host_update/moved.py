@@ -132,7 +132,7 @@ _TAKE_BACK = f"""take_back() {{
 # A kernel without the driver's module is none to boot.
 _HAS_MODULE = f"""{NVIDIA_MODULE}
 for kernel in @kernels@; do
-  nvidia_module "$kernel" version >/dev/null || dkms autoinstall -k "$kernel" || true
-  nvidia_module "$kernel" version >/dev/null || take_back "no module of the driver came about for $kernel."
+  nvidia_module "$kernel" >/dev/null || dkms autoinstall -k "$kernel" || true
+  nvidia_module "$kernel" >/dev/null || take_back "no module of the driver came about for $kernel."
 done
 """

@@ -21,7 +21,8 @@ _STATE = "nvidia module"
 # Of the kernel in $k.
 MODULE_STATE = rf"""{NVIDIA_MODULE}
 flavour() {{ case $1 in *GPL*) echo open;; ?*) echo proprietary;; esac; }}
-echo installed $(nvidia_module "$k" version) $(flavour "$(nvidia_module "$k" license)")
+module=$(nvidia_module "$k") || true
+echo installed ${{module%%|*}} $(flavour "${{module#*|}}")
 line=$(grep -s '^NVRM version:' /proc/driver/nvidia/version)
 case $line in *Open\ Kernel*) kind=open;; ?*) kind=proprietary;; *) kind=;; esac
 echo loaded $(printf %s "$line" | grep -oE '[0-9]{{3}}\.[0-9][0-9.]*' | head -n 1) $kind
@@ -80,7 +81,7 @@ dpkg -L {shlex.join(packages)} 2>/dev/null | sed -n 's,^\\(/usr/src/[^/]*\\)/dkm
   dkms add "$each" >/dev/null 2>&1 || true
 done
 dkms autoinstall -k "$kernel" || true  # another vendor's module may be the one that does not build
-nvidia_module "$kernel" version >/dev/null || {{
+nvidia_module "$kernel" >/dev/null || {{
   why_not_built || echo "labctl: dkms brought no module about for $kernel: is linux-headers-$kernel installed?"
   exit 1; }}
 """

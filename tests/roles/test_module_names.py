@@ -13,9 +13,13 @@ from roles.nvidia_driver.module import LoadedModule, module_state
 KERNEL = "6.12.117+deb13-amd64"
 # As kmod's: silent and unsuccessful for a module that is not there.
 _MODINFO = """#!/bin/sh
-# modinfo -k KERNEL -F FIELD NAME
-[ "$2" = '{kernel}' ] && [ "$5" = '{name}' ] || {{ echo "modinfo: ERROR: Module $5 not found." >&2; exit 1; }}
-case $4 in version) echo 550.163.01 ;; license) echo '{license}' ;; esac
+# modinfo -k KERNEL NAME
+[ "$2" = '{kernel}' ] && [ "$3" = '{name}' ] || {{ echo "modinfo: ERROR: Module $3 not found." >&2; exit 1; }}
+echo "filename:       /lib/modules/$2/updates/dkms/$3.ko.xz"
+echo 'alias:          char-major-195-*'
+echo 'version:        550.163.01'
+echo 'license:        {license}'
+echo 'srcversion:     5B4DA2BF0DAA4F1F4A3E6A4'
 """
 
 
@@ -41,14 +45,14 @@ def asked(folder: Path, name: str, license_: str, script: str) -> str:
     ],
 )
 def test_version_and_flavour(tmp_path: Path, name: str, license_: str, flavour: str) -> None:
-    field = f"{NVIDIA_MODULE}nvidia_module {KERNEL} version"
-    assert asked(tmp_path, name, license_, field) == "550.163.01\n"
+    both = f"{NVIDIA_MODULE}nvidia_module {KERNEL}"
+    assert asked(tmp_path, name, license_, both) == f"550.163.01|{license_}\n"
     state = asked(tmp_path, name, license_, module_state(KERNEL)).splitlines()
     assert state[0] == f"installed 550.163.01 {flavour}"
 
 
 def test_another_vendors_module_is_none(tmp_path: Path) -> None:
-    assert asked(tmp_path, "nvidiafb", "GPL", f"{NVIDIA_MODULE}nvidia_module {KERNEL} version") == ""
+    assert asked(tmp_path, "nvidiafb", "GPL", f"{NVIDIA_MODULE}nvidia_module {KERNEL}") == ""
     assert asked(tmp_path, "nvidiafb", "GPL", module_state(KERNEL)).splitlines()[0] == "installed"
 
 
