@@ -131,6 +131,7 @@ def test_a_module_that_does_not_build_leaves_a_bare_host_bare(box: DriverBox) ->
     assert box.root("find /etc/modprobe.d /etc/modules-load.d -name '*labctl*'") == ""
 
 
+@pytest.mark.nightly
 def test_what_dpkg_can_never_finish_is_named_with_the_compilers_word(box: DriverBox) -> None:
     box.root(f"{_INSTALL} nvidia-open-kernel-dkms", check=False)
     assert not box.packages_in_order()

@@ -108,6 +108,7 @@ def test_it_is_all_still_so_after_a_reboot(box: GpuBox) -> None:
     assert verified.exit_code == 0, verified.stdout
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("driven")
 def test_what_is_changed_by_hand_is_drift(box: GpuBox) -> None:
     box.root("sed -i '/GPU-/d' /etc/cdi/nvidia.yaml; nvidia-smi -pm 0; nvidia-smi -pl 300")

@@ -12,7 +12,8 @@ from tests.host.deploying import write_inventory
 from tests.host.throwaway_host import ThrowawayHost
 from tests.wheel import build_wheel, install_wheel
 
-pytestmark = pytest.mark.host
+# tests/test_wheel.py sees every time that a wheel is whole.
+pytestmark = [pytest.mark.host, pytest.mark.nightly]
 
 
 def test_it_deploys_checks_and_verifies_without_the_checkout(
