@@ -26,7 +26,7 @@ def pull(images: Iterable[Image], programs: Programs, report: Report) -> None:
 
     An image of which nobody knows the size is ended when it leaves others too little room.
     """
-    missing = [image for image in images if programs.run(["podman", "image", "exists", image.name]).status]
+    missing = [image for image in images if not _is_here(image, programs)]
     if not missing:
         return
     storage = _storage(programs)
@@ -41,6 +41,20 @@ def pull(images: Iterable[Image], programs: Programs, report: Report) -> None:
         )
     for number, image in enumerate(missing, 1):
         _pull(image, f"pull {number}/{len(missing)}", storage, programs, report)
+
+
+def _is_here(image: Image, programs: Programs) -> bool:
+    """1 is Podman's no (podman-image-exists(1)); of anything else it knows nothing, and a pull would hide why."""
+    command = ["podman", "image", "exists", image.name]
+    done = programs.run(command)
+    if done.status not in (0, 1):
+        raise Failed(
+            "Podman does not answer",
+            where=" ".join(command),
+            found=done.said,
+            hint="the same command on the host says more; a disk or machine that is busy answers later",
+        )
+    return done.status == 0
 
 
 def _pull(image: Image, words: str, storage: Path, programs: Programs, report: Report) -> None:

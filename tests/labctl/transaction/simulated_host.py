@@ -64,6 +64,7 @@ class SimulatedHost:
 
     brings_back: what a unit that is stopped starts, as a job does with what stepped aside for it.
     lost_card: one that fell off the bus, which nvidia-smi lists nothing for when it is asked for all.
+    no_podman: what Podman says instead of whether an image is there.
     """
 
     root: Path
@@ -81,6 +82,7 @@ class SimulatedHost:
     brings_back: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     lost_card: str = ""
+    no_podman: Done | None = None
     journal: str = ""
     secrets: str = "[]"
     clock: float = 0.0
@@ -188,7 +190,7 @@ class SimulatedHost:
     def _podman(self, arguments: list[str]) -> Done:
         match arguments:
             case ["image", "exists", name]:
-                return Done(0 if name in self.images else 1, "", "")
+                return self.no_podman or Done(0 if name in self.images else 1, "", "")
             case ["pull", *_, name]:
                 done = self.pullable.get(name, Done(125, "", "Error: manifest unknown"))
                 if done.status == 0:

@@ -148,6 +148,16 @@ def test_an_image_that_cannot_be_pulled_touches_nothing(host: SimulatedHost, sai
     assert hint in result(host)["error"]["hint"]
 
 
+@pytest.mark.parametrize("status", [124, 125, -9])
+def test_a_podman_that_does_not_answer_is_not_a_missing_image(host: SimulatedHost, status: int) -> None:
+    host.no_podman = Done(status, "", "podman did not end within 120 s")
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}, images=[Image(IMAGE)]))) == 1
+    assert is_untouched(host)
+    error = result(host)["error"]
+    assert (error["message"], error["where"]) == ("Podman does not answer", f"podman image exists {IMAGE}")
+    assert error["found"] == "podman did not end within 120 s"
+
+
 def test_images_that_the_disk_has_no_room_for_are_not_begun(host: SimulatedHost) -> None:
     made = manifest({**TWO, "chat": "2"}, images=[Image("registry.example/new:2", download_mib=10**9)])
     assert host.transact(host.stage(made)) == 1
