@@ -77,18 +77,22 @@ _UNTIL = "for i in $(seq 1200); do {0} && exit; sleep 0.1; done; echo 'in vain: 
 
 @dataclass
 class EveryService:
-    """The host, and the folder with its inventory, workloads file and plan; labctl with the digests of its images."""
+    """The host, and the folder with its inventory, workloads file and plan; labctl with the digests of its images.
+
+    timeout_s: of each of its commands.
+    """
 
     host: ThrowawayHost
     registry: ImageRegistry
     folder: Path
     inventory: Path
     checkout: Path
+    timeout_s: float = 600
 
     def __call__(self, command: str, *arguments: str | Path) -> Run:
         """Run labctl against the host."""
         words = (command, *arguments, "--inventory", self.inventory)
-        return labctl(*words, checkout=self.checkout, timeout_s=600)
+        return labctl(*words, checkout=self.checkout, timeout_s=self.timeout_s)
 
     @property
     def workloads(self) -> Path:

@@ -2,11 +2,10 @@
 
 import base64
 import json
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.errors import Failed
+from tests.host.json_request import answer
 
 _USER = "admin"
 
@@ -34,12 +33,4 @@ class FeedReader:
         login = base64.b64encode(f"{_USER}:{self.password}".encode()).decode()
         headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.base_url}{path}", content, headers)
-        try:
-            # Straight there, whatever proxy the environment names: the port is this machine's own.
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-                request, timeout=60
-            ) as reply:
-                return json.load(reply)
-        except (OSError, ValueError) as error:
-            raise Failed(f"no answer: {error}", where=request.full_url) from error
+        return answer(f"{self.base_url}{path}", content, headers)

@@ -1,6 +1,7 @@
 """A registry for throwaway hosts with an image for every service of the catalogue, under the images' true names.
 
     registry = prepare(hosts, host)           # once more for another host: the same registry
+    registry = prepare(hosts, host, images)   # the same of other images, at another port
     registry.mirrors                          # what an inventory says of it: `podman: {mirrors: …}`
     registry.checkout(folder)                 # labctl, told the digests of these images
 
@@ -23,7 +24,7 @@ from tests.host.throwaway_host import ThrowawayHost
 
 PORT = 5000
 _STARTED_WITHIN_S = 10
-_LOG = "image_registry.log"
+_LOG = "image_registry.{}.log"
 _CRUN = "usr/local/lib/throwaway-host/crun"
 # Without the controllers of cgroup v2 crun starts nothing that it is to limit; and no root of a container may raise
 # limits of its own beyond those that it was born with.
@@ -90,12 +91,12 @@ class ImageRegistry:
         return write_checkout(folder, self.images.images)
 
 
-def prepare(hosts: ThrowawayHosts, host: ThrowawayHost) -> ImageRegistry:
+def prepare(hosts: ThrowawayHosts, host: ThrowawayHost, images: ServiceImages | None = None) -> ImageRegistry:
     """Start the registry if the session has none, and let the host's Podman pull from it and run what units limit.
 
-    Raises `Failed` when the images cannot be built.
+    images: those that it has instead of one for every service. Raises `Failed` when the images cannot be built.
     """
-    registry = _started(hosts)
+    registry = _started(hosts, images)
     mirrors = (_MIRROR.format(**each) for each in registry.mirrors)
     write(host, "etc/containers/registries.conf.d/90-throwaway-host.conf", "\n".join(mirrors))
     let_services_start(host)
@@ -109,16 +110,16 @@ def let_services_start(host: ThrowawayHost) -> None:
     host.console_run(_CARDS_FOR_OUR_TOOLS_ALONE)
 
 
-def _started(hosts: ThrowawayHosts) -> ImageRegistry:
+def _started(hosts: ThrowawayHosts, others: ServiceImages | None) -> ImageRegistry:
     session = hosts.session
-    images = service_images(session.cache)
-    registry = ImageRegistry(f"{session.subnet.router4}:{PORT}", images)
-    log = session.folder / _LOG
+    images, port = (others, PORT + 1) if others else (service_images(session.cache), PORT)
+    registry = ImageRegistry(f"{session.subnet.router4}:{port}", images)
+    log = session.folder / _LOG.format(port)
     if log.exists():
         images.held.release()
         return registry
     hosts.keep(images.held)
-    program = [sys.executable, str(registry_server.__file__), session.subnet.router4, str(PORT)]
+    program = [sys.executable, str(registry_server.__file__), session.subnet.router4, str(port)]
     session.start([*program, str(images.folder)], log)
     deadline = time.monotonic() + _STARTED_WITHIN_S
     while registry_server.READY not in log.read_text():

@@ -1,11 +1,10 @@
 """What llama.cpp's server answers at its OpenAI-style API."""
 
 import json
-import urllib.request
 from dataclasses import dataclass
-from typing import Any
 
 from labctl.errors import Failed
+from tests.host.json_request import JSON, answer
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ def ask(base_url: str, question: str, *, most_tokens: int) -> Answer:
         "temperature": 1,
         "seed": 2,
     }
-    reply = _json(f"{base_url}/v1/chat/completions", json.dumps(request).encode())
-    models = _json(f"{base_url}/v1/models")
+    reply = answer(f"{base_url}/v1/chat/completions", json.dumps(request).encode(), JSON)
+    models = answer(f"{base_url}/v1/models")
     try:
         return Answer(
             text=reply["choices"][0]["message"]["content"],
@@ -44,13 +43,3 @@ def ask(base_url: str, question: str, *, most_tokens: int) -> Answer:
         raise Failed(
             "not a chat completion", where=base_url, found=json.dumps([reply, models])[:500]
         ) from error
-
-
-def _json(url: str, body: bytes | None = None) -> Any:
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    try:
-        # Straight there, whatever proxy the environment names: the port is this machine's own.
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as reply:
-            return json.load(reply)
-    except (OSError, ValueError) as error:
-        raise Failed(f"no answer: {error}", where=url) from error

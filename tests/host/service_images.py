@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +26,9 @@ from tests.host.oci_store import Configuration, Entry, Store, Stored, files_laye
 from tests.host.package_tree import PackageTree
 from tests.host.service_shapes import ANYTHING, ANYTHING_TAG, BASE, PLAIN, SHAPES, TREES, Shape
 
-Kind = Literal["packages", "stand-in"]
-_IMAGES = "images.json"
+Kind = Literal["packages", "pypi", "stand-in"]
+IMAGES = "images.json"
+"""The file of a store with a row for each."""
 _REFRESH_AFTER_DAYS = 30
 _PROGRAMS = Path(str(stand_in_services.__file__)).parent
 _IN_IMAGE = "usr/local/lib/stand-in"
@@ -44,6 +45,11 @@ vllm:x:2000:0::/home/vllm:/bin/sh
 nobody:x:65534:65534::/:/bin/sh
 """
 _GROUP = "root:x:0:\nwww-data:x:33:\npostgres:x:999:\nubuntu:x:1000:\nnogroup:x:65534:\n"
+_MADE_OF: Mapping[Kind, str] = {
+    "packages": "of Debian's packages",
+    "pypi": "of PyPI's wheels",
+    "stand-in": "a STAND-IN",
+}
 _ADDRESS = re.compile(r"http://[^/']+(/[^'\"]*)")
 
 
@@ -59,8 +65,7 @@ class ServiceImage:
     @property
     def line(self) -> str:
         """For people."""
-        what = "of Debian's packages" if self.kind == "packages" else "a STAND-IN"
-        return f"{self.name}:{self.tag} is {what}"
+        return f"{self.name}:{self.tag} is {_MADE_OF[self.kind]}"
 
 
 @dataclass(frozen=True)
@@ -78,16 +83,17 @@ def service_images(cache: Cache) -> ServiceImages:
     About a minute with nothing in the cache; seconds when only a stand-in's program has changed. Raises `Failed` when
     packages cannot be had.
     """
+    return kept_images(cache, "registry", _recipe(), lambda made: _build(cache, made), _REFRESH_AFTER_DAYS)
+
+
+def kept_images(
+    cache: Cache, family: str, recipe: str, build: Callable[[Path], None], refresh_after_days: float
+) -> ServiceImages:
+    """The store of this family in the cache. build: makes one in an empty folder; raises what that raises."""
     folder = cache.root / "images"
     folder.mkdir(exist_ok=True)
-    held = hold(
-        folder,
-        "registry",
-        _recipe(),
-        lambda made: _build(cache, made),
-        refresh_after_days=_REFRESH_AFTER_DAYS,
-    )
-    rows = json.loads((held.path / _IMAGES).read_text())
+    held = hold(folder, family, recipe, build, refresh_after_days=refresh_after_days)
+    rows = json.loads((held.path / IMAGES).read_text())
     return ServiceImages(held.path, {row["name"]: ServiceImage(**row) for row in rows}, held)
 
 
@@ -133,7 +139,7 @@ def _build(cache: Cache, folder: Path) -> None:
         digest = store.put_image(image.name, image.tag, layers, configuration)
         kind = "stand-in" if shape.tree is None else "packages"
         rows.append({"name": image.name, "tag": image.tag, "digest": digest, "kind": kind})
-    (folder / _IMAGES).write_text(json.dumps(rows))
+    (folder / IMAGES).write_text(json.dumps(rows))
 
 
 def _layers(cache: Cache, store: Store, folder: Path) -> dict[PackageTree, tuple[Stored, ...]]:
@@ -159,21 +165,26 @@ def _programs() -> Iterator[Entry]:
 
 def _files(shape: Shape, about: Mapping[str, Any]) -> Iterator[Entry]:
     """The layer of one image."""
-    yield Entry("etc/passwd", _PASSWD, 0o644)
-    yield Entry("etc/group", _GROUP, 0o644)
-    yield Entry("tmp", None, 0o1777)
+    yield from plain_files(shape.folder)
     # Where packages' own scripts would have made them.
     yield Entry("var/run/postgresql", None, 0o3777, (999, 999))
-    yield Entry("home/ubuntu", None, 0o755, (1000, 1000))
-    yield Entry("home/vllm", None, 0o775, (2000, 0))
-    if shape.folder:
-        yield Entry(shape.folder)
     for path, text in shape.files.items():
         yield Entry(path, text)
     if shape.tree is None:
         yield Entry("etc/stand-in.json", json.dumps(about), 0o644)
     for path in shape.starts:
         yield Entry(path, f'#!/bin/sh\nexec {_RUN} {path} "$@"\n')
+
+
+def plain_files(folder: str) -> Iterator[Entry]:
+    """Users and their homes, and the folder that it starts in."""
+    yield Entry("etc/passwd", _PASSWD, 0o644)
+    yield Entry("etc/group", _GROUP, 0o644)
+    yield Entry("tmp", None, 0o1777)
+    yield Entry("home/ubuntu", None, 0o755, (1000, 1000))
+    yield Entry("home/vllm", None, 0o775, (2000, 0))
+    if folder:
+        yield Entry(folder)
 
 
 def wanted() -> Iterator[tuple[Image, dict[str, Any], Configuration]]:
@@ -184,10 +195,12 @@ def wanted() -> Iterator[tuple[Image, dict[str, Any], Configuration]]:
             image = container.image or Image(name=ANYTHING, tag=ANYTHING_TAG, user="0:0")
             if image.name not in seen:
                 seen.add(image.name)
-                yield image, _about(service, container, image), _configuration(container, image)
+                kind: Kind = "stand-in" if SHAPES.get(image.name, PLAIN).tree is None else "packages"
+                yield image, _about(service, container, image), configuration(container, image, kind)
 
 
-def _configuration(container: Container, image: Image) -> Configuration:
+def configuration(container: Container, image: Image, kind: Kind) -> Configuration:
+    """How the image of a container runs by itself."""
     shape = SHAPES.get(image.name, PLAIN)
     return Configuration(
         user=image.user,
@@ -198,7 +211,7 @@ def _configuration(container: Container, image: Image) -> Configuration:
         volumes=image.volumes,
         folder=shape.folder,
         stop_signal=shape.stop_signal,
-        labels={"labctl.test-image": "stand-in" if shape.tree is None else "packages"},
+        labels={"labctl.test-image": kind},
     )
 
 
