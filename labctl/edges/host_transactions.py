@@ -145,7 +145,7 @@ class HostTransactions:
         done = self._run(
             "journalctl --quiet --lines=1 --output=json --output-fields=MESSAGE; "
             f"systemctl reset-failed {unit} 2>/dev/null; systemctl start --no-block {unit}",
-            "start",
+            "start it",
         )
         return str(json.loads(done.stdout)["__CURSOR"]) if done.stdout.strip() else ""
 
@@ -170,7 +170,7 @@ class HostTransactions:
 
     def status(self) -> dict[str, Any]:
         """What is in force, what there is to go back to, what is under way, how the last one ended."""
-        done = self._run(f"[ ! -e {PROGRAM} ] || exec {PROGRAM} status", "status")
+        done = self._run(f"[ ! -e {PROGRAM} ] || exec {PROGRAM} status", "tell its state")
         nothing: dict[str, Any] = {
             "current": None,
             "generations": [],
@@ -184,12 +184,12 @@ class HostTransactions:
     def _send(self, name: str, files: Mapping[str, tuple[bytes, int]]) -> None:
         files = {**files, **{f"system{path}": made for path, made in installed().items()}}
         command = f"sh -c {shlex.quote(_STAGE)} stage {shlex.quote(name)}"
-        self._run(command, "stage", stdin=base64.encodebytes(_tar(files)).decode())
+        self._run(command, "stage it", stdin=base64.encodebytes(_tar(files)).decode())
 
     def _poll(self, instance: str, cursor: str) -> tuple[str, list[dict[str, Any]]]:
         script = _FOLLOW.format(polls=_POLLS, seconds=_POLL_SECONDS, identifier=_IDENTIFIER)
         arguments = shlex.join([unit_of(instance), cursor])
-        done = self._run(f"sh -c {shlex.quote(script)} follow {arguments}", "follow")
+        done = self._run(f"sh -c {shlex.quote(script)} follow {arguments}", "follow it")
         state, *lines = done.stdout.decode("utf-8", "replace").splitlines()
         return state, [json.loads(line) for line in lines if line]
 
@@ -198,7 +198,7 @@ class HostTransactions:
         status = self.status()
         while status["open"] == instance and (status["running"] or waited < _UNDO_POLLS):
             waited += 1
-            self._run("sleep 1", "follow")
+            self._run("sleep 1", "follow it")
             status = self.status()
         last = status["last"]
         if last and last["transaction"] == instance and not status["open"]:
@@ -215,10 +215,10 @@ class HostTransactions:
         if done.exit_status:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise Failed(
-                f"the host cannot {what} it",
+                f"the host cannot {what}",
                 where=self._host,
                 found=said[-1] if said else f"exit status {done.exit_status}",
-                hint=f"is its disk full? df /var/lib/labctl {UNITS}",
+                hint=f"is its disk full? df /var/lib/labctl {UNITS}" if stdin else None,
             )
         return done
 

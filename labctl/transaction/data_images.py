@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 
-from labctl.errors import Failed
-from labctl.transaction.disk import Disk
+from labctl.transaction.disk import Disk, record
 from labctl.transaction.layout import Layout
 from labctl.transaction.manifest import Manifest
 
@@ -29,14 +28,8 @@ def _kept(layout: Layout) -> dict[str, str]:
     path = layout.data_images
     if not path.is_file():
         return {}
-    try:
-        return {str(unit): str(image) for unit, image in json.loads(path.read_text()).items()}
-    except (ValueError, AttributeError):
-        raise Failed(
-            "this is no list of images",
-            where=str(path),
-            hint="it says which version each service's data is of; write it anew, or remove it and be careful",
-        ) from None
+    hint = "it says which version each service's data is of; write it anew, or remove it and be careful"
+    return {unit: str(image) for unit, image in record(path, hint).items()}
 
 
 def _of(manifest: Manifest | None) -> dict[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from labctl.errors import Failed
 from labctl.transaction.decision import FileSeen
@@ -29,6 +31,17 @@ def refused(problem: OSError) -> Failed:
         found=problem.strerror,
         hint=hint if problem.errno in _NO_ROOM else None,
     )
+
+
+def record(path: Path, hint: str) -> dict[str, Any]:
+    """What was written down in a file of ours. Raises Failed, with `hint`, where a disk or a hand has damaged it."""
+    try:
+        document = json.loads(path.read_text())
+    except ValueError as problem:
+        raise Failed("the file is damaged", where=str(path), found=str(problem), hint=hint) from None
+    if not isinstance(document, dict):
+        raise Failed("the file is damaged", where=str(path), found=f"{document!r:.60}", hint=hint)
+    return document
 
 
 def _no_effect(_what: str, _path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from labctl.errors import BadInput, Failed
-from labctl.transaction.disk import STAGED, Disk, files_below, leftovers
+from labctl.transaction.disk import STAGED, Disk, files_below, leftovers, record
 from labctl.transaction.layout import BOOT_LETTERS, HALF_STAGED, Layout
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
 from labctl.transaction.manifest import Manifest, parse, stage_id
@@ -66,7 +66,7 @@ class Generations:
             raise BadInput(
                 "there is no such generation", found=str(number), expected=have or "none is there yet"
             )
-        return Generation(**json.loads(path.read_text()))
+        return Generation(**record(path, f"`labctl rollback` and apply cannot use it: remove {path.parent}"))
 
     def before_current(self) -> int:
         """The number that a rollback goes to. Raises Failed where there is none."""

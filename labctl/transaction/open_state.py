@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from labctl.errors import Failed
-from labctl.transaction.disk import Disk
+from labctl.transaction.disk import Disk, record
 from labctl.transaction.layout import Layout
 
 SCHEMA_VERSION = 1
@@ -49,11 +49,12 @@ class OpenState:
 
 
 def load(layout: Layout) -> OpenState | None:
-    """What is under way; None when nothing is."""
+    """What is under way; None when nothing is. Raises Failed where the file is damaged, or another version's."""
     if not layout.state.is_file():
         return None
-    document = json.loads(layout.state.read_text())
-    version = document.pop("schema_version")
+    hint = "what it began cannot be undone by itself any more: remove the file, then apply again"
+    document = record(layout.state, hint)
+    version = document.pop("schema_version", None)
     if version != SCHEMA_VERSION:
         raise Failed(
             "an open transaction is of another labctl",

@@ -14,7 +14,7 @@ from types import FrameType
 from labctl.errors import DONE, FAILED, Failed, LabctlError
 from labctl.transaction import lock
 from labctl.transaction.data_images import last_images
-from labctl.transaction.disk import Disk, refused
+from labctl.transaction.disk import Disk, record, refused
 from labctl.transaction.generations import Generations
 from labctl.transaction.layout import Layout
 from labctl.transaction.open_state import load
@@ -49,8 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             was_killed = os.environ.get("SERVICE_RESULT", "success") not in ("success", "exit-code")
             return recover(at, boot=parsed.boot, killed=parsed.after if was_killed else None)
         case _:
-            sys.stdout.write(json.dumps(status(at)) + "\n")
-            return DONE
+            return print_status(at)
 
 
 def workplace(layout: Layout, disk: Disk, programs: Programs, report: Report) -> Workplace:
@@ -113,8 +112,20 @@ def status(at: Workplace) -> dict[str, object]:
         "open": state.transaction if state else None,
         "running": lock.holder(at.layout.lock),
         "data_images": last_images(at.layout, at.generations.manifest(current)),
-        "last": json.loads(last.read_text()) if last.is_file() else None,
+        "last": record(last, "remove it: it says no more than how the last one ended")
+        if last.is_file()
+        else None,
     }
+
+
+def print_status(at: Workplace) -> int:
+    """Print it as JSON, or what is in the way and what to do in one line; returns the exit code."""
+    try:
+        sys.stdout.write(json.dumps(status(at)) + "\n")
+    except LabctlError as problem:
+        sys.stderr.write(f"{problem}{f' — {problem.hint}' if problem.hint else ''}\n")
+        return problem.exit_code
+    return DONE
 
 
 def _recover(at: Workplace, *, boot: bool) -> Result | None:

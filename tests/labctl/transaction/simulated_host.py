@@ -14,7 +14,7 @@ from labctl.transaction.checking import GENERATOR
 from labctl.transaction.disk import Disk
 from labctl.transaction.layout import TARGET, Layout
 from labctl.transaction.manifest import Image, ManagedUnit, Manifest, stage_id, staged_file
-from labctl.transaction.program import recover, transact, workplace
+from labctl.transaction.program import print_status, recover, transact, workplace
 from labctl.transaction.programs import DEFAULT_SECONDS, Done
 from labctl.transaction.report import Report
 from labctl.transaction.restoring import Workplace
@@ -124,6 +124,10 @@ class SimulatedHost:
     def recover(self, *, boot: bool, killed: str | None = None) -> int:
         """Run the recovery."""
         return recover(self._workplace(), boot=boot, killed=killed)
+
+    def print_status(self) -> int:
+        """Run `status`."""
+        return print_status(self._workplace())
 
     def _workplace(self) -> Workplace:
         def write(text: str) -> None:
