@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from labctl.errors import SCHEMA_VERSION, BadInput
 from labctl.plan.hardware import fingerprint
 from labctl.plan.plan import Plan
+from labctl.workloads.reserved import is_name, is_reserved
 
 MOST_BYTES = 16 * 1024 * 1024
 _SHOWN = 60
@@ -112,6 +113,11 @@ def _contradictions(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     ports: dict[tuple[str, int], str] = {}
     for name, workload in sorted(plan.workloads.items()):
         place = f"workloads.{name}"
+        # Files and units are called so.
+        if not is_name(name):
+            yield place, "no name for a workload", name, "small letters, digits and hyphens"
+        elif is_reserved(name):
+            yield place, "something of labctl itself has this name", name, f"another, as my-{name}"
         if workload.host not in cards:
             yield f"{place}.host", "no host of this plan", workload.host, ", ".join(sorted(cards))
             continue

@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from labctl.workloads.reserved import PATTERN
+from labctl.workloads.reserved import NAME, PATTERN
 from labctl.workloads.workload import DEFAULT_PRIORITY
 
 _STRICT = ConfigDict(extra="forbid", strict=True, frozen=True)
-NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 _HOST_NAME = re.compile(r"^(?=.{4,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$")
 _PORT = re.compile(r"^(?:(?P<host>\d{1,5}):)?(?P<container>\d{1,5})(?:/(?:tcp|udp))?$")
 _TIME = re.compile(r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")

@@ -5,8 +5,8 @@ from difflib import get_close_matches
 
 from labctl.errors import BadInput
 from labctl.workloads.overrides import ANY, Problem, answers, misfits
-from labctl.workloads.reserved import is_reserved
-from labctl.workloads.schema import NAME, CountWanted, Document, Entry, TokensWanted
+from labctl.workloads.reserved import NAME, is_reserved
+from labctl.workloads.schema import CountWanted, Document, Entry, TokensWanted
 from labctl.workloads.service import Service
 from labctl.workloads.workload import Amount, FineTuning, GpuLimits, Window, Workload
 from labctl.yaml_document import Path, read_located

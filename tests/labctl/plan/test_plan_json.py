@@ -120,6 +120,18 @@ BROKEN: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda it: at("workloads", "images", "ports", 0)(it).update(host=20000),
         ("x.json: workloads.images.ports", "found 20000", "chat 8080 has it"),
     ),
+    "a name that is a path": (
+        lambda it: it["workloads"].update({"../chat": it["workloads"].pop("chat")}),
+        ("x.json: workloads.../chat", "no name for a workload", "found ../chat", "small letters"),
+    ),
+    "a name with a line's end": (
+        lambda it: it["workloads"].update({"chat\n": it["workloads"].pop("chat")}),
+        ("no name for a workload",),
+    ),
+    "a name of our own": (
+        lambda it: it["workloads"].update({"firewall": it["workloads"].pop("chat")}),
+        ("x.json: workloads.firewall", "something of labctl itself has this name", "my-firewall"),
+    ),
     "placed and not": (
         lambda it: it["unplaced"].update(chat=it["unplaced"]["ui"]),
         ("x.json: unplaced.chat", "at once"),
