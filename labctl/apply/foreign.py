@@ -8,7 +8,8 @@ from typing import Any
 
 from labctl.rig.reported import OUR_PREFIX, unit_of
 
-_OUR_LABEL = "labctl.workload"
+OUR_LABEL = "labctl.workload"
+"""What Quadlet gives every container of ours, beside a name of our prefix."""
 _PROJECTS = ("com.docker.compose.project", "io.podman.compose.project")
 _EVERYWHERE = ("0.0.0.0", "[::]", "*", "::", "")  # noqa: S104 - what `ss` and container engines say, nothing is bound
 _USER = re.compile(r'"([^"]+)",pid=(\d+)')
@@ -86,6 +87,14 @@ def listeners(text: str, cgroups: Mapping[int, str]) -> Iterator[Listener]:
             )
 
 
+def ours(text: str) -> Iterator[Container]:
+    """Of lines with the ID and the name of each container of ours."""
+    for line in text.splitlines():
+        if line.strip():
+            of, name = line.split()
+            yield Container(name, ours=True, id=of)
+
+
 def containers(text: str) -> Iterator[Container]:
     """Of what `podman container inspect` and docker's print, one list after the other."""
     decoder, at = json.JSONDecoder(), 0
@@ -105,7 +114,7 @@ def _container(about: Mapping[str, Any]) -> Container:
     name = str(about["Name"]).removeprefix("/")
     return Container(
         name=name,
-        ours=_OUR_LABEL in labels and name.startswith(OUR_PREFIX),
+        ours=OUR_LABEL in labels and name.startswith(OUR_PREFIX),
         id=str(about.get("Id", "")),
         project=next((str(labels[key]) for key in _PROJECTS if labels.get(key)), None),
         volumes=tuple(

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from labctl.apply.foreign import Container, Listener, containers, listeners
+from labctl.apply.foreign import OUR_LABEL, Container, Listener, containers, listeners, ours
 from labctl.apply.generation import Generation
 from labctl.errors import Failed
 from labctl.rig.host_report import asking, sections
-from labctl.rig.reported import unit_of
+from labctl.rig.reported import OUR_PREFIX, unit_of
 from labctl.transaction.decision import FileSeen
 from labctl.transaction.layout import OURS_ALONE, PROGRAM, TREES
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
@@ -31,16 +31,41 @@ _CARD_SERVICES = (
 )
 _TREES = " ".join(f"/{place}" for place in TREES.values())
 _USERS = "--query-compute-apps=gpu_uuid,pid,process_name,used_memory --format=csv,noheader,nounits"
+_EACH = f'{{{{.ID}}}} {{{{.Names}}}} {{{{index .Labels "{OUR_LABEL}"}}}}'
+# A line of it that `labctl.apply.foreign` would take for one of ours, for sed.
+_OURS = rf"^([0-9a-f]+) ({OUR_PREFIX}[^ ]*) .+$"
+# Podman, the transaction program and the rest say what they say at the same time, and each is printed whole: the right
+# side of a pipe begins at once, and prints what came through the pipe when it is done itself. Of a container of ours no
+# more is asked than its name.
 SCRIPT = rf"""
 export LC_ALL=C
 section() {{ printf '\n@@labctl %s\n' "$1"; }}
-section name; uname -n
+{{
 section podman; podman --version 2>/dev/null
+section secrets; podman secret ls --format '{{{{.Name}}}}' 2>/dev/null
+}} | {{
+{{
+section status; [ ! -x {PROGRAM} ] || {PROGRAM} status
+}} </dev/null | {{
+{{
+section containers
+every=
+if command -v podman >/dev/null; then
+  every=$(podman ps --no-trunc --format '{_EACH}' 2>/dev/null)
+  others=$(printf '%s\n' "$every" | sed -E '/{_OURS}/d; s/ .*//')
+  [ -z "$others" ] || podman container inspect $others 2>/dev/null
+fi
+if command -v docker >/dev/null; then
+  others=$(docker ps -q 2>/dev/null)
+  [ -z "$others" ] || docker container inspect $others 2>/dev/null
+fi
+section ours; printf '%s\n' "$every" | sed -nE 's/{_OURS}/\1 \2/p'
+section name; uname -n
 section cores; getconf _NPROCESSORS_ONLN
-section time-zone; timedatectl show --property Timezone --value 2>/dev/null
+section time-zone; zone=$(readlink /etc/localtime) || [ -e /etc/localtime ] || zone=/zoneinfo/UTC
+case $zone in */zoneinfo/*) echo "${{zone##*/zoneinfo/}}" ;; esac
 section devices
 find /dev -maxdepth 4 '(' -path /dev/shm -o -path /dev/pts -o -path /dev/mqueue ')' -prune -o -print 2>/dev/null
-section secrets; podman secret ls --format '{{{{.Name}}}}' 2>/dev/null
 section cards{asking("--query-gpu=uuid,memory.total,driver_version --format=csv,noheader,nounits")}
 section card-users{asking(_USERS)}
 users=$(printf '%s\n' "$report" | grep '^GPU-')
@@ -50,20 +75,21 @@ section listeners
 heard=$(ss -Hlntup 2>/dev/null); printf '%s\n' "$heard"
 section cgroups
 for pid in $(printf '%s\n' "$users" | cut -d, -f2) $(printf '%s\n' "$heard" | grep -o 'pid=[0-9]*' | cut -d= -f2)
-do echo "pid $pid"; cat "/proc/$pid/cgroup" 2>/dev/null; done
-section containers
-for engine in podman docker; do
-  command -v $engine >/dev/null || continue
-  every=$($engine ps -q 2>/dev/null)
-  [ -z "$every" ] || $engine container inspect $every 2>/dev/null
+do
+  echo "pid $pid"
+  while read -r line; do echo "$line"; done 2>/dev/null <"/proc/$pid/cgroup"
 done
 section card-services; systemctl is-active {" ".join(_CARD_SERVICES)} 2>/dev/null
 section units; systemctl list-units --all --plain --no-legend --state=active,reloading,activating 'labctl-*' 2>/dev/null
 section installed
 find {_TREES} -type f -printf '%m %p\n' 2>/dev/null
 section sums; find {_TREES} -type f -exec sha256sum {{}} + 2>/dev/null
-section status; [ ! -x {PROGRAM} ] || {PROGRAM} status
 section generation; {{ [ ! -e {_GENERATIONS}/current ] || tar -cz -C {_GENERATIONS}/current . ; }} | base64
+}} </dev/null
+cat
+}}
+cat
+}}
 section end
 """
 
@@ -94,8 +120,9 @@ class Seen:
     """A host as it is.
 
     podman: what `podman --version` says, "" where there is none. devices: all paths below /dev. described: cards that
-    containers can be given (CDI). card_services: programs that run and take cards by themselves. up: units of ours
-    that run, or begin to. installed: by staged path. status: of the transaction program, None where it never ran here.
+    containers can be given (CDI). containers: of ours no more than the name. card_services: programs that run and take
+    cards by themselves. up: units of ours that run, or begin to. installed: by staged path. status: of the transaction
+    program, None where it never ran here.
     """
 
     name: str
@@ -148,7 +175,7 @@ def parse(output: str) -> Seen:
         card_users=tuple(_card_users(parts["card-users"], cgroups)),
         described=frozenset(parts["cdi"].split()),
         listeners=tuple(listeners(parts["listeners"], cgroups)),
-        containers=tuple(containers(parts["containers"])),
+        containers=(*ours(parts["ours"]), *containers(parts["containers"])),
         card_services=tuple(
             unit
             for unit, state in zip(_CARD_SERVICES, parts["card-services"].split(), strict=False)

@@ -14,7 +14,7 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 def zipped_program(package: str, beside: tuple[str, ...]) -> bytes:
     """A zip file that runs `main` of labctl.PACKAGE.program. beside: further files of labctl that it imports."""
     content = io.BytesIO()
-    content.write(b"#!/usr/bin/python3 -I\n")
+    content.write(b"#!/usr/bin/python3 -IS\n")
     main = f"import sys\nfrom labctl.{package}.program import main\nsys.exit(main())\n"
     with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as archive:
         files = {f"labctl/{name}": (_ROOT / name).read_bytes() for name in ("__init__.py", *beside)}

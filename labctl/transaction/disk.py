@@ -9,11 +9,13 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labctl.errors import Failed
-from labctl.transaction.decision import FileSeen
 from labctl.transaction.layout import OURS_ALONE, TREES, Layout
+
+if TYPE_CHECKING:
+    from labctl.transaction.decision import FileSeen
 
 STAGED = ".labctl-new"
 """Ends a file that is being written. Quadlet and systemd take no notice of such a name."""
@@ -127,6 +129,8 @@ class Disk:
 
 def seen(path: Path) -> FileSeen:
     """A file's hash and mode. Something that is no file has a hash of none."""
+    from labctl.transaction.decision import FileSeen  # `status` needs none of it
+
     about = path.lstat()
     content = path.read_bytes() if stat.S_ISREG(about.st_mode) else b""
     digest = hashlib.sha256(content).hexdigest() if stat.S_ISREG(about.st_mode) else ""

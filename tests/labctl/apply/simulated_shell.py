@@ -17,8 +17,8 @@ from labctl.apply import survey
 from labctl.edges.held_shell import Completed, ConnectionLost, HeldShell
 from labctl.edges.host_models import HostModels
 from labctl.transaction.layout import TREES
-from labctl.transaction.program import status
 from labctl.transaction.programs import Done
+from labctl.transaction.status import status
 from tests.labctl.transaction.simulated_host import SimulatedHost
 
 _MADE = {".container": "", ".network": "-network", ".volume": "-volume"}
@@ -116,7 +116,8 @@ class SimulatedShell(HeldShell):
         return self._stage(command.rpartition(" ")[2].strip("'"), stdin)
 
     def _status(self) -> dict[str, Any]:
-        found = status(self.host._workplace())
+        at = self.host._workplace()
+        found = status(at.layout, at.generations)
         return {**found, "running": self.running, "open": self.cut_off or found["open"]}
 
     def _surveyed(self) -> str:
@@ -141,6 +142,7 @@ class SimulatedShell(HeldShell):
             "cdi": "\n".join(every),
             "listeners": self.listeners,
             "cgroups": self.cgroups,
+            "ours": "",
             "containers": json.dumps(self.containers) if self.containers else "",
             "card-services": self.card_services,
             "units": "\n".join(

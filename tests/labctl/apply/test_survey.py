@@ -1,10 +1,13 @@
 """What a host says of itself, by the script itself on this machine, and by what it prints elsewhere."""
 
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from labctl.apply import survey
+from labctl.apply.foreign import Container
 from labctl.apply.survey import Card, CardUser, parse
 from labctl.errors import Failed
 from labctl.transaction.decision import FileSeen
@@ -51,6 +54,9 @@ pid 78
 0::/system.slice/labctl-chat.service/libpod-payload-1
 
 @@labctl containers
+
+@@labctl ours
+0ab labctl-chat
 
 @@labctl card-services
 active
@@ -99,6 +105,7 @@ def test_all_of_it_is_read() -> None:
     )
     assert seen.described == {"GPU-1"}
     assert seen.card_services == ("ollama.service",)
+    assert seen.containers == (Container("labctl-chat", ours=True, id="0ab"),)
     assert seen.up == {"labctl-chat.service", "labctl-chat-network.service"}
     assert seen.installed == {
         "units/labctl-chat.container": FileSeen("a" * 64, "600"),
@@ -120,3 +127,38 @@ def test_the_script_runs_where_nothing_of_ours_is() -> None:
     seen = parse(done.stdout)
     assert (done.stderr, seen.cores is not None) == ("", True)
     assert seen.name
+
+
+# What `podman ps` prints, and the questions that Podman is asked.
+_PODMAN = r"""#!/bin/sh
+echo "$*" >>"$0.asked"
+case "$1 $2" in
+"ps --no-trunc") printf '%s\n' '0a labctl-chat chat' '0b labctl-mine ' '0c shop shop' '0d labctl_shop x' ;;
+"container inspect") shift 2; for each; do echo "[{\"Name\": \"$each\"}]"; done ;;
+"--version ") echo podman version 5.4.2; sleep 1 ;;
+esac
+"""
+
+
+def test_of_containers_of_ours_no_more_is_asked_than_their_names(tmp_path: Path) -> None:
+    podman = tmp_path / "podman"
+    podman.write_text(_PODMAN)
+    podman.chmod(0o755)
+    done = subprocess.run(
+        ["sh", "-c", survey.SCRIPT],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    seen = parse(done.stdout)
+    assert seen.podman == "podman version 5.4.2"
+    assert [(each.name, each.ours) for each in seen.containers if each.id or each.name.startswith("0")] == [
+        ("labctl-chat", True),
+        ("0b", False),
+        ("0c", False),
+        ("0d", False),
+    ]
+    asked = Path(f"{podman}.asked").read_text().splitlines()
+    assert [each.split()[0] for each in sorted(asked)] == ["--version", "container", "ps", "secret"]

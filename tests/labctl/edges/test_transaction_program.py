@@ -34,6 +34,23 @@ def test_bad_arguments_are_refused(alone: Path) -> None:
     assert run(alone, "nonsense").returncode == 2
 
 
+def test_whoever_asks_how_it_is_does_not_wait_for_what_is_not_needed_for_that(alone: Path) -> None:
+    code = (
+        "import runpy, sys; sys.argv = [sys.argv[1], 'status']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit: print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(alone)], capture_output=True, text=True, check=True
+    )
+    modules = set(done.stdout.splitlines()[-1].split())
+    assert "labctl.transaction.generations" in modules
+    assert (
+        modules & {"argparse", "subprocess", "labctl.transaction.decision", "labctl.transaction.steps"}
+        == set()
+    )
+
+
 def test_the_same_sources_make_the_same_file() -> None:
     first = program()
     transaction_program.program.cache_clear()

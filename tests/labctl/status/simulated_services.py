@@ -91,7 +91,17 @@ class SimulatedServices(HeldShell):
                 "listeners",
                 "cgroups",
             )
-            + ("containers", "card-services", "units", "installed", "sums", "status", "generation", "end"),
+            + (
+                "ours",
+                "containers",
+                "card-services",
+                "units",
+                "installed",
+                "sums",
+                "status",
+                "generation",
+                "end",
+            ),
             "",
         )
         files = self.made.manifest.trees

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labctl.transaction.checking import GENERATOR
+from labctl.transaction.commands import recover, transact, workplace
 from labctl.transaction.disk import Disk
 from labctl.transaction.layout import TARGET, Layout
 from labctl.transaction.manifest import Image, ManagedUnit, Manifest, stage_id, staged_file
-from labctl.transaction.program import print_status, recover, transact, workplace
 from labctl.transaction.programs import DEFAULT_SECONDS, Done
 from labctl.transaction.report import Report
 from labctl.transaction.restoring import Workplace
+from labctl.transaction.status import print_status
 
 NEVER_HEALTHY = "never healthy"
 IMAGE = "registry.example/image:1"
@@ -127,7 +128,8 @@ class SimulatedHost:
 
     def print_status(self) -> int:
         """Run `status`."""
-        return print_status(self._workplace())
+        at = self._workplace()
+        return print_status(at.layout, at.generations)
 
     def _workplace(self) -> Workplace:
         def write(text: str) -> None:
