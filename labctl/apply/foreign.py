@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from labctl.rig.reported import OUR_PREFIX, unit_of
+from labctl.rig.our_names import OUR_LABEL, OUR_PREFIX
+from labctl.rig.reported import unit_of
 
-OUR_LABEL = "labctl.workload"
-"""What Quadlet gives every container of ours, beside a name of our prefix."""
 _PROJECTS = ("com.docker.compose.project", "io.podman.compose.project")
 _EVERYWHERE = ("0.0.0.0", "[::]", "*", "::", "")  # noqa: S104 - what `ss` and container engines say, nothing is bound
 _USER = re.compile(r'"([^"]+)",pid=(\d+)')

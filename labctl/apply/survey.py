@@ -1,4 +1,4 @@
-"""One shell script, run as root, that tells everything an apply wants to know of a host, and its answer as a value."""
+"""What a host answers to `labctl.apply.survey_script`, as a value."""
 
 import base64
 import io
@@ -10,88 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from labctl.apply.foreign import OUR_LABEL, Container, Listener, containers, listeners, ours
+from labctl.apply.foreign import Container, Listener, containers, listeners, ours
 from labctl.apply.generation import Generation
+from labctl.apply.survey_script import CARD_SERVICES, GENERATIONS
 from labctl.errors import Failed
-from labctl.rig.host_report import asking, sections
-from labctl.rig.reported import OUR_PREFIX, unit_of
+from labctl.rig.host_report import sections
+from labctl.rig.reported import unit_of
 from labctl.transaction.decision import FileSeen
-from labctl.transaction.layout import OURS_ALONE, PROGRAM, TREES
+from labctl.transaction.layout import OURS_ALONE, TREES
 from labctl.transaction.manifest import FILE_NAME as MANIFEST
 from labctl.transaction.manifest import parse as parse_manifest
-
-_GENERATIONS = "/var/lib/labctl/generations"
-# Programs that take a card when they are asked, and are no container.
-_CARD_SERVICES = (
-    "ollama.service",
-    "comfyui.service",
-    "vllm.service",
-    "llama-server.service",
-    "koboldcpp.service",
-)
-_TREES = " ".join(f"/{place}" for place in TREES.values())
-_USERS = "--query-compute-apps=gpu_uuid,pid,process_name,used_memory --format=csv,noheader,nounits"
-_EACH = f'{{{{.ID}}}} {{{{.Names}}}} {{{{index .Labels "{OUR_LABEL}"}}}}'
-# A line of it that `labctl.apply.foreign` would take for one of ours, for sed.
-_OURS = rf"^([0-9a-f]+) ({OUR_PREFIX}[^ ]*) .+$"
-# Podman, the transaction program and the rest say what they say at the same time, and each is printed whole: the right
-# side of a pipe begins at once, and prints what came through the pipe when it is done itself. Of a container of ours no
-# more is asked than its name.
-SCRIPT = rf"""
-export LC_ALL=C
-section() {{ printf '\n@@labctl %s\n' "$1"; }}
-{{
-section podman; podman --version 2>/dev/null
-section secrets; podman secret ls --format '{{{{.Name}}}}' 2>/dev/null
-}} | {{
-{{
-section status; [ ! -x {PROGRAM} ] || {PROGRAM} status
-}} </dev/null | {{
-{{
-section containers
-every=
-if command -v podman >/dev/null; then
-  every=$(podman ps --no-trunc --format '{_EACH}' 2>/dev/null)
-  others=$(printf '%s\n' "$every" | sed -E '/{_OURS}/d; s/ .*//')
-  [ -z "$others" ] || podman container inspect $others 2>/dev/null
-fi
-if command -v docker >/dev/null; then
-  others=$(docker ps -q 2>/dev/null)
-  [ -z "$others" ] || docker container inspect $others 2>/dev/null
-fi
-section ours; printf '%s\n' "$every" | sed -nE 's/{_OURS}/\1 \2/p'
-section name; uname -n
-section cores; getconf _NPROCESSORS_ONLN
-section time-zone; zone=$(readlink /etc/localtime) || [ -e /etc/localtime ] || zone=/zoneinfo/UTC
-case $zone in */zoneinfo/*) echo "${{zone##*/zoneinfo/}}" ;; esac
-section devices
-find /dev -maxdepth 4 '(' -path /dev/shm -o -path /dev/pts -o -path /dev/mqueue ')' -prune -o -print 2>/dev/null
-section cards{asking("--query-gpu=uuid,memory.total,driver_version --format=csv,noheader,nounits")}
-section card-users{asking(_USERS)}
-users=$(printf '%s\n' "$report" | grep '^GPU-')
-section cdi
-grep -rhoE 'GPU-[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}' /etc/cdi /var/run/cdi 2>/dev/null | sort -u
-section listeners
-heard=$(ss -Hlntup 2>/dev/null); printf '%s\n' "$heard"
-section cgroups
-for pid in $(printf '%s\n' "$users" | cut -d, -f2) $(printf '%s\n' "$heard" | grep -o 'pid=[0-9]*' | cut -d= -f2)
-do
-  echo "pid $pid"
-  while read -r line; do echo "$line"; done 2>/dev/null <"/proc/$pid/cgroup"
-done
-section card-services; systemctl is-active {" ".join(_CARD_SERVICES)} 2>/dev/null
-section units; systemctl list-units --all --plain --no-legend --state=active,reloading,activating 'labctl-*' 2>/dev/null
-section installed
-find {_TREES} -type f -printf '%m %p\n' 2>/dev/null
-section sums; find {_TREES} -type f -exec sha256sum {{}} + 2>/dev/null
-section generation; {{ [ ! -e {_GENERATIONS}/current ] || tar -cz -C {_GENERATIONS}/current . ; }} | base64
-}} </dev/null
-cat
-}}
-cat
-}}
-section end
-"""
 
 
 @dataclass(frozen=True)
@@ -178,7 +106,7 @@ def parse(output: str) -> Seen:
         containers=(*ours(parts["ours"]), *containers(parts["containers"])),
         card_services=tuple(
             unit
-            for unit, state in zip(_CARD_SERVICES, parts["card-services"].split(), strict=False)
+            for unit, state in zip(CARD_SERVICES, parts["card-services"].split(), strict=False)
             if state == "active"
         ),
         up=frozenset(line.split()[0] for line in parts["units"].splitlines() if line.strip()),
@@ -190,7 +118,7 @@ def parse(output: str) -> Seen:
 
 def fetching(number: int) -> str:
     """A script that prints one generation, for `generation`; nothing where there is no such."""
-    folder = f"{_GENERATIONS}/{number}"
+    folder = f"{GENERATIONS}/{number}"
     return f"[ ! -e {folder}/{MANIFEST} ] || tar -cz -C {folder} . | base64"
 
 

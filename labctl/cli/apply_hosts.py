@@ -9,8 +9,9 @@ from labctl.cli.applied import HostRun, Manner, carry_out
 from labctl.cli.plan_words import Cards
 from labctl.edges.applying import HostApply
 from labctl.edges.host_shells import opened
-from labctl.edges.machines import split
+from labctl.edges.inventory_argument import split
 from labctl.edges.models_folders import models_folders
+from labctl.edges.plan_file import bound_plan
 from labctl.errors import BadInput
 from labctl.render.host import MODELS
 
@@ -19,22 +20,22 @@ if TYPE_CHECKING:
     from labctl.cli.apply_answer import Asked
     from labctl.edges.held_shell import HeldShell
     from labctl.errors import LabctlError
-    from labctl.plan.plan import Plan
     from labctl.workloads.workload import Workload
 
 
 def apply_to(
-    plan: Plan,
+    content: bytes,
     shells: Mapping[str, HeldShell | LabctlError],
     looks: Mapping[str, Callable[[], Seen]],
-    workloads: Sequence[Workload],
     notes: Sequence[str],
     asked: Asked,
 ) -> int:
-    """Show, ask, do; returns the exit code. looks: what waits for each host's.
+    """Show, ask, do; returns the exit code. content: of the plan's file. looks: what waits for each host's.
 
     Raises BadInput, AnswerIsNo and Failed for what keeps it from being shown.
     """
+    plan = bound_plan(content, asked.plan)
+    workloads = _workloads(asked.workloads) if asked.workloads else ()
     runs: list[HostRun] = []
     folders = models_folders(asked.inventory)
     said, met = list(notes), set()
@@ -54,6 +55,12 @@ def apply_to(
     _refuse_unmet(placed - met, asked, met, shells)
     manner = Manner("apply", "Do this?", yes=asked.yes, as_json=asked.as_json)
     return carry_out(runs, manner, Cards(plan.places).told, said)
+
+
+def _workloads(path: str) -> tuple[Workload, ...]:
+    from labctl.edges.workloads_file import read_workloads
+
+    return tuple(read_workloads(path))
 
 
 def _refuse_unmet(unmet: set[str], asked: Asked, met: Iterable[str], shells: Iterable[str]) -> None:

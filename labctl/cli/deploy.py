@@ -107,7 +107,8 @@ def _perform(  # noqa: PLR0913 - as above
     verbosity: int,
 ) -> None:
     from labctl.cli.show import show_run
-    from labctl.edges.deploy_runner import DeployRequest, run
+    from labctl.edges.deploy_request import DeployRequest
+    from labctl.edges.deploy_runner import run
 
     request = DeployRequest(
         mode=mode,

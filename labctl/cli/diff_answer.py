@@ -76,6 +76,6 @@ def _seen(asked: Asked) -> Seen:
 
 
 def _is_whole(inventory: str) -> bool:
-    from labctl.edges.machines import split
+    from labctl.edges.inventory_argument import split
 
     return split(inventory)[1] is None

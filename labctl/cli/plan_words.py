@@ -1,10 +1,13 @@
 """How cards and changes of plans are called, for people. Pure, within 80 columns."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from labctl.cli.fit_text import size, tokens
-from labctl.plan.diff import Setting, WorkloadChange
+if TYPE_CHECKING:
+    from labctl.plan.diff import Setting, WorkloadChange
 
 WIDTH = 80
 UUID_PREFIX = "GPU-"
@@ -90,6 +93,8 @@ def _setting(setting: Setting, cards: Cards) -> str:
 
 
 def _value(key: str, value: object) -> str:
+    from labctl.cli.fit_text import size, tokens  # brings all of `labctl fit`
+
     if value is None:
         return "not set"
     if isinstance(value, int) and key == "context":

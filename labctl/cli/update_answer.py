@@ -13,7 +13,8 @@ from labctl.cli.report import RunReport, report_of
 from labctl.cli.show import show_run
 from labctl.cli.update_text import update_text
 from labctl.edges.bundle import deploy_file
-from labctl.edges.deploy_runner import DeployRequest, run
+from labctl.edges.deploy_request import DeployRequest
+from labctl.edges.deploy_runner import run
 from labctl.errors import DONE, BadInput, Failed
 
 

@@ -24,7 +24,7 @@ from pyinfra_cli.log import setup_logging
 from pyinfra_cli.util import exec_file
 
 from labctl.edges import connection_errors, events, reporting
-from labctl.edges.deploy_runner import DeployRequest
+from labctl.edges.deploy_request import DeployRequest
 from labctl.edges.event_reporter import EventReporter
 from labctl.edges.host_session import HostSession
 from labctl.edges.inventory_file import load_inventory

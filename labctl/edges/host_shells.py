@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.edges.held_shell import ConnectionLost, HeldShell, Streams
-from labctl.edges.machines import split
+from labctl.edges.inventory_argument import split
 from labctl.edges.patched_library import import_pyinfra
 from labctl.errors import LabctlError
 from labctl.hoststate.facts import refuse_unsupported
@@ -26,22 +26,26 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def host_shells(inventory: str) -> Iterator[Mapping[str, HeldShell | LabctlError]]:
+def host_shells(
+    inventory: str, *, settings_later: bool = False
+) -> Iterator[Mapping[str, HeldShell | LabctlError]]:
     """A root shell on each host of `FILE`, or the one of `FILE:HOST`; in its place, why there is none.
 
     A shell whose connection broke makes a new one for its next command. Raises BadInput for an inventory that cannot
-    be used.
+    be used. settings_later: of a host's data only what concerns its connection is looked at; for who looks at the rest
+    (`models_folders`) before anything is changed.
     """
     import_pyinfra()
 
-    from labctl.edges.deploy_runner import DeployRequest
-    from labctl.edges.inventory_file import load_inventory
+    from labctl.edges.deploy_request import DeployRequest
+    from labctl.edges.inventory_file import load_inventory, read_inventory
 
     # What they would write about a host that does not answer is told in its place.
     for library in ("paramiko", "pyinfra"):
         logging.getLogger(library).addHandler(logging.NullHandler())
     path, name = split(inventory)
-    found = load_inventory(DeployRequest("read", path, limit=(name,) if name else ()))
+    load = read_inventory if settings_later else load_inventory
+    found = load(DeployRequest("read", path, limit=(name,) if name else ()))
     _use(found)
     shells = {host.name: _shell(host) for host in found}
     try:

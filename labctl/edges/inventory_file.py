@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyinfra.api.host import Host
     from pyinfra.api.inventory import Inventory
 
-    from labctl.edges.deploy_runner import DeployRequest
+    from labctl.edges.deploy_request import DeployRequest
 
 # pyinfra hands these to SSH and sudo as they are, so a Secret must be opened before it connects.
 _CONNECTION_SECRETS = ("ssh_password", "ssh_key_password", "_sudo_password", "_su_password")
@@ -22,8 +22,16 @@ _CONNECTION_SECRETS = ("ssh_password", "ssh_key_password", "_sudo_password", "_s
 def load_inventory(request: DeployRequest) -> Inventory:
     """Return pyinfra's inventory, limited to the hosts asked for.
 
-    Raises BadInput for a missing or broken file, an unknown host in --limit and an inventory without hosts.
+    Raises BadInput for a missing or broken file, an unknown host in --limit and an inventory without hosts; and for
+    data of a host that no role would take.
     """
+    limited = read_inventory(request)
+    _refuse_bad_data(limited, request)
+    return limited
+
+
+def read_inventory(request: DeployRequest) -> Inventory:
+    """As `load_inventory`, but of a host's data only what concerns its connection is looked at."""
     from pyinfra.api.config import Config
     from pyinfra.api.state import State
     from pyinfra.context import ctx_config, ctx_state
@@ -59,22 +67,28 @@ def load_inventory(request: DeployRequest) -> Inventory:
     for host in inventory:
         _open_connection_secrets(host)
     limited = _limited(inventory, request)
-    _refuse_bad_data(limited, request)
+    for host in limited:
+        _refuse_bad_connection_data(host)
     return limited
 
 
 def _refuse_bad_data(inventory: Inventory, request: DeployRequest) -> None:
     """Before any host is connected to: a typo in the data of one must not stop a run half-way over all."""
-    from labctl.edges.pyinfra_roles import refuse_bad_data, roles_of
+    from labctl.edges import inventory_settings
 
-    for host in inventory:
-        _refuse_bad_connection_data(host)
     ours = (deploy_file("gpu_host.py"), deploy_file("update_host.py"))
     if Path(request.deploy_file) not in ours:
         return  # somebody's own may do more than run roles: it is tried on each host once that is connected
+    data = {f"inventory: {host.name}": host.data.dict() for host in inventory}
+    if not any(inventory_settings.may_speak_of_roles(each) for each in data.values()):
+        for where, each in data.items():
+            inventory_settings.models_folder(where, each)
+        return  # it takes a while to import them all
+    from labctl.edges.pyinfra_roles import refuse_bad_data, roles_of
+
     roles = roles_of(Path(request.deploy_file))
-    for host in inventory:
-        refuse_bad_data(f"inventory: {host.name}", host.data.dict(), roles)
+    for where, each in data.items():
+        refuse_bad_data(where, each, roles)
 
 
 def _refuse_bad_connection_data(host: Host) -> None:

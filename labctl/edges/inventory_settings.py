@@ -44,6 +44,17 @@ def settings(where: str, data: Mapping[str, Any], roles: Iterable[Role]) -> dict
     return {name: _validate(f"{where}.{name}", role.settings, data.get(name)) for name, role in known.items()}
 
 
+def may_speak_of_roles(data: Mapping[str, Any]) -> bool:
+    """Whether a key is neither pyinfra's nor the models' folder nor the reader's own.
+
+    Without one all roles have their defaults, and there is nothing to be validated.
+    """
+    return any(
+        key != MODELS_FOLDER and not key.startswith(_FREE_PREFIX) and key not in _pyinfra_keys()
+        for key in map(str, data)
+    )
+
+
 def models_folder(where: str, data: Mapping[str, Any]) -> str:
     """Where the host keeps model files. Raises BadInput for what cannot be such a folder."""
     folder = data.get(MODELS_FOLDER) or MODELS

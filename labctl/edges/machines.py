@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labctl.edges import nvml
-from labctl.errors import BadInput, Failed
+from labctl.edges.inventory_argument import split
+from labctl.errors import Failed
 from labctl.rig import nvidia_smi
 from labctl.rig.host_report import SCRIPT, cgroups, host_report, sections
 from labctl.rig.live import LiveHost, live_host
@@ -62,7 +63,8 @@ def answers(inventory: str, script: str) -> dict[str, str | NoAnswer]:
     be used, Failed where no host was even tried.
     """
     from labctl.edges import events
-    from labctl.edges.deploy_runner import DeployRequest, run
+    from labctl.edges.deploy_request import DeployRequest
+    from labctl.edges.deploy_runner import run
 
     path, host = split(inventory)
     request = DeployRequest("read", path, limit=(host,) if host else (), script=script)
@@ -100,18 +102,6 @@ def rig_name(inventory: str | None, hosts: tuple[LiveHost, ...]) -> str:
     if len(hosts) == 1 or not inventory:
         return hosts[0].host.name if hosts else "empty"
     return Path(split(inventory)[0]).stem.lstrip("@") or "inventory"
-
-
-def split(inventory: str) -> tuple[str, str | None]:
-    """`inventory/home.py:aibox` as file and host; a host is only looked for behind a Python file or @connector."""
-    path, colon, host = inventory.rpartition(":")
-    if colon and (path.endswith(".py") or path == "@local"):
-        if not host:
-            raise BadInput(
-                "no host behind the colon", where="--inventory", found=inventory, expected="FILE:HOST"
-            )
-        return path, host
-    return inventory, None
 
 
 def read(name: str, output: str) -> LiveHost:

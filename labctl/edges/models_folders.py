@@ -1,7 +1,7 @@
 """The one place that says where each host of an inventory keeps its model files."""
 
+from labctl.edges.inventory_argument import split
 from labctl.edges.inventory_settings import models_folder
-from labctl.edges.machines import split
 from labctl.edges.patched_library import import_pyinfra
 
 
@@ -12,7 +12,7 @@ def models_folders(inventory: str) -> dict[str, str]:
     """
     import_pyinfra()
 
-    from labctl.edges.deploy_runner import DeployRequest
+    from labctl.edges.deploy_request import DeployRequest
     from labctl.edges.inventory_file import load_inventory
 
     path, name = split(inventory)

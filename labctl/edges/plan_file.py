@@ -2,30 +2,26 @@
 
 from pathlib import Path
 
+from labctl.edges.plan_content import plan_content
 from labctl.edges.whole_file import write_whole
 from labctl.errors import BadInput, Failed
 from labctl.plan.plan import Plan
-from labctl.plan.plan_json import MOST_BYTES, dump, load
+from labctl.plan.plan_json import dump, load
 
 
 def read_plan(path: str) -> Plan:
     """The plan in a file. Raises BadInput with the file and the place in it."""
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise BadInput(
-            "the plan cannot be read",
-            where=path,
-            found=error.strerror,
-            hint="`labctl place WORKLOADS --out plan.json` writes one",
-        ) from error
-    return load(content, path)
+    return load(plan_content(path), path)
 
 
 def read_bound_plan(path: str) -> Plan:
     """A plan that can be applied. Raises BadInput also for one whose cards are a rig file's."""
-    plan = read_plan(path)
+    return bound_plan(plan_content(path), path)
+
+
+def bound_plan(content: bytes, path: str) -> Plan:
+    """The same, of what was in the file."""
+    plan = load(content, path)
     if not plan.rig.bound:
         raise BadInput(
             "this plan is to look at: its cards have no UUIDs",

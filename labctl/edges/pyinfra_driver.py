@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TextIO
 from labctl.edges.patched_library import import_pyinfra
 
 if TYPE_CHECKING:
-    from labctl.edges.deploy_runner import DeployRequest
+    from labctl.edges.deploy_request import DeployRequest
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--request-fd", type=int, required=True)
     arguments = parser.parse_args(argv)
 
-    from labctl.edges.deploy_runner import DeployRequest
+    from labctl.edges.deploy_request import DeployRequest
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent reports the interruption
     with os.fdopen(arguments.request_fd, encoding="utf-8") as pipe:

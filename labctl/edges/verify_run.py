@@ -24,7 +24,7 @@ from labctl.secret import Secret
 if TYPE_CHECKING:
     from pyinfra.api import Host, State
 
-    from labctl.edges.deploy_runner import DeployRequest
+    from labctl.edges.deploy_request import DeployRequest
     from labctl.edges.verify_plugin import RoleChecks
     from labctl.hoststate.role import Role
 

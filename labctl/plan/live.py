@@ -8,7 +8,7 @@ from labctl.plan.hardware import hardware_of_host
 from labctl.plan.hardware_diff import HardwareChange, hardware_changes
 from labctl.plan.plan import Plan, PlannedHost, PlannedWorkload
 from labctl.rig.live import LiveHost
-from labctl.rig.reported import OUR_PREFIX
+from labctl.rig.our_names import OUR_PREFIX
 
 _SERVICE = ".service"
 

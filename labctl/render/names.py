@@ -5,7 +5,7 @@ Names of workloads have no underscore, so what has one is never a workload's.
 
 import re
 
-from labctl.rig.reported import OUR_PREFIX
+from labctl.rig.our_names import OUR_PREFIX
 from labctl.workloads.container import Container
 from labctl.workloads.service import Service
 

@@ -3,11 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from labctl.rig.our_names import OUR_PREFIX, OUR_SLICE
 from labctl.rig.rig import ComputeMode, Pcie
 
-# Everything that labctl runs is a systemd unit of this prefix, or in a slice of this name.
-OUR_PREFIX = "labctl-"
-OUR_SLICE = "labctl.slice"
 _UNIT = re.compile(r"\.(service|scope)$")
 
 

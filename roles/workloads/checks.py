@@ -9,14 +9,14 @@ from functools import cache
 
 import pytest
 
-from labctl.apply import survey
+from labctl.apply import survey, survey_script
 from labctl.doctor.cards import CARD_GONE, DRIVER_DOWN
 from labctl.doctor.explanation import Explanation, explained
 from labctl.edges import catalog
 from labctl.edges.checks import Host, for_each, not_run_here, output_of
 from labctl.edges.verify_plugin import host_of
 from labctl.errors import BadInput
-from labctl.rig.reported import OUR_PREFIX
+from labctl.rig.our_names import OUR_PREFIX
 from labctl.status.states import workload_state
 from roles.workloads.in_force import Expected, Found, expected, script
 from roles.workloads.in_force import found as read
@@ -28,7 +28,7 @@ LOOPBACK = "127.0.0.1"
 
 @cache
 def _surveyed(host: Host) -> survey.Seen:
-    return survey.parse(output_of(host, survey.SCRIPT))
+    return survey.parse(output_of(host, survey_script.SCRIPT))
 
 
 @cache

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,38 @@ def imported(*arguments: str) -> set[str]:
 )
 def test_nothing_heavy_is_imported(arguments: list[str]) -> None:
     assert imported(*arguments) & HEAVY == set()
+
+
+_BEFORE_THE_LOOK = """
+import json, sys
+from labctl.cli import apply_answer
+from labctl.edges.patched_library import import_pyinfra
+import_pyinfra()
+from labctl.edges import host_session
+from labctl.edges.deploy_request import DeployRequest
+from labctl.edges.inventory_file import {read}
+assert len({read}(DeployRequest("read", sys.argv[1]))) == 1
+print(json.dumps([*sys.modules]))
+"""
+_LATER = {"pydantic", "labctl.plan.plan", "labctl.edges.applying", "roles.base.deploy"}
+
+
+@pytest.mark.parametrize(
+    ("read", "data", "imported"),
+    [
+        ("read_inventory", '{"base": {}}', set()),
+        ("load_inventory", '{"ssh_user": "lab"}', set()),
+        ("load_inventory", '{"base": {}}', {"pydantic", "roles.base.deploy"}),
+    ],
+)
+def test_hosts_begin_to_look_before_all_the_rest_is_imported(
+    tmp_path: Path, read: str, data: str, imported: set[str]
+) -> None:
+    inventory = tmp_path / "home.py"
+    inventory.write_text(f'hosts = [("aibox", {data})]')
+    command = [sys.executable, "-c", _BEFORE_THE_LOOK.format(read=read), str(inventory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)) & _LATER == imported
 
 
 def test_an_import_would_be_seen() -> None:

@@ -38,7 +38,9 @@ class House:
         self.path = folder / "plan.json"
 
     @contextmanager
-    def opened(self, _inventory: str) -> Iterator[Mapping[str, HeldShell | LabctlError]]:
+    def opened(
+        self, _inventory: str, *, settings_later: bool = False
+    ) -> Iterator[Mapping[str, HeldShell | LabctlError]]:
         yield self.shells
 
     def write(self, workloads: Mapping[str, PlannedWorkload]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labctl.apply import survey
+from labctl.apply import survey_script
 from labctl.edges.held_shell import Completed, ConnectionLost, HeldShell
 from labctl.edges.host_models import HostModels
 from labctl.transaction.layout import TREES
@@ -98,7 +98,7 @@ class SimulatedShell(HeldShell):
         return any("stage" in each.split("\n")[-1] or _START.search(each) for each in self.asked)
 
     def _answer(self, command: str, stdin: str) -> str:
-        if command == survey.SCRIPT:
+        if command == survey_script.SCRIPT:
             return self._surveyed()
         if started := _START.search(command):
             return self._begin(started[1])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from labctl.apply import survey
 from labctl.apply.foreign import Container
 from labctl.apply.survey import Card, CardUser, parse
+from labctl.apply.survey_script import SCRIPT
 from labctl.errors import Failed
 from labctl.transaction.decision import FileSeen
 
@@ -121,9 +121,7 @@ def test_half_an_answer_is_none() -> None:
 
 
 def test_the_script_runs_where_nothing_of_ours_is() -> None:
-    done = subprocess.run(
-        ["sh", "-c", survey.SCRIPT], capture_output=True, text=True, check=False, timeout=120
-    )
+    done = subprocess.run(["sh", "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=120)
     seen = parse(done.stdout)
     assert (done.stderr, seen.cores is not None) == ("", True)
     assert seen.name
@@ -145,7 +143,7 @@ def test_of_containers_of_ours_no_more_is_asked_than_their_names(tmp_path: Path)
     podman.write_text(_PODMAN)
     podman.chmod(0o755)
     done = subprocess.run(
-        ["sh", "-c", survey.SCRIPT],
+        ["sh", "-c", SCRIPT],
         capture_output=True,
         text=True,
         check=False,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from labctl.cli.diff_live_text import live_text
-from labctl.edges import machines
+from labctl.edges import inventory_argument
 from labctl.plan.live import Seen, against_live
 from labctl.plan.plan import Plan
 from labctl.plan.plan_json import dump
@@ -148,4 +148,4 @@ def test_a_whole_inventory_misses_hosts(
     monkeypatch.setattr("labctl.cli.diff_answer.of_inventory", read)
     assert Command(capsys, "diff")(str(path), "live", "--inventory", inventory).code == code
     assert asked == [inventory]
-    assert machines.split("x.py:aibox") == ("x.py", "aibox")
+    assert inventory_argument.split("x.py:aibox") == ("x.py", "aibox")

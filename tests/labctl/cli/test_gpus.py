@@ -12,7 +12,7 @@ import pytest
 from labctl.__main__ import run
 from labctl.cli.gpus_document import gpus_document
 from labctl.cli.gpus_text import WIDTH, gpus_text
-from labctl.edges import catalog, machines, nvml
+from labctl.edges import catalog, inventory_argument, machines, nvml
 from labctl.edges.rigs import read_rig
 from labctl.errors import BAD_INPUT, DONE, FAILED, BadInput
 from labctl.rig.live import LiveHost, Reading, planned
@@ -217,12 +217,12 @@ def test_two_machines_at_once_are_refused(capsys: pytest.CaptureFixture[str]) ->
     ],
 )
 def test_an_inventory_and_a_host_of_it(text: str, path: str, host: str | None) -> None:
-    assert machines.split(text) == (path, host)
+    assert inventory_argument.split(text) == (path, host)
 
 
 def test_a_colon_without_a_host_is_refused() -> None:
     with pytest.raises(BadInput, match="no host behind the colon"):
-        machines.split("inventory/home.py:")
+        inventory_argument.split("inventory/home.py:")
 
 
 def test_an_inventory_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from labctl.__main__ import run as run_command
 from labctl.cli import update_answer
 from labctl.edges import events
-from labctl.edges.deploy_runner import DeployRequest
+from labctl.edges.deploy_request import DeployRequest
 from labctl.errors import BAD_INPUT, DONE, FAILED
 from tests.labctl.cli.fit_command import Command
 

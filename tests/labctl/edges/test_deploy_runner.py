@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from labctl.edges import events
-from labctl.edges.deploy_runner import DeployRequest, run
+from labctl.edges.deploy_request import DeployRequest
+from labctl.edges.deploy_runner import run
 
 _CANARY = "canary-0b7e"
 

@@ -8,7 +8,7 @@ import pytest
 
 _OPEN = """
 import sys
-from labctl.edges.deploy_runner import DeployRequest
+from labctl.edges.deploy_request import DeployRequest
 from labctl.edges.inventory_file import load_inventory
 for host in load_inventory(DeployRequest("deploy", sys.argv[1])):
     print(host.name, repr(host.data.get("_sudo_password")), repr(host.data.get("x_token")))

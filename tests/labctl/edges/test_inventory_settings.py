@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from labctl.edges.inventory_settings import models_folder, names, settings
+from labctl.edges.bundle import deploy_file
+from labctl.edges.inventory_settings import may_speak_of_roles, models_folder, names, settings
+from labctl.edges.pyinfra_roles import roles_of
 from labctl.errors import BAD_INPUT, BadInput
 from labctl.render.host import MODELS
 from roles.base.deploy import base
@@ -21,6 +23,20 @@ def _settings(**data: Any) -> dict[str, Any]:
 
 def test_nothing_said_is_the_default() -> None:
     assert _settings()["base"] == BaseSettings()
+
+
+def test_data_without_a_word_of_roles_needs_none_of_them() -> None:
+    plain = {"ssh_user": "lab", "_sudo": True, "x_rack": "left", "models_folder": "/srv/models"}
+    assert not may_speak_of_roles(plain)
+    for other in ("base", "bsae", "shh_user", "only", "skip", "firewall_confirmed"):
+        assert may_speak_of_roles({**plain, other: {}}), other
+
+
+@pytest.mark.parametrize("file", ["gpu_host.py", "update_host.py"])
+def test_every_role_runs_without_a_word_about_it(file: str) -> None:
+    roles = roles_of(deploy_file(file))
+    assert roles
+    assert set(settings("inventory: aibox", {"ssh_user": "lab"}, roles)) == {role.name for role in roles}
 
 
 def test_pyinfras_own_keys_labctls_options_and_the_readers_own_are_known() -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from labctl.edges import plan_content
 from labctl.edges.plan_file import read_plan, write_plan
 from labctl.errors import BadInput, Failed
-from labctl.plan.plan_json import dump
+from labctl.plan.plan_json import MOST_BYTES, dump
 from tests.labctl.plan.plans import plan, runs
 
 OLD, NEW = plan({}), plan({"w": runs()})
@@ -54,3 +55,30 @@ def test_where_nothing_can_be_written_it_says_so(tmp_path: Path) -> None:
         assert failed.value.where == str(path)
     with pytest.raises(BadInput, match="cannot be read"):
         read_plan(str(tmp_path))
+
+
+def test_its_hosts_are_known_at_a_glance() -> None:
+    content = dump(NEW).encode()
+    (host,) = NEW.rig.hosts
+    assert NEW.rig.bound
+    assert plan_content.hosts_named(content) == plan_content.HostsNamed(
+        (host.name,), frozenset({NEW.workloads["w"].host})
+    )
+    assert plan_content.MOST_BYTES == MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"[" * 100_000,
+        dump(NEW)[:-3].encode(),
+        dump(NEW).replace('"bound": true', '"bound": false').encode(),
+        dump(NEW).replace('"schema_version": 1', '"schema_version": 2').encode(),
+        dump(NEW).replace('"workloads": {', '"workloads": [{').encode(),
+    ],
+)
+def test_of_what_cannot_be_applied_no_host_is_known_at_a_glance(content: bytes) -> None:
+    assert plan_content.hosts_named(content) is None

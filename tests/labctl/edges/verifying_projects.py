@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from labctl.edges import events
-from labctl.edges.deploy_runner import DeployRequest
+from labctl.edges.deploy_request import DeployRequest
 from labctl.edges.events import Event, Mode
 from labctl.edges.forked import in_processes
 from labctl.edges.pyinfra_driver import perform

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labctl.apply import survey
+from labctl.apply import survey_script
 from labctl.edges.held_shell import Completed, HeldShell
 from labctl.plan.plan import Plan
 from labctl.status.question import UnitNow
@@ -58,7 +58,7 @@ class SimulatedServices(HeldShell):
         return lambda: done
 
     def run(self, command: str, timeout_s: float = 120, *, stdin: str | None = None) -> Completed:
-        if command == survey.SCRIPT:
+        if command == survey_script.SCRIPT:
             return self._said(self._surveyed())
         if "section answered" in command:
             return self._said(self._answered(command))
