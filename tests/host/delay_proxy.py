@@ -57,6 +57,9 @@ class DelayProxy:
         except OSError:
             writer.close()
             return
+        for each in (writer, far_writer):
+            # `drain` waits until all is written: an end of file is then sent from where its failing is caught.
+            each.transport.set_write_buffer_limits(high=0)
         try:
             await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
         except asyncio.CancelledError:

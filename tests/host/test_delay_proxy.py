@@ -1,10 +1,14 @@
 """The delay proxy delivers everything, in order, and never early."""
 
+import asyncio
+import errno
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import pytest
 
@@ -88,6 +92,26 @@ def test_a_target_that_is_not_there_closes_the_connection() -> None:
         _connect(proxy) as client,
     ):
         assert _read_to_end(client) == b""
+
+
+def test_an_end_towards_whom_is_gone_is_nothing_to_complain_of() -> None:
+    class Gone:
+        """What a connection does that was reset a moment ago, before anybody has noticed."""
+
+        asked = 0
+
+        def write_eof(self) -> None:
+            self.asked += 1
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    async def end(proxy: DelayProxy, writer: Gone) -> None:
+        on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        on_the_way.put_nowait((0, b""))
+        await proxy._arrive(on_the_way, cast("asyncio.StreamWriter", writer))
+
+    gone = Gone()
+    asyncio.run(end(DelayProxy(("127.0.0.1", 9), milliseconds=1), gone))
+    assert gone.asked == 1
 
 
 def test_it_is_gone_after_the_block() -> None:
