@@ -23,7 +23,11 @@ LATENT_BLOCK_TOKENS = 64
 NULL_BLOCKS = 1
 # --max-num-batched-tokens of the server on cards below 70 GiB; 8192 above.
 SMALL_CARD_TOKENS, LARGE_CARD_TOKENS, LARGE_CARD_BYTES = 2048, 8192, 70 * 1024 * MIB
-KV_ELEMENT_BYTES = {"auto": 2, "f16": 2, "bf16": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "q8_0": 1}
+KV_ELEMENT_BYTES = {
+    "auto": 2, "f16": 2, "bf16": 2, "fp32": 4, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1, "q8_0": 1,
+}  # fmt: skip
+# What --kv-cache-dtype=auto stands for: "will use model data type", vllm/config/cache.py of 0.30.0.
+_AS_THE_WEIGHTS = ("auto", "f16", "bf16")
 FP8_LATENT_BYTES = 656
 
 
@@ -101,7 +105,8 @@ def layer_token_bytes(layer: Layer, tensor_parallel: int, kv_type: str) -> int:
 
 def pool_tokens(model: Model, cache_bytes: int, tensor_parallel: int, kv_type: str = "auto") -> int:
     """The "GPU KV cache size" of vLLM's log, null block included, for a model whose layers all cache every token."""
-    per_token = sum(layer_token_bytes(layer, tensor_parallel, kv_type) for layer in model.layers)
+    stored = _stored_as(model, kv_type)
+    per_token = sum(layer_token_bytes(layer, tensor_parallel, stored) for layer in model.layers)
     if per_token == 0:
         return 0
     return max(0, cache_bytes) // (per_token * BLOCK_TOKENS) * BLOCK_TOKENS
@@ -139,10 +144,16 @@ def pool(model: Model, request: Request) -> Pool:
     return Pool(group_size * page, blocks)
 
 
+def _stored_as(model: Model, kv_type: str) -> str:
+    """Numbers of four bytes are kept as such: vLLM narrows them only where it is told to."""
+    return "fp32" if model.quant == "fp32" and kv_type in _AS_THE_WEIGHTS else kv_type
+
+
 def _kinds(model: Model, request: Request) -> Counter[_Kind]:
     found: Counter[_Kind] = Counter()
+    stored = _stored_as(model, request.kv_type_k)
     for layer in model.layers:
-        token_bytes = layer_token_bytes(layer, request.tensor_parallel, request.kv_type_k)
+        token_bytes = layer_token_bytes(layer, request.tensor_parallel, stored)
         if token_bytes and layer.attention:
             found[_Kind(token_bytes, layer.attention.window or 0, layer.attention.chunked)] += 1
     return found

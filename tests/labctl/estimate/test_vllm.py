@@ -1,5 +1,7 @@
 """vLLM's pool of blocks, what images add, and what it refuses to start with."""
 
+from dataclasses import replace
+
 import pytest
 
 from labctl.edges import catalog
@@ -56,6 +58,14 @@ def test_the_pool_holds_exactly_the_requests_that_were_asked_for(name: str) -> N
 
 def test_a_block_is_kept_for_vllm_itself() -> None:
     assert estimated("llama-3.1-8b", context=8192, parallel=4).of("kv_cache") == (4 * 512 + 1) * 16 * 131072
+
+
+@pytest.mark.parametrize(("kv_type", "n_bytes"), [("f16", 4), ("bf16", 4), ("fp8", 1)])
+def test_a_cache_that_is_not_quantized_has_the_numbers_of_the_weights(kv_type: str, n_bytes: int) -> None:
+    # vLLM 0.30.0 with --dtype=float32 --kv-cache-dtype=auto refuses to start with half of it.
+    model = replace(catalog.model("llama-3.1-8b", "bf16"), quant="fp32")
+    found = vllm.estimate(model, replace(asked(), kv_type_k=kv_type, kv_type_v=kv_type))
+    assert found.of("kv_cache") == (512 + 1) * 16 * 32 * 8 * (128 + 128) * n_bytes
 
 
 def test_states_and_tokens_share_pages_of_one_size() -> None:
