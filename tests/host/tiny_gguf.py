@@ -51,7 +51,7 @@ def write_tiny_gguf(path: Path) -> None:
 
 
 def _add_tokenizer(writer: GGUFWriter) -> None:
-    tokens = [*_byte_tokens(), _MERGED, _BEGIN, _END]
+    tokens = [*byte_tokens(), _MERGED, _BEGIN, _END]
     kinds = [TokenType.NORMAL] * (_VOCABULARY - 2) + [TokenType.CONTROL] * 2
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("gpt-2")
@@ -64,7 +64,7 @@ def _add_tokenizer(writer: GGUFWriter) -> None:
     writer.add_chat_template(_CHAT_TEMPLATE)
 
 
-def _byte_tokens() -> list[str]:
+def byte_tokens() -> list[str]:
     """The 256 characters that stand for bytes 0 to 255 in a GPT-2 vocabulary.
 
     A byte that is a visible Latin-1 character stands for itself; the others take the code points from 256 on, in
