@@ -81,6 +81,18 @@ def test_hosts_begin_to_look_before_all_the_rest_is_imported(
     assert set(json.loads(done.stdout)) & _LATER == imported
 
 
+def test_what_is_imported_is_not_looked_through_again_and_again() -> None:
+    code = (
+        "import gc, sys; from labctl.__main__ import main; sys.argv[1:] = ['--help']\n"
+        "before = gc.get_stats()[0]['collections']\n"
+        "try: main()\n"
+        "except SystemExit as end: exit_code = end.code\n"
+        "print(exit_code, gc.get_stats()[0]['collections'] - before < 5, gc.get_freeze_count() > 10_000)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 True True"
+
+
 def test_an_import_would_be_seen() -> None:
     code = "import jinja2, json, sys; print(json.dumps([name.split('.')[0] for name in sys.modules]))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
