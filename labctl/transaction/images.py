@@ -47,6 +47,10 @@ def _is_here(image: Image, programs: Programs) -> bool:
     """1 is Podman's no (podman-image-exists(1)); of anything else it knows nothing, and a pull would hide why."""
     command = ["podman", "image", "exists", image.name]
     done = programs.run(command)
+    if "unsupported transport" in done.stderr:
+        return (
+            False  # its name is a place to fetch it from, `oci-archive:…`, which is never one of what is here
+        )
     if done.status not in (0, 1):
         raise Failed(
             "Podman does not answer",

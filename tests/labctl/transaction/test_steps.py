@@ -158,6 +158,15 @@ def test_a_podman_that_does_not_answer_is_not_a_missing_image(host: SimulatedHos
     assert error["found"] == "podman did not end within 120 s"
 
 
+def test_an_image_whose_name_is_where_it_comes_from_is_fetched(host: SimulatedHost) -> None:
+    archive = "oci-archive:/srv/new.tar"
+    host.no_podman = Done(125, "", 'Error: unsupported transport "oci-archive" for looking up local images')
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}, images=[Image(archive)]))) == 1
+    assert "cannot be pulled" in result(host)["error"]["message"]
+    host.pullable[archive] = Done(0, "", "")
+    assert host.transact(host.stage(manifest({**TWO, "chat": "2"}, images=[Image(archive)]))) == 0
+
+
 def test_images_that_the_disk_has_no_room_for_are_not_begun(host: SimulatedHost) -> None:
     made = manifest({**TWO, "chat": "2"}, images=[Image("registry.example/new:2", download_mib=10**9)])
     assert host.transact(host.stage(made)) == 1
