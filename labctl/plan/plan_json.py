@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from labctl.errors import SCHEMA_VERSION, BadInput
 from labctl.plan.hardware import fingerprint
 from labctl.plan.plan import Plan
+from labctl.workloads.image_name import in_full, is_full
 from labctl.workloads.reserved import is_name, is_reserved
 
 MOST_BYTES = 16 * 1024 * 1024
@@ -109,6 +110,7 @@ def _contradictions(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     if plan.rig.fingerprint != (right := fingerprint(plan.rig.hosts)):
         yield "rig.fingerprint", "not that of the hosts below it", plan.rig.fingerprint, right
     yield from _named_twice(plan)
+    yield from _short_names(plan)
     cards = {host.name: [card.id for card in host.cards] for host in plan.rig.hosts}
     ports: dict[tuple[str, int], str] = {}
     for name, workload in sorted(plan.workloads.items()):
@@ -151,6 +153,12 @@ def _named_twice(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     for what, names in (("host", hosts), ("card", cards)):
         if twice := next((name for name in names if names.count(name) > 1), None):
             yield "rig.hosts", f"a {what} is named twice", twice, f"each {what} once"
+
+
+def _short_names(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
+    for name, workload in sorted(plan.workloads.items()):
+        if workload.image is not None and not is_full(workload.image):
+            yield f"workloads.{name}.image", "a short name", workload.image, in_full(workload.image)
 
 
 class _TwiceError(Exception):

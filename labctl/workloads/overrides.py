@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from labctl.workloads.container import ABSOLUTE, NAME, VARIABLE, Filled
+from labctl.workloads.image_name import in_full, is_full
 from labctl.workloads.schema import Entry
 from labctl.workloads.service import Service
 from labctl.yaml_document import Path
@@ -26,6 +27,9 @@ _DEVICE = re.compile(r"^/dev/[^\s:]+$")
 def misfits(entry: Entry, service: Service) -> Iterator[Problem]:
     """Everything about one workload that its service contradicts, in the order in which it is best mended."""
     yield from _model(entry, service)
+    if entry.image is not None and not is_full(entry.image):
+        hint = f"write it in full: {in_full(entry.image)}"
+        yield ("image",), "a short name, which several registries may have", entry.image, hint
     yield from _cards(entry, service)
     yield from _ports(entry, service)
     yield from _environment(entry, service)

@@ -96,8 +96,8 @@ def test_the_rig_of_the_host_reads_back(aibox: ThrowawayHost, inventory: Path, t
 
 WORKLOADS = """\
 workloads:
-  chat: {service: container, image: example/chat:1, vram_mib: 9000, ports: [8080], apart_from: [images]}
-  images: {service: container, image: example/images:1, vram_mib: 7000}
+  chat: {service: container, image: example.org/chat:1, vram_mib: 9000, ports: [8080], apart_from: [images]}
+  images: {service: container, image: example.org/images:1, vram_mib: 7000}
   ui: {service: open-webui, uses: [chat]}
 """
 

@@ -11,7 +11,7 @@ DUAL = "workloads/rigs/dual-3090.yaml"
 SEVEN = "workloads/rigs/seven-gpu-epyc.yaml"
 CLAIMS = """\
 workloads:
-  big: {service: container, image: registry/big:1, vram_mib: 9000}
+  big: {service: container, image: registry.example/big:1, vram_mib: 9000}
   chat: {service: llama.cpp, model: qwen2.5-0.5b, quant: Q4_K_M, context: 2048}
 """
 

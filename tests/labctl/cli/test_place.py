@@ -169,7 +169,7 @@ def test_a_host_of_64_cards_is_answered(place: Command, tmp_path: Path) -> None:
     workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
     workloads.write_text(
         "workloads:\n  chat: {service: llama.cpp, model: llama-3.1-70b, quant: Q8_0}\n"
-        "  four: {service: container, image: a/b:1, vram_mib: 100, gpus: {count: 4}}\n"
+        "  four: {service: container, image: a.org/b:1, vram_mib: 100, gpus: {count: 4}}\n"
     )
     rig.write_text("name: many\nhosts:\n  - {name: box, gpus: [{model: rtx-3090, count: 64}]}\n")
     said = place(str(workloads), "--rig", str(rig), "--json")

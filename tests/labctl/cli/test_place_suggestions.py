@@ -112,7 +112,7 @@ def test_at_most_four_are_shown_and_one_of_them_may_cost_money(place: Command) -
 
 def test_where_nothing_helps_it_is_said(place: Command, tmp_path: Path) -> None:
     workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
-    workloads.write_text("workloads: {big: {service: container, image: a/b:1, vram_mib: 900000}}\n")
+    workloads.write_text("workloads: {big: {service: container, image: a.org/b:1, vram_mib: 900000}}\n")
     rig.write_text("{name: r, hosts: [{name: box, gpus: [{model: rtx-3060}], ram_gib: 32}]}\n")
     said = place(str(workloads), "--rig", str(rig))
     assert said.code == 3
@@ -125,15 +125,15 @@ def test_where_nothing_helps_it_is_said(place: Command, tmp_path: Path) -> None:
         ("{service: llama.cpp, model: llama-3.1-8b, quant: Q8_0, context: 18432}", "", "a.kv_type: q8_0"),
         ("{service: llama.cpp, model: llama-3.1-8b, quant: Q8_0, context: 131072}", "", "a.context: "),
         ("{service: llama.cpp, model: llama-3.1-8b, quant: F16}", "", "a.quant: [F16, Q8_0]"),
-        ("{service: container, image: a/b:1, vram_mib: 20000}", "", "--add tesla-m40-24gb"),
-        ("{service: container, image: a/b:1, ram_mib: 40000}", "", "--ram 64"),
-        ("{service: container, image: a/b:1, disk_mib: 300000}", "", "hosts.box.disk_gib: 512"),
+        ("{service: container, image: a.org/b:1, vram_mib: 20000}", "", "--add tesla-m40-24gb"),
+        ("{service: container, image: a.org/b:1, ram_mib: 40000}", "", "--ram 64"),
+        ("{service: container, image: a.org/b:1, disk_mib: 300000}", "", "hosts.box.disk_gib: 512"),
         (
-            "{service: container, image: a/b:1, vram_mib: 9, gpus: {models: [rtx-4090]}}",
+            "{service: container, image: a.org/b:1, vram_mib: 9, gpus: {models: [rtx-4090]}}",
             "",
             "a.gpus.models: [rtx-4090, rtx-3060]",
         ),
-        ("{service: container, image: a/b:1, vram_mib: 9}", "psu_watts: 280, ", "--power-limit box/0=155"),
+        ("{service: container, image: a.org/b:1, vram_mib: 9}", "psu_watts: 280, ", "--power-limit box/0=155"),
     ],
 )  # fmt: skip
 def test_the_first_is_what_takes_least_away(
@@ -169,9 +169,9 @@ def test_a_card_is_judged_together_with_those_that_are_there(place: Command, tmp
 @pytest.mark.parametrize(
     ("entries", "name", "first"),
     [
-        ("a: {service: container, image: a/b:1, vram_mib: 17000, priority: 90}, b: {service: ollama}",
+        ("a: {service: container, image: a.org/b:1, vram_mib: 17000, priority: 90}, b: {service: ollama}",
          "b", ["b.vram_mib: 5632"]),
-        ("a: {service: container, image: a/b:1, vram_mib: 8000, priority: 90}, b: {service: comfyui}",
+        ("a: {service: container, image: a.org/b:1, vram_mib: 8000, priority: 90}, b: {service: comfyui}",
          "b", ["b.vram_mib: 14848"]),
         ("a: {service: ollama}, b: {service: comfyui}", "b", ["b.vram_mib: 11264", "a.vram_mib: 11264"]),
     ],
@@ -196,7 +196,7 @@ def test_a_purchase_leaves_the_power_supply_a_tenth_or_names_a_larger_one(
 ) -> None:
     """Host 75 W, RTX 3060 170 W, Tesla M40 250 W: 495 W, which is nine tenths of 550 W."""
     workloads, rig = tmp_path / "w.yaml", tmp_path / "r.yaml"
-    workloads.write_text("workloads: {a: {service: container, image: a/b:1, vram_mib: 20000}}\n")
+    workloads.write_text("workloads: {a: {service: container, image: a.org/b:1, vram_mib: 20000}}\n")
     for watts, said in ((550, False), (540, True)):
         rig.write_text(
             "{name: r, hosts: [{name: box, gpus: [{model: rtx-3060}], ram_gib: 32, "

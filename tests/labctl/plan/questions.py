@@ -62,7 +62,7 @@ def wish(random: Random, number: int, others: list[str]) -> Wish:
         job = others and random.random() < 0.2
         workload = replace(
             workload,
-            image="example/image:1",
+            image="example.org/image:1",
             vram_mib=random.choice([None, 1500, 6000, 11000]),
             displaces=tuple(random.sample(others, 1)) if job else (),
             when=Window(60, 420) if job else None,

@@ -132,6 +132,10 @@ BROKEN: dict[str, tuple[Change, tuple[str, ...]]] = {
         lambda it: it["workloads"].update({"firewall": it["workloads"].pop("chat")}),
         ("x.json: workloads.firewall", "something of labctl itself has this name", "my-firewall"),
     ),
+    "a short name of an image": (
+        lambda it: CHAT(it).update(image="nginx:1.27"),
+        ("x.json: workloads.chat.image", "found nginx:1.27", "expected docker.io/library/nginx:1.27"),
+    ),
     "placed and not": (
         lambda it: it["unplaced"].update(chat=it["unplaced"]["ui"]),
         ("x.json: unplaced.chat", "at once"),

@@ -15,6 +15,10 @@ IMAGE = "service: container, image: docker.io/library/example:1"
         ("service: nextcloud, model: qwen3-8b", "model", "nextcloud loads no model"),
         ("service: nextcloud, context: 4096", "context", "nextcloud loads no model"),
         (f"{IMAGE}, vram_mib: 100, quant: Q4_K_M", "quant", "container loads no model"),
+        ("service: container, image: nginx", "image", "found nginx) — write it in full: docker.io/library/nginx"),
+        ("service: container, image: nginx:1.27", "image", "in full: docker.io/library/nginx:1.27"),
+        ("service: container, image: linuxserver/jellyfin:1", "image", "in full: docker.io/linuxserver/jellyfin:1"),
+        (f"{LLAMA}, image: ggml-org/llama.cpp:server", "image", "a short name"),
         (f"{LLAMA}, size: 512x512", "size", "llama.cpp makes no pictures"),
         (f"{LLAMA}, training: {{method: lora}}", "training", "llama.cpp does not train"),
         ("service: open-webui, vram_mib: 100", "vram_mib", "open-webui uses no card"),
@@ -58,6 +62,8 @@ def test_what_does_not_fit_is_told_with_its_key(said: str, where: str, told: str
         "service: nextcloud, data: /srv/nextcloud, env: {PHP_UPLOAD_LIMIT: 1G}, gpus: {host: aibox}",
         f"{LLAMA}, args: [--verbose, --threads, '8'], volumes: {{more: /more}}, devices: [/dev/ttyUSB0]",
         f"{IMAGE}, volumes: {{data: /data}}, data: /srv/x, ports: [80], expose: lan",
+        "service: container, image: localhost/mine",
+        "service: container, image: 'box:5000/mine:1'",
     ],
 )
 def test_what_fits_is_taken(said: str) -> None:
