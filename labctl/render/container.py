@@ -9,11 +9,10 @@ from labctl.render.rights import say_health, say_rights
 from labctl.render.running import say_service
 from labctl.render.storage import mounts
 from labctl.render.unit_text import UnitText, literal, word, words
-from labctl.render.values import Asked, filled, setting, told_of_used, used
+from labctl.render.values import LOOPBACK, Asked, filled, setting, told_of_used, used
 from labctl.transaction.layout import TARGET
 from labctl.workloads.container import Container, Flag, Image
 
-LOOPBACK = "127.0.0.1"
 _GPU_UNITS = "labctl-gpu-power.service labctl-cdi.service"
 
 

@@ -15,17 +15,12 @@ from labctl.errors import BadInput
 from labctl.plan.plan import Plan, PlannedWorkload
 from labctl.plan.plan_json import dump
 from labctl.render import names
-from labctl.render.container import (
-    LOOPBACK,
-    container_text,
-    model_file,
-    networks,
-)
+from labctl.render.container import container_text, model_file, networks
 from labctl.render.host import HostFacts
 from labctl.render.start_lock import lock_path, lock_text
 from labctl.render.storage import mounts, volume_text
 from labctl.render.unit_text import UnitText
-from labctl.render.values import Asked
+from labctl.render.values import LOOPBACK, Asked
 from labctl.render.window import timer_text
 from labctl.transaction.layout import TARGET
 from labctl.transaction.manifest import PLAN_NAME, Image, ManagedUnit, Manifest, Port, staged_file

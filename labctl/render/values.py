@@ -9,6 +9,8 @@ from labctl.render.host import HostFacts
 from labctl.workloads.container import AddressOf, Filled, Filling, Setting
 from labctl.workloads.service import Consumer, Offer, Service
 
+LOOPBACK = "127.0.0.1"
+"""Where all ports of the host are published."""
 # Speaches is asked for a model by its name on the hub, and these are faster-whisper's own:
 # https://github.com/SYSTRAN/faster-whisper/blob/master/faster_whisper/utils.py
 _SPEECH_MODELS = "Systran/faster-{}"
@@ -65,12 +67,19 @@ def filled(asked: Asked, filling: Filling, used: Used | None = None) -> str | No
             return served_model(used) if used else None
         case "url":
             return f"https://{planned.expose}" if exposed else None
-        case "scheme":
-            return "https" if exposed else None
+        case "origins":
+            return _origins(planned) if exposed else None
         case "host_name":
             return planned.expose if exposed else None
         case "time_zone":
             return asked.facts.time_zone
+
+
+def _origins(planned: PlannedWorkload) -> str:
+    """As a browser says where a page is from: of `expose`, and of a tunnel, by which it is reached until that opens."""
+    ports = [each.host for each in planned.ports if each.protocol == "tcp"]
+    tunnels = [f"http://{name}:{port}" for port in ports for name in ("localhost", LOOPBACK)]
+    return ";".join([f"https://{planned.expose}", *tunnels])
 
 
 def setting(asked: Asked, value: Setting, used: Used | None = None) -> str | None:

@@ -43,7 +43,7 @@ Filling = Literal[
     "quant",  # of the weights, as the engine names it
     "used_model",  # what the used workload serves
     "url",  # under which people reach it, with its scheme
-    "scheme",  # of that: http or https
+    "origins",  # that, and those of a tunnel to its ports on the host, joined by semicolons
     "host_name",  # of that
     "time_zone",  # of the host, as Europe/Berlin
 ]
