@@ -66,7 +66,8 @@ def pull(  # noqa: PLR0913 - the options of a command are its arguments
 
     The host fetches them itself: this machine may sleep or leave, and the same command follows on. One that was cut off
     goes on where it was. A gated repository wants HF_TOKEN in the environment; it is handed on by standard input alone.
-    Exit code 1 when a model did not come.
+    Models of a plan that services fetch or choose themselves are listed, with what to do. Exit code 1 when one that
+    is pulled did not come.
 
     \b
     Examples:

@@ -7,6 +7,7 @@ from typing import Any
 from labctl.edges.host_models import Folder, Pulled
 from labctl.edges.model_hosts import Seen
 from labctl.errors import SCHEMA_VERSION, LabctlError
+from labctl.render.model_need import LeftOut
 
 
 def list_document(found: Mapping[str, Seen | LabctlError], exit_code: int) -> dict[str, object]:
@@ -33,9 +34,10 @@ def folder_document(folder: Folder, units: Mapping[str, tuple[str, ...]]) -> dic
 
 
 def pull_document(
-    hosts: Sequence[tuple[str, str | None, tuple[Pulled, ...], LabctlError | None]], exit_code: int
+    hosts: Sequence[tuple[str, str | None, tuple[Pulled, ...], tuple[LeftOut, ...], LabctlError | None]],
+    exit_code: int,
 ) -> dict[str, object]:
-    """Of each host: its name, folder, what became of the models, and why nothing did."""
+    """Of each host: its name, folder, what became of the models, what is left to a person, and why nothing was done."""
     return {
         "schema_version": SCHEMA_VERSION,
         "hosts": [
@@ -43,9 +45,10 @@ def pull_document(
                 "name": name,
                 "folder": folder,
                 "models": [_pulled(each) for each in pulled],
+                "left_out": [asdict(each) for each in left],
                 "error": error(problem) if problem else None,
             }
-            for name, folder, pulled, problem in hosts
+            for name, folder, pulled, left, problem in hosts
         ],
         "exit_code": exit_code,
     }

@@ -21,7 +21,7 @@ from labctl.errors import DONE, FAILED, BadInput, Failed, LabctlError
 from labctl.model_store.progress import Status
 from labctl.model_store.request import Request
 from labctl.plan.plan import Plan
-from labctl.render.model_need import NeededModel, needed_models
+from labctl.render.model_need import LeftOut, NeededModel, left_out, needed_models
 from labctl.render.model_place import place_of
 
 DEFAULT_PLAN = "plan.json"
@@ -45,11 +45,15 @@ class Asked:
 
 @dataclass
 class _Work:
-    """One host's share. pulled: what is known of its models, by place. problem: why nothing was done there."""
+    """One host's share. pulled: what is known of its models, by place. problem: why nothing was done there.
+
+    left_out: of the plan's models those that somebody else has to fetch.
+    """
 
     name: str
     host: ModelHost | None
     needs: tuple[NeededModel, ...]
+    left_out: tuple[LeftOut, ...] = ()
     origins: dict[str, Origin] = field(default_factory=dict)
     pulled: dict[str, Pulled] = field(default_factory=dict)
     instances: list[str] = field(default_factory=list)
@@ -112,17 +116,20 @@ def _works(asked: Asked, plan: Plan | None, hosts: Mapping[str, ModelHost | Labc
                 expected=f"{asked.inventory}:HOST, one of {', '.join(hosts)}",
             )
         needs = {name: tuple(_named(model, asked) for model in asked.what) for name in hosts}
+        others: dict[str, tuple[LeftOut, ...]] = {}
     else:
         services = {service.name: service for service in catalog.services()}
-        needs = {}
+        needs, others = {}, {}
         for of_plan, name in hosts_of_plan(plan, hosts).items():
             workloads = [each for each, planned in plan.workloads.items() if planned.host == of_plan]
             found = needed_models(plan, services, workloads)
             needs[name] = tuple(each for each in found if not each.starts_without)
+            others[name] = left_out(plan, services, workloads)
     for name, needed in needs.items():
         host = hosts[name]
         problem = host if isinstance(host, LabctlError) else None
-        yield _Work(name, host if isinstance(host, ModelHost) else None, needed, problem=problem)
+        there = host if isinstance(host, ModelHost) else None
+        yield _Work(name, there, needed, others.get(name, ()), problem=problem)
 
 
 def _named(model: str, asked: Asked) -> NeededModel:
@@ -143,6 +150,9 @@ def _decide(work: _Work, asked: Asked) -> None:
     if work.host is None:
         return
     lies = {each.place: each for each in work.host.models.listed().models if each.whole}
+    for place in sorted({each.place for each in work.left_out if each.place} & lies.keys()):
+        work.pulled[place] = Pulled(place, "there", lies[place].bytes, None, None)
+    work.left_out = tuple(each for each in work.left_out if each.place not in lies)
     for need in work.needs:
         if need.place in lies:
             work.pulled[need.place] = Pulled(need.place, "there", lies[need.place].bytes, None, None)
@@ -255,15 +265,20 @@ def _show(works: Sequence[_Work], *, as_json: bool) -> int:
     code = FAILED if failed else DONE
     if as_json:
         document = pull_document(
-            [(work.name, _folder(work), tuple(work.pulled.values()), work.problem) for work in works], code
+            [
+                (work.name, _folder(work), tuple(work.pulled.values()), work.left_out, work.problem)
+                for work in works
+            ],
+            code,
         )
         print(json.dumps(document, indent=2))
         return code
     for work in works:
         if work.problem is not None:
             print("\n".join(wrapped(f"{work.name}: {work.problem}")))
-        elif work.needs:
-            print(pulled_text(work.name, _folder(work) or "", tuple(work.pulled.values())), end="")
+        elif work.pulled or work.left_out:
+            pulled = tuple(work.pulled.values())
+            print(pulled_text(work.name, _folder(work) or "", pulled, work.left_out), end="")
         else:
             print(nothing_text(work.name), end="")
     return code

@@ -8,6 +8,7 @@ from labctl.edges.model_hosts import Seen
 from labctl.errors import LabctlError
 from labctl.model_store.lying import Lying
 from labctl.model_store.progress import Status
+from labctl.render.model_need import LeftOut
 
 WIDTH = 80
 _GIB, _MIB = 1024**3, 1024**2
@@ -33,8 +34,10 @@ def list_text(found: Mapping[str, Seen | LabctlError]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def pulled_text(host: str, folder: str, pulled: tuple[Pulled, ...]) -> str:
-    """What became of each model, then a sum."""
+def pulled_text(
+    host: str, folder: str, pulled: tuple[Pulled, ...], left_out: tuple[LeftOut, ...] = ()
+) -> str:
+    """What became of each model, what is left to a person, then a sum."""
     lines = []
     for each in pulled:
         said = {"pulled": "here now, verified", "there": "was there already"}.get(
@@ -45,8 +48,14 @@ def pulled_text(host: str, folder: str, pulled: tuple[Pulled, ...]) -> str:
         )
         if each.error is not None:
             lines += wrapped(f"! {each.error}", "    ")
+    for other in left_out:
+        lines += wrapped(f"{other.workload}: {other.model} is NOT pulled by this", "  ")
+        lines += wrapped(other.do, "    ")
     failed = sum(each.error is not None for each in pulled)
     end = f"{failed} of {len(pulled)} did not come" if failed else "everything is there"
+    if left_out:
+        rest = f"{len(left_out)} {'is' if len(left_out) == 1 else 'are'} left to you"
+        end = rest if not pulled else f"{end}; {rest}" if failed else f"what is pulled is there; {rest}"
     return "\n".join([f"{host}: models in {folder}", *lines, f"{host}: {end}"]) + "\n"
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from labctl.plan.plan import Plan
-from labctl.render import model_place
+from labctl.plan.plan import Plan, PlannedWorkload
+from labctl.render import model_place, names
 from labctl.render.container import model_file, model_format
 from labctl.render.engine import TOLD_OF_ITS_MODEL
 from labctl.render.host import HostFacts
-from labctl.render.values import Asked
+from labctl.render.values import LOOPBACK, Asked, speech_model
 from labctl.workloads.service import Service
 
 
@@ -27,6 +27,19 @@ class NeededModel:
     workloads: tuple[str, ...]
     is_projector: bool = False
     starts_without: bool = False
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A model that no pull of a plan brings, since its engine is told of none. do: what a person does instead.
+
+    place: below the host's folder of models, where it would be found; None where the service keeps its own.
+    """
+
+    workload: str
+    model: str
+    place: str | None
+    do: str
 
 
 def needed_models(
@@ -58,3 +71,33 @@ def needed_models(
                 starts_without=service.engine not in TOLD_OF_ITS_MODEL,
             )
     return tuple(found[place] for place in sorted(found))
+
+
+def left_out(plan: Plan, services: Mapping[str, Service], workloads: Collection[str]) -> tuple[LeftOut, ...]:
+    """Of these workloads those whose model is not pulled for them."""
+    found = []
+    for name in sorted(workloads):
+        planned = plan.workloads[name]
+        service = services.get(planned.service)
+        if service is None or planned.model is None or service.engine in (None, *TOLD_OF_ITS_MODEL):
+            continue
+        place = model_file(Asked(name, planned, service, plan, services, HostFacts()))
+        found.append(LeftOut(name, planned.model, place, _do(name, planned, planned.model, service)))
+    return tuple(found)
+
+
+def _do(name: str, planned: PlannedWorkload, model: str, service: Service) -> str:
+    match service.engine:
+        case "whisper":
+            port = service.first.ports[0].container
+            at = next((each.host for each in planned.ports if each.container == port), port)
+            asked = f"http://{LOOPBACK}:{at}/v1/models/{speech_model(model)}"
+            return f"when it runs, on its host: curl -fX POST {asked}"
+        case "ollama":
+            fetch = f"podman exec {names.stem(name)} ollama pull MODEL"
+            return f"when it runs, on its host, by Ollama's own name of it: {fetch}"
+    source = "" if "/" in model else " --from org/name"
+    quant = planned.variant.get("quant")
+    of = f"{model} --quant {quant}" if quant else model
+    pull = f"labctl models pull {of} --engine {service.engine}{source}"
+    return f"to have it in its lists, below shared/: {pull}"

@@ -55,12 +55,11 @@ def _mount(asked: Asked, name: str, at: str, owner: str | None, *, in_folder: bo
 
 def folders(found: tuple[Mount, ...]) -> Iterator[str]:
     """Commands that make the host's folders that are not there; one that is there is left as it is."""
-    for mount in found:
-        if mount.volume is None:
-            user, _, group = (mount.owner or _ROOT).partition(":")
-            mode = "755" if mount.read_only or mount.owner is None else "750"
-            arguments = " ".join(word(each) for each in (mount.source, mode, user, group))
-            yield f"/usr/bin/sh -c '{_MAKE_FOLDER}' sh {arguments}"
+    for mount in {each.source: each for each in found if each.volume is None}.values():
+        user, _, group = (mount.owner or _ROOT).partition(":")
+        mode = "755" if mount.read_only or mount.owner is None else "750"
+        arguments = " ".join(word(each) for each in (mount.source, mode, user, group))
+        yield f"/usr/bin/sh -c '{_MAKE_FOLDER}' sh {arguments}"
 
 
 def volume_text(asked: Asked, mount: Mount, header: tuple[str, ...]) -> str:

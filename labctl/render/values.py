@@ -14,6 +14,9 @@ LOOPBACK = "127.0.0.1"
 # Speaches is asked for a model by its name on the hub, and these are faster-whisper's own:
 # https://github.com/SYSTRAN/faster-whisper/blob/master/faster_whisper/utils.py
 _SPEECH_MODELS = "Systran/faster-{}"
+# Systran has none of this. Speaches takes only what says that it is CTranslate2's (its executors/whisper.py), which
+# faster-whisper's own choice, of mobiuslabsgmbh, does not.
+_OTHER_SPEECH_MODELS = {"whisper-large-v3-turbo": "deepdml/faster-whisper-large-v3-turbo-ct2"}
 # CTranslate2's names, https://opennmt.net/CTranslate2/quantization.html; the only engine that is asked by a variable.
 _QUANTS = {"fp16": "float16", "bf16": "bfloat16", "fp32": "float32"}
 _NOT_HOSTS = ("no", "vpn", "lan")
@@ -96,8 +99,13 @@ def served_model(used: Used) -> str:
     """Under which name clients ask for its model."""
     model = used.planned.model
     if used.service.engine == "whisper" and model:
-        return model if "/" in model else _SPEECH_MODELS.format(model)
+        return speech_model(model)
     return used.name
+
+
+def speech_model(model: str) -> str:
+    """Its name on the hub, by which Speaches fetches it and clients ask for it."""
+    return model if "/" in model else _OTHER_SPEECH_MODELS.get(model, _SPEECH_MODELS.format(model))
 
 
 def used(asked: Asked) -> Iterator[Used]:

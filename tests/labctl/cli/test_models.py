@@ -18,7 +18,7 @@ from labctl.edges.model_hosts import ModelHost
 from labctl.edges.plan_file import write_plan
 from labctl.errors import ANSWER_IS_NO, BAD_INPUT, DONE, FAILED, Failed, LabctlError
 from labctl.model_store.progress import Status
-from labctl.plan.plan import Plan
+from labctl.plan.plan import Plan, PlannedPort
 from labctl.plan.plan_json import dump
 from labctl.render.model_place import place_of
 from labctl.transaction.manifest import ManagedUnit, Manifest, staged_file
@@ -137,14 +137,26 @@ def test_of_a_plan_what_nobody_knows_does_not_keep_the_rest_away(
     assert box.content(PLACE) == CONTENT
 
 
-@pytest.mark.usefixtures("box")
-def test_of_a_plan_nothing_is_pulled_that_no_engine_is_told_of(
-    capsys: pytest.CaptureFixture[str],
+def test_of_a_plan_what_no_engine_is_told_of_is_left_to_a_person(
+    box: SimulatedModelHost, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = {"service": "comfyui", "model": "sdxl", "variant": {"quant": "fp16"}}
-    write_plan(Path("plan.json"), of_plan(images=images))
-    assert run(["models", "pull", "plan.json"]) == 0, capsys.readouterr()
-    assert "sdxl" not in said(capsys)[0]
+    listen = {"service": "whisper", "model": "whisper-small", "ports": (PlannedPort(8000, 20004),)}
+    write_plan(Path("plan.json"), of_plan(images=images, listen=listen))
+    assert labctl("pull") == DONE
+    out = " ".join(said(capsys)[0].split())
+    assert "labctl models pull sdxl --quant fp16 --engine comfyui --from org/name" in out
+    assert "curl -fX POST http://127.0.0.1:20004/v1/models/Systran/faster-whisper-small" in out
+    assert out.endswith("aibox: 2 are left to you")
+    assert labctl("pull", "--json") == DONE
+    [on] = json.loads(capsys.readouterr().out)["hosts"]
+    assert [each["workload"] for each in on["left_out"]] == ["images", "listen"]
+    (box.folder / "sdxl" / "fp16").mkdir(parents=True)
+    (box.folder / "sdxl" / "fp16" / "model_index.json").write_text("{}")
+    assert labctl("pull") == DONE
+    out = said(capsys)[0]
+    assert "sdxl/fp16: was there already" in out
+    assert out.endswith("aibox: what is pulled is there; 1 is left to you\n")
 
 
 def test_a_plan_without_models_needs_none(

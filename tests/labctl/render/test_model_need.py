@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
-from labctl.render.model_need import needed_models
+import pytest
+
+from labctl.plan.plan import PlannedPort
+from labctl.render.model_need import left_out, needed_models
 from tests.labctl.plan.plans import plan, runs
-from tests.labctl.render.cases import SERVICES, by_workload, case_plan, facts, rendered
+from tests.labctl.render.cases import SERVICES, by_workload, case_plan, facts, lines, rendered, texts
 
 
 def test_what_is_needed_is_what_the_units_load() -> None:
@@ -46,3 +49,38 @@ def test_a_model_as_it_was_published_lies_once_for_who_serves_and_who_trains_it(
     }
     [needed] = needed_models(plan(there), SERVICES, there)
     assert (needed.place, needed.workloads) == ("qwen2.5-1.5b/bf16", ("serve", "tune"))
+
+
+def test_a_model_is_pulled_or_left_to_a_person() -> None:
+    case = case_plan()
+    needed = needed_models(case, SERVICES, case.workloads)
+    pulled = {name for each in needed if not each.starts_without for name in each.workloads}
+    left = {each.workload for each in left_out(case, SERVICES, case.workloads)}
+    assert left
+    assert pulled.isdisjoint(left)
+    assert pulled | left == {name for name, planned in case.workloads.items() if planned.model}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("whisper-small", "Systran/faster-whisper-small"),
+        ("whisper-large-v3-turbo", "deepdml/faster-whisper-large-v3-turbo-ct2"),
+        ("someone/model", "someone/model"),
+    ],
+)
+def test_speech_is_asked_for_as_the_hub_calls_it(model: str, asked: str) -> None:
+    listen = {"listen": runs("whisper", model=model, ports=(PlannedPort(8000, 20004),))}
+    [left] = left_out(plan(listen), SERVICES, listen)
+    assert left.do.endswith(f"http://127.0.0.1:20004/v1/models/{asked}")
+
+
+def test_pictures_are_made_with_what_lies_in_the_folder_of_models() -> None:
+    """Below the folders in which ComfyUI looks for it, each with the loaders that read it."""
+    [made] = [
+        text for path, text in texts(rendered(case_plan())).items() if path.endswith("-images.container")
+    ]
+    models = "/root/ComfyUI/models"
+    wanted = {f"/srv/models:{models}/{kind}/shared:ro" for kind in ("checkpoints", "diffusers", "vae")}
+    assert wanted <= {*lines(made, "Volume")}
+    assert made.count("sh /srv/models") == 1
