@@ -39,7 +39,7 @@ def load(content: bytes | str, name: str = "plan.json") -> Plan:
         raise BadInput("the same key twice", where=name, found=str(twice), hint=_HINT) from None
     except (ValueError, RecursionError) as error:
         raise BadInput(
-            "this is no plan: it is no JSON", where=name, found=str(error)[:_SHOWN], hint=_HINT
+            "this is no plan: it is no JSON", where=name, found=_no_json(error), hint=_HINT
         ) from error
     _check_version(value, name)
     del value["schema_version"]
@@ -159,6 +159,18 @@ def _short_names(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
     for name, workload in sorted(plan.workloads.items()):
         if workload.image is not None and not is_full(workload.image):
             yield f"workloads.{name}.image", "a short name", workload.image, in_full(workload.image)
+
+
+def _no_json(error: ValueError | RecursionError) -> str:
+    """What stands in its way, and where."""
+    match error:
+        case json.JSONDecodeError():
+            return f"{error.msg}, line {error.lineno}, column {error.colno}"
+        case UnicodeDecodeError():
+            return f"byte {error.start} is no {error.encoding.upper()}"
+        case RecursionError():
+            return "brackets in brackets without an end"
+    return "a number that is none, or too long"
 
 
 class _TwiceError(Exception):

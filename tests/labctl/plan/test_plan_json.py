@@ -158,14 +158,18 @@ def test_a_broken_plan_is_refused_with_the_place(change: Change, words: tuple[st
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("", ("no JSON",)),
+        ("", ("no JSON", "(found Expecting value, line 1, column 1)")),
+        ('{"a": 1\n "b": 2}', ("no JSON", "(found Expecting ',' delimiter, line 2, column 2)")),
         ("[1]", ("found [1]",)),
         ("null", ("found null",)),
         ('{"schema_version": 1, "schema_version": 1}', ("same key twice", "schema_version")),
         ("{" * 100_000, ("no JSON",)),
+        ("[" * 100_000, ("no JSON", "brackets in brackets")),
+        (b"{\xff}", ("no JSON", "(found byte 1 is no UTF-8)")),
         (b"\xff\xfe", ("no JSON",)),
-        ('{"schema_version": NaN}', ("no JSON",)),
-        ('{"schema_version": 1, "rig": 1e999}', ("no JSON",)),
+        ('{"schema_version": NaN}', ("no JSON", "a number that is none")),
+        ('{"schema_version": 1, "rig": 1e999}', ("no JSON", "a number that is none")),
+        (f'{{"schema_version": {"1" * 5000}}}', ("no JSON", "too long)")),
         (" " * (MOST_BYTES + 1), ("too long",)),
     ],
 )
