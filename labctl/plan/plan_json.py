@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 from labctl.errors import SCHEMA_VERSION, BadInput
 from labctl.plan.hardware import fingerprint
 from labctl.plan.plan import Plan
+from labctl.plan.run_settings import shown, wrong_settings
 from labctl.workloads.image_name import in_full, is_full
 from labctl.workloads.reserved import is_name, is_reserved
 
 MOST_BYTES = 16 * 1024 * 1024
-_SHOWN = 60
 _HINT = "`labctl place … --out` writes it anew"
 
 
@@ -64,7 +64,7 @@ def _check_version(value: object, name: str) -> None:
         raise BadInput(
             "this is no plan",
             where=name,
-            found=_shown(value),
+            found=shown(value),
             expected="an object with schema_version",
             hint=_HINT,
         )
@@ -81,7 +81,7 @@ def _check_version(value: object, name: str) -> None:
         raise BadInput(
             "no such version of a plan",
             where=f"{name}: schema_version",
-            found=_shown(version),
+            found=shown(version),
             expected=str(SCHEMA_VERSION),
             hint=_HINT,
         )
@@ -99,7 +99,7 @@ def _explained(error: ErrorDetails, name: str) -> BadInput:
     return BadInput(
         "this value cannot be",
         where=f"{name}: {place}",
-        found=_shown(error["input"]),
+        found=shown(error["input"]),
         expected=expected,
         hint=_HINT,
     )
@@ -145,6 +145,7 @@ def _contradictions(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
                 )
         if name in plan.unplaced:
             yield f"unplaced.{name}", "placed and unplaced at once", name, "either"
+    yield from wrong_settings(plan.workloads)
 
 
 def _named_twice(plan: Plan) -> Iterator[tuple[str, str, str, str]]:
@@ -183,7 +184,3 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise _TwiceError(next(key for key in keys if keys.count(key) > 1))
     return value
-
-
-def _shown(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)[:_SHOWN]

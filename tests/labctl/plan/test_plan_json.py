@@ -26,7 +26,7 @@ def full() -> Plan:
         ports=(PlannedPort(8080, 20000), PlannedPort(8080, 20000, "udp")),
         env={"NAME": "Küche"},
         secrets=("env.API_KEY",),
-        training={"method": "qlora", "rank": 16},
+        training={"method": "qlora", "batch": 1, "sequence": 2048, "optimizer": "adamw", "rank": 16},
         displaces=("images",),
         when="23:00-01:00",
     )
@@ -135,6 +135,50 @@ BROKEN: dict[str, tuple[Change, tuple[str, ...]]] = {
     "a short name of an image": (
         lambda it: CHAT(it).update(image="nginx:1.27"),
         ("x.json: workloads.chat.image", "found nginx:1.27", "expected docker.io/library/nginx:1.27"),
+    ),
+    "a number in words": (
+        lambda it: at("workloads", "chat", "variant")(it).update(parallel="four"),
+        ("x.json: workloads.chat.variant.parallel", 'found "four"', "expected a whole number of 1 or more"),
+    ),
+    "no number": (
+        lambda it: at("workloads", "chat", "variant")(it).update(context=None),
+        ("x.json: workloads.chat.variant.context", "found null", "a whole number"),
+    ),
+    "truth for a number": (
+        lambda it: at("workloads", "chat", "variant")(it).update(n_cpu_moe=True),
+        ("x.json: workloads.chat.variant.n_cpu_moe", "found true"),
+    ),
+    "no format": (
+        lambda it: at("workloads", "chat", "variant")(it).update(quant={}),
+        ("x.json: workloads.chat.variant.quant", "found {}", "expected a word"),
+    ),
+    "no split": (
+        lambda it: at("workloads", "chat", "variant")(it).update(tensor_split=[1.0, "x"]),
+        ("x.json: workloads.chat.variant.tensor_split", 'found [1.0, "x"]', "a list of numbers"),
+    ),
+    "an engine that is told nothing": (
+        lambda it: at("workloads", "chat", "variant")(it).update(engine="llama.cpp"),
+        ("x.json: workloads.chat.variant.parallel", "a key is missing (expected parallel)"),
+    ),
+    "vLLM without a card": (
+        lambda it: CHAT(it).update(variant={"engine": "vllm", "quant": "awq", "parallel": 1}, cards=[]),
+        ("x.json: workloads.chat.cards", "vLLM runs on cards alone"),
+    ),
+    "half a training": (
+        lambda it: at("workloads", "chat", "training")(it).pop("rank"),
+        ("x.json: workloads.chat.training.rank", "a key is missing (expected rank)"),
+    ),
+    "a training in words": (
+        lambda it: at("workloads", "chat", "training")(it).update(batch="many"),
+        ("x.json: workloads.chat.training.batch", 'found "many"'),
+    ),
+    "no training that there is": (
+        lambda it: at("workloads", "chat", "training")(it).update(method="dora"),
+        ("x.json: workloads.chat.training.method", 'found "dora"', "expected one of full, lora, qlora"),
+    ),
+    "an optimizer without a name": (
+        lambda it: at("workloads", "chat", "training")(it).update(optimizer=8),
+        ("x.json: workloads.chat.training.optimizer", "found 8", "expected a word"),
     ),
     "placed and not": (
         lambda it: it["unplaced"].update(chat=it["unplaced"]["ui"]),
