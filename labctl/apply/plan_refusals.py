@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from labctl.apply.survey import Seen
 from labctl.errors import AnswerIsNo, LabctlError
 from labctl.plan.plan import Plan
+from labctl.render.render import Rendered
 
 _SHOWN = 4
 
@@ -46,3 +47,18 @@ def notes(plan: Plan, host: str) -> Iterator[str]:
             f"`expose` of {', '.join(exposed)} opens nothing yet: all ports are on 127.0.0.1 of the host. "
             f"From elsewhere: ssh -L PORT:127.0.0.1:PORT, or a proxy of your own"
         )
+
+
+def held_back(rendered: Rendered) -> Iterator[str]:
+    """A person who counts on the catalogue's version has to know, too."""
+    images = {unit.name: unit.image or "" for unit in rendered.manifest.units}
+    for name, image in rendered.held_back.items():
+        yield (
+            f"{name} stays on {_version(images[name])}, which its data is of. The catalogue has {_version(image)}; "
+            f"labctl update does not move services yet"
+        )
+
+
+def _version(image: str) -> str:
+    """Without the digest: it is longer than a line, and says a person nothing."""
+    return image.partition("@")[0]

@@ -34,7 +34,14 @@ def answer(asked: Asked) -> int:
     """Do it; returns the exit code. Raises BadInput where nobody can be asked, Failed where the answer is no."""
     if asked.what != "host":
         raise BadInput(
-            "nothing of this name can be updated", where="labctl update", found=asked.what, expected="host"
+            "services are not moved by it yet, hosts alone are",
+            where="labctl update",
+            found=asked.what,
+            expected="host",
+            hint=(
+                f"`image: …` under {asked.what} in the workloads file, then labctl place and labctl apply; a service "
+                "whose data moves with its version stays on the one that it has (labctl services NAME says which do)"
+            ),
         )
     if not asked.yes and not sys.stdin.isatty():
         raise BadInput(

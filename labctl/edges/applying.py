@@ -95,6 +95,7 @@ class HostApply:
             time_zone=seen.time_zone,
             models_folder=self._models.folder,
             secrets=seen.secrets,
+            data_images=(seen.status or {}).get("data_images", {}),
         )
         rendered = render_for(plan, host, facts)
         given = written(rendered.secrets, workloads)
@@ -129,7 +130,11 @@ class HostApply:
                 *plan_refusals.of_devices(plan, host, seen, starting),
                 *refusals.of_generation(seen, new, change.starting),
             ),
-            notes=(*refusals.notes(seen, new), *plan_refusals.notes(plan, host)),
+            notes=(
+                *refusals.notes(seen, new),
+                *plan_refusals.notes(plan, host),
+                *plan_refusals.held_back(rendered),
+            ),
             secrets=rendered.secrets,
             given=given,
             new_secrets=tuple(each.name for each in rendered.secrets if each.name not in seen.secrets),

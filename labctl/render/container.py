@@ -18,17 +18,21 @@ _GPU_UNITS = "labctl-gpu-power.service labctl-cdi.service"
 
 @dataclass(frozen=True)
 class Made:
-    """A container's text, and what a manifest says of it."""
+    """A container's text, and what a manifest says of it.
+
+    held_back: the catalogue's image, where it stays on another, which its data is of.
+    """
 
     text: str
     image: str
+    held_back: str | None = None
 
 
 def container_text(asked: Asked, container: Container, header: tuple[str, ...]) -> Made:
     """Raises BadInput for what cannot be rendered without showing a secret."""
     text = UnitText(asked.facts.podman)
     is_first = container is asked.service.first
-    image = _image(asked, container, is_first=is_first)
+    image, held_back = _image(asked, container, is_first=is_first)
     engine = _told(asked) if is_first else Told()
     found = mounts(asked, container)
     _unit(text, asked, container, is_first=is_first)
@@ -51,12 +55,13 @@ def container_text(asked: Asked, container: Container, header: tuple[str, ...]) 
     say_service(text, asked, container, found, is_first=is_first)
     if not asked.started_by_hand:
         text.say("Install", "WantedBy", TARGET)
-    return Made(text.text(header), image)
+    return Made(text.text(header), image, held_back)
 
 
-def _image(asked: Asked, container: Container, *, is_first: bool) -> str:
-    if is_first and asked.planned.image:
-        return asked.planned.image
+def _image(asked: Asked, container: Container, *, is_first: bool) -> tuple[str, str | None]:
+    """Which one, and the catalogue's where that is held back."""
+    if asked.planned.image and asked.service.is_of_first(container):
+        return asked.planned.image, None
     known = [asked.facts.capabilities.get(each.card) for each in asked.planned.cards]
     oldest = min((each for each in known if each), default=None)
     image: Image | None = asked.service.image_for(oldest) if is_first else container.image
@@ -66,7 +71,12 @@ def _image(asked: Asked, container: Container, *, is_first: bool) -> str:
             where=f"{asked.name}.image",
             hint="add `image: registry/name:tag` to the workloads file",
         )
-    return image.reference
+    if not is_first and asked.service.moves_alone(container):
+        # No workloads file speaks of it, so nobody could hold it back or say that it may move.
+        stem = names.stem(asked.name, container, asked.service)
+        last = asked.facts.data_images.get(names.unit(stem), image.reference)
+        return last, image.reference if last != image.reference else None
+    return image.reference, None
 
 
 def _unit(text: UnitText, asked: Asked, container: Container, *, is_first: bool) -> None:

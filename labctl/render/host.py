@@ -16,6 +16,7 @@ class HostFacts:
     capabilities: compute capability by card. models_folder: where model files lie; model_files: of a workload's model
     below it, where that is not `labctl.render.model_place`'s. secrets: Podman's that are there already; versions: which
     of them has the value of a `names.variable_secret`, where it goes by another name. time_zone: as Europe/Berlin.
+    data_images: by unit, the image that last ran on data that moves one way with it.
     """
 
     podman: Version = DEBIAN_13
@@ -26,6 +27,7 @@ class HostFacts:
     model_files: Mapping[str, str] = field(default_factory=dict)
     secrets: frozenset[str] = frozenset()
     versions: Mapping[str, str] = field(default_factory=dict)
+    data_images: Mapping[str, str] = field(default_factory=dict)
 
     def variable_secret(self, name: str) -> str:
         """What the host has it as."""

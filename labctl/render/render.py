@@ -52,13 +52,15 @@ class Rendered:
     """What one host is to run. files: content by the stage's paths, the plan itself among them.
 
     secrets: what must be there before the first start, by name; a `given` one only where the host has it. model_files:
-    below the host's folder of models, by workload.
+    below the host's folder of models, by workload. held_back: the catalogue's image of what stays on another one
+    because its data is of that, by what messages call it.
     """
 
     files: Mapping[str, bytes]
     manifest: Manifest
     secrets: tuple[NeededSecret, ...]
     model_files: Mapping[str, str]
+    held_back: Mapping[str, str]
 
 
 def render(plan: Plan, host: str, services: Mapping[str, Service], facts: HostFacts) -> Rendered:
@@ -102,6 +104,7 @@ class _Making:
         self._images: set[str] = set()
         self._secrets: dict[str, NeededSecret] = {}
         self._model_files: dict[str, str] = {}
+        self._held_back: dict[str, str] = {}
 
     def workload(self, name: str, planned: PlannedWorkload) -> None:
         """Everything of one workload."""
@@ -205,10 +208,12 @@ class _Making:
             if is_first
             else (),
             image=made.image,
-            migrates=asked.service.migrates and container.keeps_state,
+            migrates=asked.service.moves_alone(container),
             yields_to=self._jobs_before(asked) if is_first else (),
         )
         self._unit(unit, asked.name)
+        if made.held_back is not None:
+            self._held_back[unit.name] = made.held_back
 
     def _jobs_before(self, asked: Asked) -> tuple[str, ...]:
         """The units of those for which it steps aside."""
@@ -266,6 +271,7 @@ class _Making:
             ),
             secrets=tuple(secret for _, secret in sorted(self._secrets.items())),
             model_files=dict(sorted(self._model_files.items())),
+            held_back=dict(sorted(self._held_back.items())),
         )
 
     def _in_line(self, unit: ManagedUnit) -> ManagedUnit:

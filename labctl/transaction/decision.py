@@ -96,15 +96,23 @@ def migrations_refused(new: Manifest, images: Mapping[str, str]) -> Iterator[Ans
 
     images: those that last ran on such data, by unit, in force or not.
     """
+    # Every workload has a network of its name. What has none is beside a workload's first container, and there labctl
+    # itself keeps the version, by what the host says of its data.
+    workloads = {unit.name for unit in new.units if unit.kind == "network"}
     for unit in new.units:
         was = images.get(unit.unit)
-        if was is not None and unit.image != was and unit.unit not in new.updates:
+        if unit.migrates and was is not None and unit.image != was and unit.unit not in new.updates:
+            way_out = (
+                f"keep it: `image: {was}` under {unit.name} in the workloads file, then place and apply again"
+                if unit.name in workloads
+                else "the next labctl apply keeps it"
+            )
             yield AnswerIsNo(
                 "its data moves with its version and does not move back",
                 where=unit.name,
                 found=f"another image: {unit.image}",
                 expected=f"{was}, which its data is of",
-                hint=f"labctl update {unit.name} makes a backup first",
+                hint=f"{way_out}; labctl update does not move services yet",
             )
 
 

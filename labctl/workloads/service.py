@@ -6,11 +6,13 @@ called on the host stands in `labctl.render.names`:
 - Units. One per container of `s.containers`: the first, `s.first`, is called labctl-NAME and is what the workload's
   overrides (`image`, `args`, `env`, `volumes`, `devices`) are for; another is labctl-NAME-CONTAINER. Companions are no
   services of their own because nothing else may use them, they change version with the first and leave with it. `job`
-  services run once, in their window.
+  services run once, in their window. `image` is also for companions of the first one's image, which are more of the
+  same program: two versions of it on one volume would be the end of it.
 - Networks. One for the service's containers, on which each goes by its unit's name (`AddressOf` is that name). What
   other workloads join by `uses` is a second one that only the first container stands on, so that a database is out of
   their reach; a single container needs but one.
-- Image. `container.image.reference`; for the first, `s.image_for(capability)` of the oldest of the cards.
+- Image. `container.image.reference`; for the first, `s.image_for(capability)` of the oldest of the cards. Where `s`
+  migrates, a companion with a program and data of its own stays on the image that its data is of.
 - Cards. The first container alone is given any; it finds model files below `s.first.models_at`.
 - Command line. `container.args` in order, then what the engine's own code (`s.engine`) adds for the claim, then the
   workload's `args`, which name nothing that is `pinned`. A `Flag` without a value is left out with its flag.
@@ -196,6 +198,18 @@ class Service(Row):
     def ports(self) -> tuple[Port, ...]:
         """Those that are published on the host."""
         return self.first.ports
+
+    def is_of_first(self, container: Container) -> bool:
+        """Whether it runs the first one's program, and so changes version with it; the first itself among them."""
+        first = self.first.image
+        if container.image is None or first is None:
+            return container is self.first
+        return container.image.name == first.name
+
+    def moves_alone(self, container: Container) -> bool:
+        """Whether its data moves one way with its image; with what runs the first one's program, the first's."""
+        is_asked = container is self.first or not self.is_of_first(container)
+        return self.migrates and container.keeps_state and is_asked
 
     def container(self, name: str) -> Container | None:
         """Its container of that name; None where it has none."""

@@ -16,7 +16,7 @@ from labctl.plan.plan_json import dump
 from labctl.transaction.manifest import bound, unbound
 from tests.labctl.apply.house import CARDS, CHAT, HOME, UI, Applying, House, Terminal
 from tests.labctl.apply.simulated_shell import SimulatedShell
-from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan, runs
+from tests.labctl.plan.plans import FIRST, SECOND, claims, host, plan
 
 
 def test_from_nothing_everything_starts(apply: Applying, shell: SimulatedShell) -> None:
@@ -355,19 +355,6 @@ def test_a_port_of_its_own_is_not_taken(apply: Applying, house: House, shell: Si
     shell.listeners = 'tcp LISTEN 0 9 127.0.0.1:20000 0.0.0.0:* users:(("conmon",pid=7,fd=6))'
     house.write({**HOME, "chat": replace(CHAT, image="localhost/chat:2")})
     assert apply("--yes").code == 0
-
-
-def test_data_that_moves_one_way_is_left_to_update(
-    apply: Applying, house: House, shell: SimulatedShell
-) -> None:
-    home = runs("home-assistant", image="localhost/ha:1")
-    house.write({"ha": home})
-    assert apply("--yes").code == 0
-    shell.asked.clear()
-    house.write({"ha": replace(home, image="localhost/ha:2")})
-    answer = apply("--yes")
-    assert (answer.code, shell.touched) == (3, False)
-    assert "labctl update ha makes a backup first" in " ".join(answer.out.split())
 
 
 def test_what_stepped_aside_for_a_job_is_not_started_in_its_midst(

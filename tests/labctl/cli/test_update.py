@@ -140,6 +140,8 @@ def test_a_host_that_does_not_answer_is_a_failure(update: Command, monkeypatch: 
 
 def test_what_cannot_be_updated_is_refused(update: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = driven(monkeypatch, Driver())
-    assert "expected host" in update.refusal("hosts", "--yes")
+    said = update.refusal("files", "--yes")
+    assert "services are not moved by it yet, hosts alone are (found files, expected host)" in said
+    assert "`image: …` under files in the workloads file, then labctl place and labctl apply" in said
     assert driver.requests == []
     assert run_command(["update"]) == BAD_INPUT

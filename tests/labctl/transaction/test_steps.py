@@ -252,7 +252,7 @@ def test_a_version_whose_data_cannot_go_back_is_left_to_update(host: SimulatedHo
 
     assert host.transact(host.stage(of("cloud:31"))) == 0
     assert host.transact(host.stage(of("cloud:32"))) == 3
-    assert "labctl update cloud" in result(host)["error"]["hint"]
+    assert "labctl update" in result(host)["error"]["hint"]
     assert host.running == {"cloud": "cloud:31"}
     assert host.transact(host.stage(of("cloud:32", "cloud.service"))) == 0
     assert host.running == {"cloud": "cloud:32"}
@@ -273,6 +273,17 @@ def test_a_version_whose_data_cannot_go_back_is_left_to_update_also_when_it_was_
     assert result(host)["error"]["expected"].startswith("cloud:31")
     assert host.running == {"chat": "8"}
     assert host.transact(host.stage(of("cloud:31"))) == 0
+
+
+def test_what_does_not_move_by_itself_any_more_is_left_alone(host: SimulatedHost) -> None:
+    def of(image: str, *, migrates: bool) -> Any:
+        made, contents = manifest({"cloud": image})
+        return replace(made, units=(replace(made.units[0], image=image, migrates=migrates),)), contents
+
+    assert host.transact(host.stage(of("cloud:31", migrates=True))) == 0
+    assert host.transact(host.stage(of("cloud:32", migrates=False))) == 0
+    assert host.transact(host.stage(of("cloud:33", migrates=True))) == 3
+    assert result(host)["error"]["expected"].startswith("cloud:31")
 
 
 def test_a_version_that_never_came_up_binds_nobody(host: SimulatedHost) -> None:
