@@ -83,9 +83,13 @@ def recorded(host: ThrowawayHost) -> Iterator[None]:
 
 
 class Recording:
-    """What was recorded on a host that has anything to do with the secrets."""
+    """What was recorded on a host that has anything to do with the secrets. An AssertionError where nothing was."""
 
     def __init__(self, host: ThrowawayHost, hidden: Iterable[str]) -> None:
+        # In an empty recording nothing is found, either.
+        starts = host.console_run(f"grep -ac ' execve(' {_WATCH}", check=False).stdout.strip()
+        assert starts.isdigit(), f"there is no {_WATCH} on {host.name}: nobody watched"
+        assert int(starts) > 0, f"no program was started by what {_WATCH} on {host.name} watched"
         lines = host.console_run(f"grep -aF {_patterns(hidden)} {_WATCH}", check=False).stdout.splitlines()
         self.started = [line[:300] for line in lines if " execve(" in line]
         self.written_to = {_target(line) for line in lines if " execve(" not in line}

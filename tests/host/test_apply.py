@@ -55,6 +55,8 @@ def host_with_home(
         recording = canaries.Recording(lab.host, [canary])
     assert run.exit_code == 0, run.stdout + run.stderr
     assert recording.started == []
+    # It came by standard input, and whoever took it to Podman's store was watched.
+    assert any("/storage/secrets/" in each for each in recording.written_to)
     assert canary not in run.stdout + run.stderr + lab.plan.read_text()
     yield lab
     throwaway_hosts.destroy(lab.host)
