@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1] / "catalog"
 LONGEST_NAME = 100
 Kind = Literal["language", "image", "speech"]
 _FOLDERS: dict[Kind, str] = {"language": "models", "image": "models/diffusion", "speech": "models/whisper"}
+_LISTS_MODELS = "`labctl fit` without a model lists what fits"
 Value = TypeVar("Value")
 
 
@@ -47,7 +48,7 @@ def gpu(name: str) -> Gpu:
     for card in gpus():
         if wanted in {plain_name(each) for each in (card.name, card.title, *card.aliases)}:
             return card
-    raise _unknown("GPU", name, gpu_names())
+    raise _unknown("GPU", name, gpu_names(), _like(gpu_names(), "rtx-3090"))
 
 
 @cache
@@ -80,7 +81,7 @@ def model_record(name: str) -> "ModelRecord":
     for record in model_records():
         if wanted in {each.lower() for each in (record.name, record.title, *record.aliases)}:
             return record
-    raise _unknown("model", name, model_names())
+    raise _unknown("model", name, model_names(), _LISTS_MODELS)
 
 
 @cache
@@ -115,7 +116,8 @@ def quantization(name: str) -> "Quantization":
     for each in quantizations():
         if name.lower() in {each.name.lower(), *(alias.lower() for alias in each.aliases)}:
             return each
-    raise _unknown("quantization", name, tuple(each.name for each in quantizations()))
+    known = tuple(each.name for each in quantizations())
+    raise _unknown("quantization", name, known, _like(known, "Q4_K_M"))
 
 
 @cache
@@ -156,7 +158,7 @@ def diffusion_model(name: str) -> "DiffusionModel":
         model = _read("models/diffusion", each, parse)
         if wanted in {known.lower() for known in (model.name, model.title, *model.aliases)}:
             return model
-    raise _unknown("image or video model", name, diffusion_names())
+    raise _unknown("image or video model", name, diffusion_names(), _LISTS_MODELS)
 
 
 def whisper_names() -> tuple[str, ...]:
@@ -175,7 +177,7 @@ def whisper_model(name: str) -> "WhisperModel":
         model = _read("models/whisper", each, parse)
         if name.lower() in (model.name, *model.aliases):
             return model
-    raise _unknown("speech model", name, whisper_names())
+    raise _unknown("speech model", name, whisper_names(), _LISTS_MODELS)
 
 
 def service_names() -> tuple[str, ...]:
@@ -205,7 +207,7 @@ def known_service(name: str) -> "Service":
     """A service by its name. Raises BadInput, with its neighbours, for one that is not there."""
     found = service(name)
     if found is None:
-        raise _unknown("service", name, service_names())
+        raise _unknown("service", name, service_names(), "`labctl services` lists them")
     return found
 
 
@@ -277,7 +279,13 @@ def _read(folder: str, name: str, parse: Callable[[str, str], Value]) -> Value:
     return parse(path.read_text(encoding="utf-8"), f"catalog/{folder}/{path.name}")
 
 
-def _unknown(what: str, name: str, known: tuple[str, ...]) -> BadInput:
+def _like(known: tuple[str, ...], one: str) -> str:
+    """Of what no command lists."""
+    return f"it has {len(known)} of them, called as {one}"
+
+
+def _unknown(what: str, name: str, known: tuple[str, ...], told: str) -> BadInput:
+    """told: how a person gets to see them, where nothing is called nearly so."""
     near = get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else f"`labctl/catalog` lists {len(known)} of them"
+    hint = f"did you mean {', '.join(near)}?" if near else told
     return BadInput(f"no {what} of that name in the catalogue", found=name, hint=hint)

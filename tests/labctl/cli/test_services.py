@@ -68,3 +68,5 @@ def test_a_service_that_is_not_there(services: Command) -> None:
     said = services("nextclod", "--json")
     assert said.code == 2
     assert said.document["error"]["hint"] == "did you mean nextcloud?"
+    far = services("nope", "--json")
+    assert (far.code, far.document["error"]["hint"]) == (2, "`labctl services` lists them")

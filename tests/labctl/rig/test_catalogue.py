@@ -1,5 +1,6 @@
 """The cards: every file is whole and sourced, and the figures are the ones the seeds and data sheets give."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,24 @@ def test_a_card_is_found_by_the_name_that_nvml_gives(said: str, name: str) -> No
 def test_an_unknown_card_is_refused_with_its_neighbours() -> None:
     with pytest.raises(BadInput, match=r"did you mean.*rtx-3090"):
         catalog.gpu("rtx-3091")
+
+
+@pytest.mark.parametrize(
+    ("read", "hint"),
+    [
+        (catalog.gpu, f"it has {len(CARDS)} of them, called as rtx-3090"),
+        (catalog.quantization, f"it has {len(catalog.quantizations())} of them, called as Q4_K_M"),
+        (catalog.model_record, "`labctl fit` without a model lists what fits"),
+        (catalog.diffusion_model, "`labctl fit` without a model lists what fits"),
+        (catalog.whisper_model, "`labctl fit` without a model lists what fits"),
+    ],
+)
+def test_what_is_like_nothing_is_refused_with_how_to_see_what_there_is(
+    read: Callable[[str], object], hint: str
+) -> None:
+    with pytest.raises(BadInput) as refusal:
+        read("../wwww")
+    assert refusal.value.hint == hint
 
 
 def test_cuda_sees_less_than_the_board_has() -> None:
