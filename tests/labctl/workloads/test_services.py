@@ -1,5 +1,6 @@
 """The services of the catalogue: every file is whole and sourced, and a wrong one is told with its line."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import get_args
@@ -74,6 +75,7 @@ def test_a_wrong_service_is_told_with_its_line(case: dict[str, str]) -> None:
     assert wrong.splitlines()[int(number) - 1].strip() == case["line"]
 
 
+_CUDA_OF_TAG = re.compile(r"cu(?:da-)?(1\d)\.?(\d)")
 # A reason or a choice that a file may have to give, and none of ours has to so far.
 NOT_YET = {"Security.new_privileges", "Port.protocol"}
 
@@ -109,6 +111,16 @@ def test_the_oldest_driver_and_the_image_go_by_the_card() -> None:
     assert (ollama.gpu.driver_for((6, 1)), ollama.gpu.driver_for((7, 0))) == ("570", "550")
     images = [comfyui.image_for(capability) for capability in ((6, 1), (7, 5), None)]
     assert [image and image.tag for image in images] == ["cu126-slim", "cu130-slim-v2", "cu130-slim-v2"]
+
+
+def test_the_cuda_of_a_service_is_that_of_its_tag() -> None:
+    named = {
+        service.name: (service.gpu.cuda, f"{found[1]}.{found[2]}")
+        for service in catalog.services()
+        if service.first.image and (found := _CUDA_OF_TAG.search(service.first.image.tag))
+    }
+    assert {name for name, (cuda, of_tag) in named.items() if cuda != of_tag} == set()
+    assert set(named) == {"axolotl", "comfyui", "vllm", "whisper"}
 
 
 def test_where_data_and_models_are() -> None:
