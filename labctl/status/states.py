@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labctl.plan.plan import PlannedWorkload
+from labctl.render.window import minutes
 from labctl.status.question import Now, UnitNow
 from labctl.transaction.manifest import ManagedUnit
 
@@ -15,6 +16,8 @@ State = Literal["running", "starting", "failed", "stopped", "not there", "waits"
 _WORST_FIRST: tuple[State, ...] = ("not there", "failed", "stopped", "starting", "running")
 _TO_BE_STARTED = ("inactive", "deactivating")
 _GONE = UnitNow("not-found")
+# Beside what stopping takes; twice that, for Podman is given the same time again to remove the container.
+_STOP_MARGIN_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,15 @@ class UnitState:
         return self.state == "running" and self.health in (None, "healthy")
 
 
-def unit_state(unit: ManagedUnit, now: Now) -> UnitState:
-    """One unit."""
+def unit_state(unit: ManagedUnit, now: Now, window_minutes: int | None = None) -> UnitState:
+    """One unit. window_minutes: how long it may run each day; None for one without a time of its own."""
     seen = now.units.get(unit.unit, _GONE)
     state, detail = _state(seen)
+    if state == "failed" and window_minutes is not None and seen.result == "timeout":
+        if seen.kind == "oneshot":
+            detail = "its window ended before it was done"
+        elif _has_run(unit, seen, window_minutes * 60):
+            state, detail = "stopped", ""
     health = now.health(unit.container) if seen.active in ("active", "activating", "reloading") else None
     since = seen.active_since if state == "running" and seen.active == "active" else seen.changed_at
     return UnitState(unit.unit, unit.name, state, health, detail, since, seen.restarts)
@@ -61,6 +69,17 @@ def _state(seen: UnitNow) -> tuple[State, str]:
         case "deactivating":
             return "stopped", "still stopping"
     return ("starting", "waits for its turn") if seen.queued else ("stopped", "")
+
+
+def _has_run(unit: ManagedUnit, seen: UnitNow, window_seconds: int) -> bool:
+    """Whether it ran for the whole of its window: systemd ends that by calling it failed, as a start that hung.
+
+    Of a start that hung today, what is known is when it ran the last time.
+    """
+    if seen.changed_at is None or seen.active_since is None:
+        return False
+    beyond = seen.changed_at - seen.active_since - window_seconds
+    return -1 <= beyond <= 2 * unit.stop_timeout_seconds + _STOP_MARGIN_SECONDS
 
 
 @dataclass(frozen=True)
@@ -86,7 +105,7 @@ def workload_state(
 ) -> WorkloadState:
     """units: of its containers, the first one first. displaced_by: a job that runs and has taken its cards."""
     managed = list(units)
-    found = tuple(unit_state(each, now) for each in managed)
+    found = tuple(unit_state(each, now, minutes(planned.when)) for each in managed)
     first = found[0]
     by_hand = not managed[0].start
     if first.state == "stopped" and displaced_by:

@@ -53,6 +53,12 @@ _HELD = "".join(
     )
 )
 _JOURNALD = "# /etc/systemd/journald.conf\n[Journal]\n#SystemMaxUse=\n\n[Journal]\nSystemMaxUse=1G\n"
+_FAILED = (
+    "labctl-a.service loaded failed failed a, placed by labctl\n"
+    "labctl-b.service loaded failed failed b, placed by labctl\n"
+)
+_ENDED = "Id={}.service\nResult={}\nRuntimeMaxUSec={}\n"
+_HAD_ITS_TIME = _ENDED.format("labctl-a", "timeout", "6h") + "\n"
 _SYSCTLS = """# /usr/lib/sysctl.d/50-default.conf
 -net.ipv4.conf.*.rp_filter = 2
 # /etc/sysctl.d/60-labctl.conf
@@ -201,8 +207,28 @@ def test_a_good_host_passes(check: Callable[..., None]) -> None:
         (checks.test_time_synchronised, {"timedatectl": "no\n"}, "no time daemon"),
         (
             checks.test_no_failed_unit,
-            {"systemctl list-units": "labctl-firewall.service loaded failed failed labctl\n"},
+            {
+                "systemctl list-units": "labctl-firewall.service loaded failed failed labctl\n",
+                "systemctl show -p Id,Result": _ENDED.format("labctl-firewall", "exit-code", "infinity"),
+            },
             "failed: labctl-firewall.service",
+        ),
+        (
+            checks.test_no_failed_unit,
+            {
+                "systemctl list-units": _FAILED,
+                "systemctl show -p Id,Result": _HAD_ITS_TIME + _ENDED.format("labctl-b", "exit-code", "6h"),
+            },
+            "failed: labctl-b.service;",
+        ),
+        (
+            checks.test_no_failed_unit,
+            {
+                "systemctl list-units": _FAILED,
+                "systemctl show -p Id,Result": _HAD_ITS_TIME
+                + _ENDED.format("labctl-b", "timeout", "infinity"),
+            },
+            "failed: labctl-b.service;",
         ),
         (checks.test_receipt, {"stat -c '%a %U:%G'": "644 root:root\n"}, "644 root:root"),
         (checks.test_receipt, {"stat -c '%a %U:%G'": (1, "", "stat: cannot statx")}, "cannot statx"),
@@ -212,6 +238,14 @@ def test_a_good_host_passes(check: Callable[..., None]) -> None:
 def test_a_wrong_host_fails(check: Callable[..., None], answers: dict[str, Answer], message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         run(check, answers)
+
+
+def test_what_had_its_time_has_not_failed() -> None:
+    listed = _FAILED.splitlines()[0]
+    run(
+        checks.test_no_failed_unit,
+        {"systemctl list-units": listed, "systemctl show -p Id,Result": _HAD_ITS_TIME},
+    )
 
 
 def test_every_check_was_seen_failing() -> None:

@@ -247,31 +247,6 @@ def test_the_host_starts_those_on_one_card_one_after_another() -> None:
     assert after == {"a": [], "b": [], "c": ["labctl-a.service", "labctl-b.service"]}
 
 
-def test_a_job_runs_in_its_window_and_what_stepped_aside_comes_back() -> None:
-    there = {
-        "job": runs("axolotl", model="m", cards=claims(first=9), displaces=("chat",), when="23:30-05:00"),
-        "chat": runs(model="m", cards=claims(first=9), variant=LLAMA),
-    }
-    made = rendered(plan(there))
-    text = texts(made)["units/labctl-job.container"]
-    assert lines(text, "Conflicts") == ["labctl-chat.service"]
-    assert lines(text, "ExecStopPost") == ["/usr/bin/systemctl start --no-block labctl-chat.service"]
-    assert (lines(text, "Type"), lines(text, "Restart"), lines(text, "TimeoutStartSec")) == (
-        ["oneshot"],
-        ["no"],
-        ["330min"],
-    )
-    assert "WantedBy" not in text
-    assert "systemd/labctl-job_start.service" not in made.files
-    assert "OnCalendar=*-*-* 23:30:00" in texts(made)["systemd/labctl-job.timer"]
-    # Nobody enables a unit: the one file that comes with the target brings the timer.
-    network = texts(made)["units/labctl-job.network"]
-    assert lines(network, "Wants") == ["labctl-job.timer"]
-    assert lines(network, "WantedBy") == ["labctl.target"]
-    starts = {each.unit: each.start for each in made.manifest.units}
-    assert (starts["labctl-job.service"], starts["labctl-job.timer"]) == (False, True)
-
-
 def test_what_a_workload_uses_on_another_host_is_refused_by_name() -> None:
     there = {"chat": runs(host="zbox"), "ui": runs("open-webui", host=HOST, uses=("chat",))}
     with pytest.raises(BadInput, match="another host") as refusal:

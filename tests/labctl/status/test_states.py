@@ -8,7 +8,7 @@ from labctl.status.question import Asked, UnitNow, parse, script
 from labctl.status.states import State
 from labctl.status.tokens import tokens_per_second
 from labctl.status.words import seconds_words
-from tests.labctl.status.services_in_force import JOB, RUNS, STOPPED, home, status
+from tests.labctl.status.services_in_force import AT, JOB, RUNS, STOPPED, home, status
 
 _LOADED = "loaded"
 
@@ -61,6 +61,46 @@ def test_a_job_waits_for_its_time_and_runs_while_it_starts() -> None:
     at_work = replace(JOB, active="activating", sub="start", queued=True)
     assert state_of("tune", tune=at_work)[0] == "running"
     assert state_of("tune", tune=replace(JOB, active="failed", result="exit-code"))[0] == "failed"
+
+
+_NIGHT = 6 * 3600
+_OVER = UnitNow(
+    _LOADED, "failed", "failed", "timeout", kind="notify", changed_at=AT - 60, active_since=AT - 70 - _NIGHT
+)
+
+
+def at_night(unit: UnitNow) -> tuple[State, str, bool]:
+    there = replace(home().workloads["images"], when="01:00-07:00")
+    plan = replace(home(), workloads={**home().workloads, "images": there})
+    found = next(each for each in status(plan, {"images": unit}).workloads if each.name == "images")
+    return found.now.state, found.now.detail, found.now.as_planned
+
+
+def test_a_service_whose_window_is_over_waits_for_the_next() -> None:
+    assert at_night(STOPPED) == ("waits", "for 01:00", True)
+    assert at_night(_OVER) == ("waits", "for 01:00", True)
+    # Without a window nothing may end it.
+    assert state_of("images", images=_OVER)[0::2] == ("failed", "timeout")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        replace(_OVER, result="exit-code"),
+        replace(_OVER, result="oom-kill"),
+        # A start that hung: never up, or up yesterday; and one that did not stop when it was told to.
+        replace(_OVER, active_since=None),
+        replace(_OVER, active_since=AT - 24 * 3600),
+        replace(_OVER, active_since=AT - 3600),
+    ],
+)
+def test_what_fails_in_its_window_is_failed(unit: UnitNow) -> None:
+    assert at_night(unit) == ("failed", unit.result, False)
+
+
+def test_a_job_that_its_window_cut_off_is_not_done() -> None:
+    cut_off = replace(JOB, active="failed", result="timeout")
+    assert state_of("tune", tune=cut_off)[0::2] == ("failed", "its window ended before it was done")
 
 
 def test_what_a_job_displaces_stepped_aside_only_while_that_runs() -> None:
