@@ -127,4 +127,5 @@ def _part(path: str, name: str) -> str:
 
 def _what(path: str) -> str:
     kinds = {"container": "container", "network": "network", "volume": "volume", "timer": "time"}
-    return kinds.get(path.rpartition(".")[2], "lock on its cards" if "_start" in path else "file")
+    plain = "lock on its cards" if "_start" in path else "look for its files" if "_look" in path else "file"
+    return kinds.get(path.rpartition(".")[2], plain)

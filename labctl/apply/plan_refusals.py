@@ -1,10 +1,11 @@
 """What a plan's workloads ask for and a host does not give: devices that are not there, and who they are reached by."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from labctl.apply.survey import Seen
 from labctl.errors import AnswerIsNo, LabctlError
 from labctl.plan.plan import Plan
+from labctl.render.needed_files import FileOnHost
 from labctl.render.render import Rendered
 
 _SHOWN = 4
@@ -35,8 +36,10 @@ def _alike(path: str, there: Collection[str]) -> str:
     return ", ".join(found[:_SHOWN]) or f"no {kind}…"
 
 
-def notes(plan: Plan, host: str) -> Iterator[str]:
-    """`expose` opens nothing yet: a person who counts on it has to know."""
+def notes(plan: Plan, host: str, absent: Iterable[FileOnHost] = ()) -> Iterator[str]:
+    """`expose` opens nothing yet: a person who counts on it has to know. absent: files that a person is to bring."""
+    for each in absent:
+        yield f"{each.workload} does not start before you put {each.path} on {host}: {each.what}"
     exposed = [
         f"{name} ({planned.expose})"
         for name, planned in sorted(plan.workloads.items())

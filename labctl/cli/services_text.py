@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import get_args
 
 from labctl.cli.columns import wrapped
+from labctl.render.needed_files import path_of
 from labctl.workloads.container import Container, Image
-from labctl.workloads.service import Api, CardNeed, Secret, Service, Use
+from labctl.workloads.service import Api, CardNeed, NeededFile, Secret, Service, Use
 
 WIDTH = 80
 _LABEL = 11
@@ -62,6 +63,10 @@ def service_text(service: Service) -> str:
     lines += _row("memory", _memory(service))
     for container in service.containers:
         lines += ["", *_container(service, container)]
+    if service.needs_files:
+        lines += ["", "Files that you put on the host, without which it does not start"]
+        for needed in service.needs_files:
+            lines += wrapped(_needed(service, needed), WIDTH, "  ", "    ")
     if service.secrets:
         lines += ["", "Secrets"]
         for secret in service.secrets:
@@ -167,6 +172,12 @@ def _secret(secret: Secret) -> str:
     changed = ", a restart takes a new one" if secret.changed_by == "restart" else ", never changed by labctl"
     told = f"{secret.name}: {secret.what}; made at the first apply, {secret.characters} characters{changed}"
     return f"{told}; to change it: {secret.procedure}" if secret.procedure else told
+
+
+def _needed(service: Service, needed: NeededFile) -> str:
+    of_data = path_of("NAME", needed, service, "DIR")
+    other = f" (with `data: DIR`, {of_data})" if of_data.startswith("DIR/") else ""
+    return f"{path_of('NAME', needed, service, None)}{other}: {needed.what}"
 
 
 def _offers(service: Service) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from labctl.apply import plan_refusals, refusals, survey
@@ -25,6 +26,7 @@ from labctl.plan.plan import Plan
 from labctl.render.host import MODELS, HostFacts
 from labctl.render.model_need import needed_models
 from labctl.render.names import without_version
+from labctl.render.needed_files import FileOnHost, on_host
 from labctl.render.render import NeededSecret
 from labctl.rig.gpu import Gpu
 from labctl.transaction.manifest import bound, stage_id
@@ -105,6 +107,8 @@ class HostApply:
         services = {service.name: service for service in catalog.services()}
         here = [name for name, planned in plan.workloads.items() if planned.host == host]
         models = needed_models(plan, services, here)
+        jobs = [(name, plan.workloads[name]) for name in here]
+        wanted = [file for name, each in jobs for file in on_host(name, each, services[each.service])]
         present = self._models.present({each.place for each in models}) if models else frozenset()
         facts = replace(facts, model_files=self._models.loaded_as(places) if places else {})
         if facts.versions or facts.model_files:
@@ -132,7 +136,7 @@ class HostApply:
             ),
             notes=(
                 *refusals.notes(seen, new),
-                *plan_refusals.notes(plan, host),
+                *plan_refusals.notes(plan, host, self._absent(wanted)),
                 *plan_refusals.held_back(rendered),
             ),
             secrets=rendered.secrets,
@@ -215,6 +219,15 @@ class HostApply:
                 seconds = tries.pop(0)
                 say(f"the connection broke; the host goes on; trying again in {seconds} s")
                 time.sleep(seconds)
+
+    def _absent(self, wanted: Sequence[FileOnHost]) -> tuple[FileOnHost, ...]:
+        """Those that are not on the host, which is asked where there are any."""
+        if not wanted:
+            return ()
+        paths = shlex.join(each.path for each in wanted)
+        done = self._shell.run(f'for f in {paths}; do [ -e "$f" ] || printf "%s\\n" "$f"; done')
+        absent = done.stdout.decode().splitlines()
+        return tuple(each for each in wanted if each.path in absent)
 
     def _versions(
         self, needed: Iterable[NeededSecret], given: Mapping[str, str], seen: Seen

@@ -22,8 +22,9 @@ _OPTIMIZERS = {"adamw": "adamw_torch"}
 _DTYPES: dict[Dtype | None, str] = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 TOLD_OF_ITS_MODEL = ("llama.cpp", "vllm", "training")
 """Engines that are given the path of their model, and do not start without it. ComfyUI is asked for one on its page."""
-# Where a person puts the rest of a training's configuration, in the volume that keeps its results.
-_TRAINING_CONFIG = "/workspace/data/axolotl-artifacts/config.yaml"
+# The volume that keeps a training's results. A person puts the rest of its configuration there; where results go is not
+# theirs to say, for elsewhere they would be gone with the container. axolotl/cli/main.py, utils/schemas/model.py.
+_TRAINING_RESULTS = "/workspace/data/axolotl-artifacts"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def _left_mib(planned: PlannedWorkload, loaded: Loaded) -> int:
 
 def _training(planned: PlannedWorkload, loaded: Loaded) -> tuple[str, ...]:
     training: Mapping[str, Any] = planned.training or {}
-    words = ["axolotl", "train", _TRAINING_CONFIG]
+    words = ["axolotl", "train", f"{_TRAINING_RESULTS}/config.yaml", f"--output-dir={_TRAINING_RESULTS}/out"]
     if loaded.model:
         words.append(f"--base-model={loaded.model}")
     if training:

@@ -79,6 +79,11 @@ def lock(workload: str) -> str:
     return f"{OUR_PREFIX}{workload}_start.service"
 
 
+def look(workload: str) -> str:
+    """The unit that looks for a job's files at its time, before anything steps aside."""
+    return f"{OUR_PREFIX}{workload}_look.service"
+
+
 def timer(workload: str) -> str:
     """The unit that starts a workload at its time."""
     return f"{OUR_PREFIX}{workload}.timer"

@@ -17,6 +17,7 @@ from labctl.plan.plan_json import dump
 from labctl.render import names
 from labctl.render.container import container_text, model_file, networks
 from labctl.render.host import HostFacts
+from labctl.render.needed_files import is_looked_for, look_path, look_text
 from labctl.render.start_lock import lock_path, lock_text
 from labctl.render.storage import mounts, volume_text
 from labctl.render.unit_text import UnitText
@@ -131,6 +132,9 @@ class _Making:
             path = f"systemd/{names.timer(name)}"
             self._file(path, timer_text(asked, header), name, _PLAIN)
             self._unit(ManagedUnit(name, names.timer(name), (path,), health="notify"), name)
+        if is_looked_for(asked):
+            self._file(look_path(asked), look_text(asked, header), name, _PLAIN)
+            self._unit(ManagedUnit(name, names.look(name), (look_path(asked),), start=False), name)
         self._needed(asked)
 
     def _refuse_far(self, name: str, planned: PlannedWorkload) -> None:

@@ -1,6 +1,6 @@
 """A job's time of day: how long it is, and the timer that starts it."""
 
-from labctl.render import names
+from labctl.render import names, needed_files
 from labctl.render.unit_text import UnitText
 from labctl.render.values import Asked
 
@@ -23,7 +23,8 @@ def timer_text(asked: Asked, header: tuple[str, ...]) -> str:
     text.say("Unit", "Description", f"{asked.name} at {start}, placed by labctl")
     text.say("Timer", "OnCalendar", f"*-*-* {start}:00")
     text.say("Timer", "AccuracySec", "1min")
-    text.say("Timer", "Unit", names.unit(names.stem(asked.name)))
+    starts = names.unit(names.stem(asked.name))
+    text.say("Timer", "Unit", names.look(asked.name) if needed_files.is_looked_for(asked) else starts)
     return text.text(header)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labctl.plan.plan import PlannedWorkload
+from labctl.render import names
 from labctl.render.window import minutes
 from labctl.status.question import Now, UnitNow
 from labctl.transaction.manifest import ManagedUnit
@@ -16,6 +17,7 @@ State = Literal["running", "starting", "failed", "stopped", "not there", "waits"
 _WORST_FIRST: tuple[State, ...] = ("not there", "failed", "stopped", "starting", "running")
 _TO_BE_STARTED = ("inactive", "deactivating")
 _GONE = UnitNow("not-found")
+_LACKS = "a file that it needs was not there at its time"
 # Beside what stopping takes; twice that, for Podman is given the same time again to remove the container.
 _STOP_MARGIN_SECONDS = 120
 
@@ -111,6 +113,8 @@ def workload_state(
     if first.state == "stopped" and displaced_by:
         return WorkloadState("aside", None, f"for {displaced_by}, and comes back", first.changed_at, found)
     if first.state == "stopped" and by_hand and all(each.state in ("stopped", "running") for each in found):
+        if (look := _looked_in_vain(first, now)) is not None:
+            return WorkloadState("failed", None, _LACKS, look, found)
         what = f"for {planned.when.partition('-')[0]}" if planned.when else "until somebody starts it"
         return WorkloadState("waits", None, what, first.changed_at, found)
     worst = min(found, key=lambda each: (_WORST_FIRST.index(each.state), each is not first))
@@ -119,6 +123,13 @@ def workload_state(
     if not detail and worst.state == "running" and ill and ill is not first:
         detail = f"{ill.name} is {ill.health}"
     return WorkloadState(worst.state, ill.health if ill else first.health, detail, worst.changed_at, found)
+
+
+def _looked_in_vain(first: UnitState, now: Now) -> int | None:
+    """When its files were looked for at its time and were not there; None where it has run since."""
+    look = now.units.get(names.look(first.name), _GONE)
+    since = look.changed_at or 0
+    return since if look.active == "failed" and since >= (first.changed_at or 0) else None
 
 
 def _named(unit: UnitState, first: UnitState) -> str:

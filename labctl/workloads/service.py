@@ -55,12 +55,14 @@ SERVICE_NAME = r"^[a-z0-9]+(-[a-z0-9]+|\.[a-z0-9]+)*$"
 VERSION = r"^\d+(\.\d+){1,3}$"
 DRIVER = r"^\d+(\.\d+){0,3}$"
 URL = r"^https://[^\s]+$"
+RELATIVE = r"^[a-zA-Z0-9_][a-zA-Z0-9._-]*(/[a-zA-Z0-9_][a-zA-Z0-9._-]*)*$"
 DAY = r"^20\d\d-[01]\d-[0-3]\d$"
 SERVICE_FORMS = FORMS | {
     SERVICE_NAME: "small letters, digits, dots and hyphens",
     VERSION: 'a version in quotes, as "12.8"',
     DRIVER: 'a driver version in quotes, as "570.26"',
     URL: "an address that begins with https://",
+    RELATIVE: "a path in the volume, of letters, digits, dots, hyphens and underscores",
     DAY: 'a day in quotes, as "2026-11-21"',
 }
 
@@ -127,6 +129,17 @@ class Consumer(Row):
     sets: Environment = Field(default={})
 
 
+class NeededFile(Row):
+    """A file of a person's without which the first container does not start. path: in that container's volume.
+
+    what: what it holds at least. A job with a time of its own is not started, and displaces nothing, without it.
+    """
+
+    volume: str
+    path: str = Field(pattern=RELATIVE)
+    what: str = Field(min_length=8)
+
+
 class Source(Row):
     """Where values come from. container: None for all of them."""
 
@@ -179,6 +192,7 @@ class Service(Row):
     secrets: Many[Secret] = ()
     offers: Many[Offer] = ()
     uses: Many[Consumer] = ()
+    needs_files: Many[NeededFile] = ()
     documentation: str = Field(pattern=URL)
     sources: Many[Source]
     note: str | None = None

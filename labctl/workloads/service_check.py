@@ -57,6 +57,11 @@ def contradictions(service: Service) -> Iterator[Contradiction]:
     yield from _shared_volumes(service)
     yield from _state(service)
     yield from _secrets(service)
+    kept = [each.name for each in service.first.volumes if each.keeps == "state"]
+    for index, needed in enumerate(service.needs_files):
+        if needed.volume not in kept:
+            what = "volume with state of the first container"
+            yield _missing(("needs_files", index, "volume"), what, needed.volume, kept)
     for index, offer in enumerate(service.offers):
         if service.first.port(offer.port) is None:
             ports = [each.name for each in service.ports]

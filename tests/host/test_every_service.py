@@ -16,6 +16,7 @@ import pytest
 
 from labctl.edges import catalog
 from labctl.plan.plan import PlannedWorkload
+from labctl.render import names
 from roles.container_toolkit.deploy import CDI, UNIT
 from roles.workloads import checks
 from tests.host import llama_service
@@ -193,11 +194,16 @@ def test_the_database_and_the_cache_keep_their_data_when_they_are_started_anew(l
 
 def test_a_job_takes_the_card_of_what_it_displaces_and_gives_it_back(lab: EveryService) -> None:
     results = lab.root(f"podman volume inspect --format '{{{{.Mountpoint}}}}' {JOB}-runs")
+    # At its time, and nobody has brought its configuration: nothing steps aside.
+    assert lab.root(f"systemctl start {names.look(JOB)} || echo refused").endswith("refused")
+    assert f"{results}/config.yaml is not there" in lab.root(f"journalctl -o cat -u {names.look(JOB)}")
+    code, _, workloads = lab.status()
+    assert (code, workloads[JOB]["state"], workloads["chat"]["state"]) == (3, "failed", "running")
     lab.root(f"touch {results}/config.yaml")
     started = lab("start", JOB, "--json")
     assert (started.exit_code, started.document["workloads"][0]["outcome"]) == (0, "started"), started
-    lab.wait_until(f"[ -s {results}/stand-in.json ]")
-    result = json.loads(lab.root(f"cat {results}/stand-in.json"))
+    lab.wait_until(f"[ -s {results}/out/stand-in.json ]")
+    result = json.loads(lab.root(f"cat {results}/out/stand-in.json"))
     assert set(result["cards"]) == _cards_of(lab.plan.workloads[JOB])
     lab.wait_until("systemctl -q is-active labctl-chat")
     assert lab.root("journalctl -o cat -u labctl-chat | grep -c '^Stopped '") == "1"

@@ -6,8 +6,6 @@ from typing import Any
 
 from tests.host.stand_in_services.service import cards, refuse, say
 
-_RESULTS = Path("/workspace/data/axolotl-artifacts")
-
 
 def run(about: dict[str, Any], words: list[str]) -> None:
     """Train, in name only."""
@@ -19,6 +17,11 @@ def run(about: dict[str, Any], words: list[str]) -> None:
     model = options.get("base-model", "")
     if not Path(model).is_dir():
         refuse(f"no model at {model or 'any path'}")
+    # Upstream's own default, in the folder it starts in.
+    results = Path(options.get("output-dir", "model-out")).absolute()
+    if not any(each.is_mount() for each in results.parents if each != Path("/")):
+        refuse(f"{results} is gone with the container, and what was trained with it")
+    results.mkdir(exist_ok=True)
     result = {"stand-in": True, "cards": cards(), **options}
-    (_RESULTS / "stand-in.json").write_text(json.dumps(result))
+    (results / "stand-in.json").write_text(json.dumps(result))
     say(f"would have trained {model}")

@@ -51,6 +51,7 @@ class SimulatedShell(HeldShell):
     """Answers what labctl asks of a host. asked: every command. breaks: how often the next look at the journal fails.
 
     broken_units: those that never get healthy. secrets: by name. models: files of the models folder.
+    absent: files of a person's that are not there.
     """
 
     root: Path
@@ -66,6 +67,7 @@ class SimulatedShell(HeldShell):
     card_services: str = ""
     secrets: dict[str, bytes] = field(default_factory=dict)
     models: set[str] = field(default_factory=set)
+    absent: tuple[str, ...] = ()
     running: str | None = None
     cut_off: str | None = None
     breaks: int = 0
@@ -105,6 +107,7 @@ class SimulatedShell(HeldShell):
         answers: Mapping[str, Callable[[], str]] = {
             "[ ! -e /var/lib/labctl/generations": lambda: self._packed(command.split("/")[5]),
             "[ ! -e /usr/local/lib": lambda: json.dumps(self._status()),
+            "for f in /": lambda: "".join(f"{path}\n" for path in self.absent if path in command),
             "python3 -I -c": lambda: json.dumps(self._secrets(json.loads(stdin))),
         }
         for beginning, answer in answers.items():

@@ -1,4 +1,4 @@
-"""What `labctl apply` says of devices that are not there, and of workloads that nobody reaches yet."""
+"""What `labctl apply` says of what a host does not give: devices, files to bring, ways in for people."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import pytest
 
 from tests.labctl.apply.house import CHAT, UI, Applying, House
 from tests.labctl.apply.simulated_shell import SimulatedShell
+from tests.labctl.plan.plans import runs
 
 
 def test_a_device_that_is_not_there_is_named_with_those_of_its_kind(
@@ -37,3 +38,21 @@ def test_who_counts_on_being_reached_is_told(apply: Applying, house: House, expo
     assert f"`expose` of chat ({expose}) opens nothing yet" in told
     house.write({"chat": CHAT, "ui": UI})
     assert "expose" not in apply("--yes").out
+
+
+def test_who_has_to_bring_a_file_is_told_where_to_until_it_is_there(
+    apply: Applying, house: House, shell: SimulatedShell
+) -> None:
+    path = "/var/lib/containers/storage/volumes/tune-runs/_data/config.yaml"
+    shell.absent = (path,)
+    house.write({"tune": runs("axolotl", when="01:00-07:00")})
+    told = " ".join(apply("--yes").out.split())
+    assert f"note: tune does not start before you put {path} on aibox: Axolotl's configuration" in told
+    shell.absent = ("/srv/tune/runs/config.yaml",)
+    house.write({"tune": runs("axolotl", when="01:00-07:00", data="/srv/tune")})
+    assert "before you put /srv/tune/runs/config.yaml" in " ".join(apply("--yes").out.split())
+    shell.absent = ()
+    house.write({"tune": runs("axolotl", when="02:00-07:00", data="/srv/tune")})
+    answer = apply("--yes")
+    assert "~ tune" in answer.out
+    assert "config.yaml" not in answer.out

@@ -103,6 +103,22 @@ def test_a_job_that_its_window_cut_off_is_not_done() -> None:
     assert state_of("tune", tune=cut_off)[0::2] == ("failed", "its window ended before it was done")
 
 
+def test_a_job_that_lacked_a_file_at_its_time_has_not_run() -> None:
+    look = UnitNow(_LOADED, "failed", "failed", "exit-code", kind="oneshot", changed_at=AT - 5)
+
+    def found(look: UnitNow, job: UnitNow = JOB) -> tuple[State, str]:
+        units = {"tune_look": look, "tune": job}
+        (job_now,) = [each.now for each in status(home(), units).workloads if each.name == "tune"]
+        return job_now.state, job_now.detail
+
+    lacks = ("failed", "a file that it needs was not there at its time")
+    assert found(look) == lacks
+    assert found(look, replace(JOB, changed_at=None)) == lacks
+    # It was brought, and the job started by hand.
+    assert found(look, replace(JOB, changed_at=AT - 4))[0] == "waits"
+    assert found(replace(look, active="inactive"))[0] == "waits"
+
+
 def test_what_a_job_displaces_stepped_aside_only_while_that_runs() -> None:
     at_work = replace(JOB, active="activating", sub="start")
     assert state_of("chat", chat=STOPPED, tune=at_work)[0::2] == ("aside", "for tune, and comes back")
