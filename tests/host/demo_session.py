@@ -47,7 +47,7 @@ class DemoSession:
     def place(self) -> str:
         """The picture; the plan is in its file."""
         told = said("place", PLACED, *self._at, "--out", self.plan_file, **self.where)
-        return told.partition("\nThe plan is in ")[0]
+        return told.partition("\nThe plan is in")[0]  # where the name is long, it comes in the next line
 
     def pull(self) -> str:
         """Send the small model to where the planned one belongs."""

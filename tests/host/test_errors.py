@@ -155,6 +155,7 @@ def test_a_host_that_nothing_can_be_deployed_on(bare: ThrowawayHost, tmp_path: P
     assert case.hint in complaint.text
 
 
+@pytest.mark.nightly
 def test_debian_12_is_told_how_to_go_on_without_podman(boot_host: Boot, tmp_path: Path) -> None:
     host = boot_host("bookworm", suite="bookworm")
     inventory = write_inventory(tmp_path / "home.py", host)

@@ -70,7 +70,11 @@ def test_there_are_ten_points_of_every_kind_and_three_in_the_real_packages() -> 
     assert len(_REAL_POINTS) == 3
 
 
-@pytest.mark.parametrize("point", _POINTS, ids=str)
+@pytest.mark.parametrize(
+    "point",
+    [*_POINTS[:10], *(pytest.param(each, marks=pytest.mark.nightly) for each in _POINTS[10:])],
+    ids=str,
+)
 def test_the_next_run_converges(attempts: Mapping[Point, Future[None]], point: Point) -> None:
     print(f"seed {SEED}: {point}")
     attempts[point].result()
