@@ -49,7 +49,7 @@ class Elements(HTMLParser):
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, str]:
     workloads, rig = tmp_path / "workloads.yaml", tmp_path / "rig.yaml"
-    workloads.write_text(WORKLOADS % EVIL)
+    workloads.write_text(WORKLOADS % f"docker.io/library/{EVIL}")
     rig.write_text(RIG)
     return str(workloads), str(rig)
 
